@@ -1,0 +1,257 @@
+package problem
+
+// The families: USE how it was called, ACC the account, INV invitations, CON
+// contacts, MSG messages, NET the network, REL relays, CFG configuration and
+// directories, VLT keys at rest, STO the database, API the local API, SYS the
+// rest. A code is never given a second meaning.
+const (
+	Usage    Code = "USE-01"
+	NotYet   Code = "USE-02"
+	NoSuchID Code = "USE-03"
+
+	NoAccount     Code = "ACC-01"
+	AccountExists Code = "ACC-02"
+	WrongWords    Code = "ACC-03"
+	WordsGone     Code = "ACC-04"
+
+	NotAnInvitation       Code = "INV-01"
+	InvitationGone        Code = "INV-02"
+	OwnInvitation         Code = "INV-03"
+	InvitationUnreachable Code = "INV-04"
+	NoSuchInvitation      Code = "INV-05"
+	InvitationForged      Code = "INV-06"
+	InvitationLifetime    Code = "INV-07"
+
+	NoSuchContact    Code = "CON-01"
+	AmbiguousContact Code = "CON-02"
+	BadName          Code = "CON-03"
+	ContactBlocked   Code = "CON-04"
+	ContactFrozen    Code = "CON-05"
+
+	WaitTimedOut  Code = "MSG-01"
+	MessageFailed Code = "MSG-02"
+	BadText       Code = "MSG-03"
+	NoSuchMessage Code = "MSG-04"
+
+	CannotListen    Code = "NET-01"
+	BadAddress      Code = "NET-02"
+	NoRelayReached  Code = "NET-03"
+	AddressNotInNet Code = "NET-04"
+
+	NoSuchRelay   Code = "REL-01"
+	NoRelayHere   Code = "REL-02"
+	RelayRunning  Code = "REL-03"
+	RelayData     Code = "REL-04"
+	TooManyRelays Code = "REL-05"
+
+	ConfigSyntax  Code = "CFG-01"
+	ConfigUnknown Code = "CFG-02"
+	ConfigValue   Code = "CFG-03"
+	ProfileInUse  Code = "CFG-04"
+	CannotMakeDir Code = "CFG-05"
+	ProfileNewer  Code = "CFG-06"
+
+	Locked          Code = "VLT-01"
+	WrongPassphrase Code = "VLT-02"
+	KeyMissing      Code = "VLT-03"
+	VaultDamaged    Code = "VLT-04"
+	KeyringSilent   Code = "VLT-05"
+	NotLocked       Code = "VLT-06"
+	BadPassphrase   Code = "VLT-07"
+
+	StoreDamaged Code = "STO-01"
+	DiskFull     Code = "STO-02"
+
+	NodeSilent  Code = "API-01"
+	APIVersion  Code = "API-02"
+	BadRequest  Code = "API-03"
+	EventsLost  Code = "API-04"
+	NodeStopped Code = "API-05"
+
+	Unexpected   Code = "SYS-01"
+	Interrupted  Code = "SYS-02"
+	TimedOut     Code = "SYS-03"
+	NotPermitted Code = "SYS-04"
+)
+
+var table = [...]Problem{
+	{Usage, ExitUsage, "The command was not understood",
+		"Nothing was done.",
+		"See `godwit help` or `godwit help COMMAND`."},
+	{NotYet, ExitUnavailable, "This version cannot do that yet",
+		"The option is part of the command's final form, but what it needs comes with a later version. Nothing was done.",
+		"Leave the option out, or see CHANGELOG.md for the version that brings it."},
+	{NoSuchID, ExitFailed, "There is nothing with this id",
+		"The id is not one that this profile knows.",
+		"List what is there first, and copy the id whole."},
+
+	{NoAccount, ExitConfig, "There is no account in this profile",
+		"Nothing can be sent or received before there is one.",
+		"Run `godwit init`, or `godwit recover` if you have your 24 words. If you have an account elsewhere on this computer, check --profile and GODWIT_HOME."},
+	{AccountExists, ExitCannotMake, "There is an account in this profile already",
+		"An account is made once and never overwritten. Nothing was changed.",
+		"Use it as it is, or choose another directory with --profile."},
+	{WrongWords, ExitFailed, "These are not recovery words",
+		"A recovery phrase is 24 words of the BIP39 English list, in order; the last word holds a checksum, so a wrong or misplaced word is noticed. Nothing was changed.",
+		"Compare the words with what you wrote down, the named one first."},
+	{WordsGone, ExitFailed, "The recovery words are no longer on this device",
+		"They were removed when you said that you had written them down. Only the paper has them now.",
+		"Use what you wrote down."},
+
+	{NotAnInvitation, ExitFailed, "This is not an invitation",
+		"An invitation starts with godwit:i# and is about 300 characters long. This text is not one, or a part of it is missing.",
+		"Copy the whole link again. Mind the quotes: the # must not be eaten by the shell."},
+	{InvitationGone, ExitFailed, "This invitation was used, has expired or was revoked",
+		"A single-use invitation admits one person, for seven days unless its maker chose otherwise.",
+		"Ask for a new one."},
+	{OwnInvitation, ExitFailed, "This is an invitation of your own",
+		"Accepting it would make you a contact of yourself.",
+		"Give it to the person you want to talk with."},
+	{InvitationUnreachable, ExitUnavailable, "The inviter could not be reached",
+		"Neither a relay nor a device that the invitation names answered, so it is not known whether the invitation is still good. Nothing was used up.",
+		"Check the network and try again, or ask the inviter to be online meanwhile."},
+	{NoSuchInvitation, ExitFailed, "There is no invitation with this id",
+		"It was never made in this profile, or it was forgotten after its end.",
+		"See `godwit invites`."},
+	{InvitationForged, ExitFailed, "What the relay gave for this invitation is not genuine",
+		"The keys do not carry the signature of the account that the invitation names. Somebody may be trying to get between you. Nothing was accepted.",
+		"Ask the inviter for a new invitation, over another way if you can."},
+	{InvitationLifetime, ExitUsage, "An invitation cannot live that long",
+		"A single-use invitation is good for 30 days at most, and at least a minute.",
+		"Choose --expires between 1m and 720h."},
+
+	{NoSuchContact, ExitFailed, "There is no such contact",
+		"No petname and no account id of this profile fits.",
+		"See `godwit contacts`."},
+	{AmbiguousContact, ExitFailed, "More than one contact fits",
+		"Nothing was done, so that nothing goes to the wrong person.",
+		"Give more of the account id."},
+	{BadName, ExitUsage, "This name cannot be used",
+		"A name is 1 to 64 characters on one line, without control or bidirectional characters, and no other contact's.",
+		"Choose another."},
+	{ContactBlocked, ExitPermission, "This contact is blocked",
+		"You blocked the contact, so nothing is sent to it and nothing is taken from it.",
+		"Run `godwit contact unblock CONTACT` first."},
+	{ContactFrozen, ExitPermission, "This contact's keys contradict each other",
+		"Two lists of devices were signed for the same number. The account may be in other hands, so sending has stopped.",
+		"Talk to the person another way and compare safety numbers."},
+
+	{WaitTimedOut, ExitTimedOut, "The message has not come that far yet",
+		"It is safe on this device and is still on its way; only the waiting ended.",
+		"See `godwit messages CONTACT` later, or give a longer --timeout. Do not send it again."},
+	{MessageFailed, ExitFailed, "The message was not delivered",
+		"It expired or was refused; the reason is beside it.",
+		"Send it again once the reason is gone."},
+	{BadText, ExitFailed, "This text cannot be sent",
+		"A message is UTF-8 text that is not empty and fits into one message.",
+		"Shorten it, or split it."},
+	{NoSuchMessage, ExitFailed, "There is no message with this id",
+		"It is not in this conversation, or was never here.",
+		"See `godwit messages CONTACT`."},
+
+	{CannotListen, ExitUnavailable, "The node cannot listen there",
+		"The address is taken by another program, is not this computer's, or is not permitted.",
+		"Choose another --listen, or leave it out."},
+	{BadAddress, ExitUsage, "This is not an address",
+		"An address is a multiaddr that ends with the peer's id, such as /ip4/127.0.0.1/tcp/4001/p2p/12D3Koo...",
+		"Copy it whole from what the relay or node printed."},
+	{NoRelayReached, ExitUnavailable, "No relay could be reached",
+		"Your messages are safe on this device and will be sent when a relay or the other person can be reached.",
+		"Check the network. If you have no relay yet, add one with `godwit relay add ADDRESS`, or run one with `godwit relay`."},
+	{AddressNotInNet, ExitUsage, "This address is outside the network that was chosen",
+		"--network lan dials only the local network and --network loopback only this computer; public dials global addresses.",
+		"Choose an address inside, or another --network."},
+
+	{NoSuchRelay, ExitFailed, "This account keeps no box at this relay",
+		"Nothing was changed.",
+		"See `godwit relay list`."},
+	{NoRelayHere, ExitUnavailable, "No relay is running in this directory",
+		"There is no relay to ask.",
+		"Start it with `godwit relay --data DIR`, or name its directory with --data."},
+	{RelayRunning, ExitTryAgain, "A relay is running in this directory already",
+		"Two relays cannot share one directory. Nothing was touched.",
+		"Stop the other one, or choose another --data."},
+	{RelayData, ExitConfig, "The relay's directory cannot be opened",
+		"Its files are damaged, or from a newer version. Nothing was touched.",
+		"See the detail, and restore the directory from a copy or choose another --data."},
+	{TooManyRelays, ExitFailed, "This account has as many relays as it can use",
+		"Each message goes to at most three relays.",
+		"Remove one with `godwit relay remove` first."},
+
+	{ConfigSyntax, ExitConfig, "The configuration cannot be read",
+		"Nothing was started, rather than starting with half of what you wanted.",
+		"Mend the line that is named and run `godwit config check`."},
+	{ConfigUnknown, ExitConfig, "The configuration has a key that does not exist",
+		"Nothing was started: a mistyped key would otherwise be ignored in silence.",
+		"Mend the line that is named; `godwit config show` lists every key."},
+	{ConfigValue, ExitConfig, "The configuration has a value that cannot be used",
+		"Nothing was started.",
+		"Mend the value that is named and run `godwit config check`."},
+	{ProfileInUse, ExitTryAgain, "Another process is using this profile",
+		"Two processes on one profile would spoil each other's keys. Nothing was touched.",
+		"Wait for the named process or end it, or choose another --profile."},
+	{CannotMakeDir, ExitCannotMake, "A directory or file of the profile cannot be made",
+		"The place is read-only, full, or belongs to somebody else.",
+		"Choose another --profile, or mend the permissions."},
+	{ProfileNewer, ExitConfig, "This profile was made by a newer version",
+		"This version does not know its form and has not touched it.",
+		"Install the newer version again."},
+
+	{Locked, ExitPermission, "This profile is locked",
+		"Its keys open with a passphrase only, and none was given.",
+		"Run the command on a terminal, or give the passphrase in GODWIT_PASSPHRASE."},
+	{WrongPassphrase, ExitPermission, "The passphrase is wrong",
+		"Nothing was touched, and you can try as often as you like.",
+		"Try again. There is no way round a forgotten passphrase but your 24 words."},
+	{KeyMissing, ExitPermission, "The key of this profile is not here",
+		"The keys of a profile are sealed with a key that lies in the keyring of its computer or in a file beside them. A copy without it does not open.",
+		"Use the profile where it was made, or run `godwit recover` with your 24 words in a new profile."},
+	{VaultDamaged, ExitFailed, "The file with this profile's keys is damaged",
+		"It is cut short or altered, and was not used.",
+		"Restore vault.key from a copy, or run `godwit recover` with your 24 words in a new profile."},
+	{KeyringSilent, ExitUnavailable, "The keyring of this computer does not answer",
+		"The profile's key lies there. Nothing was touched.",
+		"Unlock the keyring (log in to the desktop) and try again."},
+	{NotLocked, ExitFailed, "This profile has no passphrase",
+		"Nothing was changed.",
+		"Set one with `godwit lock`."},
+	{BadPassphrase, ExitUsage, "This passphrase cannot be used",
+		"A passphrase is not empty, and at most 1024 bytes on one line. Nothing was changed.",
+		"Choose another."},
+
+	{StoreDamaged, ExitFailed, "The database of this profile is damaged",
+		"A part of it does not read as it was written. Nothing more was written to it.",
+		"Restore the profile from a copy, and please report this with the detail."},
+	{DiskFull, ExitCannotMake, "The disk is full",
+		"The message or change could not be kept, so it was not done.",
+		"Make room and try again."},
+
+	{NodeSilent, ExitUnavailable, "The node of this profile does not answer",
+		"A node has this profile open but did not answer in time.",
+		"Wait a moment and try again; if it stays silent, end the process and start it anew."},
+	{APIVersion, ExitUnavailable, "The node of this profile is of another version",
+		"This command and the node that runs do not understand each other.",
+		"Stop the node and start it again with the same version."},
+	{BadRequest, ExitUsage, "The request was not understood",
+		"The local API was asked for something that it does not have, or with values that it cannot read.",
+		"See app/api/SPEC.md."},
+	{EventsLost, ExitTryAgain, "Events came faster than they were read",
+		"The stream was ended rather than skipping events in silence. No message is lost: all are in the history.",
+		"Read the history with `godwit messages`, and listen again."},
+	{NodeStopped, ExitUnavailable, "The node was stopped",
+		"It ended while the command was waiting for it.",
+		"Start it again, or run the command by itself."},
+
+	{Unexpected, ExitFailed, "Something unexpected went wrong",
+		"Godwit has no better word for it; the detail says what is known.",
+		"Try again, and please report it with the detail if it stays."},
+	{Interrupted, ExitInterrupted, "Interrupted",
+		"You or the system ended the command.",
+		"Run it again if you want the rest."},
+	{TimedOut, ExitTimedOut, "It took too long",
+		"The time that was given for it is over.",
+		"Try again, with a longer --timeout where the command has one."},
+	{NotPermitted, ExitPermission, "The system does not permit this",
+		"A file or directory belongs to somebody else or is read-only.",
+		"Mend its permissions, or choose another --profile."},
+}
