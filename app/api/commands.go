@@ -1,0 +1,379 @@
+package api
+
+import (
+	"context"
+	"time"
+)
+
+// Backend is what a Godwit account can do: one method for each command. The
+// app implements it; Client is the same over the local API, so the command line
+// does not know which of the two it holds.
+//
+// Errors are problems (package problem) wherever the person can do something
+// about them. Lists are in the order in which they are shown. A CONTACT is a
+// petname, an account id, or a unique prefix of one.
+type Backend interface {
+	// Status tells how the account is doing at this moment.
+	Status(context.Context, StatusRequest) (Status, error)
+
+	// Invite makes an invitation. It returns once the invitation is durable here
+	// and its notice is at the relays that could be reached.
+	Invite(context.Context, InviteRequest) (Invitation, error)
+	// Invites lists the invitations that were made here, oldest first.
+	Invites(context.Context, InvitesRequest) ([]Invitation, error)
+	// RevokeInvite ends an open invitation, here and at the relays.
+	// Errors: problem.NoSuchInvitation.
+	RevokeInvite(context.Context, InvitationRequest) (Invitation, error)
+	// Accept adds the inviter as a contact. It returns once the first flight is
+	// durable here. Errors: problem.NotAnInvitation, InvitationGone,
+	// OwnInvitation, InvitationUnreachable, InvitationForged, BadName, BadText.
+	Accept(context.Context, AcceptRequest) (Accepted, error)
+
+	// Contacts lists people by name. Echo and Notes to self are not listed.
+	Contacts(context.Context, ContactsRequest) ([]Contact, error)
+	// RenameContact gives a contact another petname. Errors, as of the three
+	// methods after it: problem.NoSuchContact, AmbiguousContact; and BadName.
+	RenameContact(context.Context, RenameRequest) (Contact, error)
+	// BlockContact stops taking anything from a contact and sending to it.
+	BlockContact(context.Context, ContactRequest) (Contact, error)
+	// UnblockContact takes BlockContact back.
+	UnblockContact(context.Context, ContactRequest) (Contact, error)
+	// RemoveContact forgets a contact, its sessions and its history.
+	RemoveContact(context.Context, ContactRequest) (Contact, error)
+	// Verify tells the safety number shared with a contact, and with Confirm
+	// marks it compared.
+	Verify(context.Context, VerifyRequest) (SafetyNumber, error)
+
+	// Send queues a message and, if asked to wait, follows it until its state
+	// meets Wait, it failed, or Timeout is over; then it returns what is known.
+	// A wait that was not met is not an error here: compare with State.Meets.
+	// Errors: problem.NoSuchContact, AmbiguousContact, ContactBlocked,
+	// ContactFrozen, BadText, DiskFull.
+	Send(context.Context, SendRequest) (Sent, error)
+	// Messages reads a conversation, oldest first: the newest Limit messages
+	// before Before. Errors: problem.NoSuchContact, NoSuchMessage.
+	Messages(context.Context, MessagesRequest) ([]Message, error)
+	// Events calls the function with everything that happens, in order and from
+	// one goroutine, until the context ends or the function fails, and returns
+	// that error. The first event is always ready; from then on nothing is
+	// missed. Errors: problem.EventsLost.
+	Events(context.Context, EventsRequest, func(Event) error) error
+
+	// AddRelay keeps the account's box at one more relay. Adding one that is
+	// there already changes its addresses. Errors: problem.BadAddress,
+	// AddressNotInNet, TooManyRelays.
+	AddRelay(context.Context, AddRelayRequest) (Relay, error)
+	// RemoveRelay gives a relay up. Errors: problem.NoSuchRelay.
+	RemoveRelay(context.Context, RelayRequest) (Relay, error)
+	// Relays lists the relays that the account keeps its box at.
+	Relays(context.Context, RelaysRequest) ([]Relay, error)
+
+	// Phrase tells the recovery words, and with Written removes them from this
+	// device. Errors: problem.WordsGone.
+	Phrase(context.Context, PhraseRequest) (Phrase, error)
+	// Lock puts the keys under a passphrase, in place of any earlier one.
+	// Errors: problem.BadPassphrase.
+	Lock(context.Context, LockRequest) (Protection, error)
+	// Unlock takes the passphrase off again. Errors: problem.WrongPassphrase,
+	// NotLocked.
+	Unlock(context.Context, UnlockRequest) (Protection, error)
+}
+
+// State is how far a message of one's own is known to have come: what is known
+// by evidence, never what is hoped.
+type State string
+
+// The states in their order; Failed stands beside them.
+const (
+	Queued    State = "queued"    // waiting on this device
+	Kept      State = "kept"      // at relays, by signed receipts
+	Delivered State = "delivered" // on a device of theirs, by its acknowledgement
+	Read      State = "read"      // read, if they share it
+	Failed    State = "failed"    // expired or refused
+)
+
+// states are those that a message can wait for, in order.
+var states = [...]State{Queued, Kept, Delivered, Read}
+
+func (s State) rank() int {
+	for i, t := range states {
+		if s == t {
+			return i
+		}
+	}
+	return -1
+}
+
+// Valid says whether a message can wait for s: Failed is not waited for.
+func (s State) Valid() bool { return s.rank() >= 0 }
+
+// Meets says whether a message in state s fulfils a wait for want: any state as
+// late or later does. Failed meets nothing.
+func (s State) Meets(want State) bool { return s.rank() >= 0 && s.rank() >= want.rank() }
+
+// Account is who lives in a profile.
+type Account struct {
+	Account string `json:"account"`        // account id
+	Device  string `json:"device"`         // id of this device
+	Name    string `json:"name,omitempty"` // what contacts are told at first contact
+}
+
+// InitRequest makes an account; RecoverRequest makes it from its words. They are
+// not part of Backend: where a node can answer there is an account already.
+type InitRequest struct {
+	Name string `json:"name,omitempty"`
+}
+
+// RecoverRequest restores an account on a device that has none.
+type RecoverRequest struct {
+	Words string `json:"words"` // 24 words, separated by white space
+	Name  string `json:"name,omitempty"`
+}
+
+// StatusRequest asks for Status.
+type StatusRequest struct{}
+
+// Status is how an account is doing.
+type Status struct {
+	Account
+	Peer       string     `json:"peer,omitempty"`  // this start's PeerID, if the node runs
+	Addrs      []string   `json:"addrs,omitempty"` // multiaddrs with the PeerID
+	Network    string     `json:"network"`         // public, lan or loopback
+	Relays     []Relay    `json:"relays,omitempty"`
+	Contacts   int        `json:"contacts"`
+	Connected  int        `json:"connected"` // contacts that are connected directly now
+	Waiting    int        `json:"waiting"`   // own messages without an acknowledgement from the other side
+	Queued     int        `json:"queued"`    // of these, those that are on this device only
+	Protection Protection `json:"protection"`
+	Version    string     `json:"version"`
+	Started    Time       `json:"started,omitzero"`
+	PID        int        `json:"pid"`
+}
+
+// Protection says what guards the keys at rest.
+type Protection struct {
+	Kind  string `json:"kind"`  // keyring, file or passphrase
+	Means string `json:"means"` // in plain words: what it protects from and what not
+}
+
+// InviteRequest makes an invitation.
+type InviteRequest struct {
+	Expires  Duration `json:"expires,omitempty"` // 0: 168h
+	Reusable bool     `json:"reusable,omitempty"`
+}
+
+// InvitationRequest names an invitation.
+type InvitationRequest struct {
+	ID string `json:"id"`
+}
+
+// InvitesRequest asks for all invitations.
+type InvitesRequest struct{}
+
+// Invitation is an invitation made here.
+type Invitation struct {
+	ID      string `json:"id"`
+	Link    string `json:"link,omitempty"` // godwit:i#..., left out once it is of no more use
+	Expires Time   `json:"expires"`
+	Kind    string `json:"kind"`             // single or reusable
+	State   string `json:"state"`            // open, used, expired or revoked
+	Relays  int    `json:"relays"`           // relays that hold its notice
+	Notice  string `json:"notice,omitempty"` // what its maker should know, such as that no relay holds it
+}
+
+// AcceptRequest accepts an invitation.
+type AcceptRequest struct {
+	Link    string `json:"link"`
+	Name    string `json:"name,omitempty"`    // petname; without it the name that the inviter gave
+	Message string `json:"message,omitempty"` // said with the first flight
+}
+
+// Accepted is the contact that an invitation made.
+type Accepted struct {
+	Contact string `json:"contact"` // account id
+	Name    string `json:"name"`
+}
+
+// ContactsRequest asks for all contacts.
+type ContactsRequest struct{}
+
+// ContactRequest names a contact.
+type ContactRequest struct {
+	Contact string `json:"contact"`
+}
+
+// RenameRequest gives a contact a petname.
+type RenameRequest struct {
+	Contact string `json:"contact"`
+	Name    string `json:"name"`
+}
+
+// Contact is a person.
+type Contact struct {
+	ID       string `json:"id"` // account id
+	Name     string `json:"name"`
+	Kind     string `json:"kind"` // person
+	Verified bool   `json:"verified"`
+	Blocked  bool   `json:"blocked,omitempty"`
+	Frozen   bool   `json:"frozen,omitempty"` // its keys contradict each other: nothing is sent
+}
+
+// VerifyRequest asks for a safety number, and with Confirm marks it compared.
+type VerifyRequest struct {
+	Contact string `json:"contact"`
+	Confirm bool   `json:"confirm,omitempty"`
+}
+
+// SafetyNumber is what two people compare.
+type SafetyNumber struct {
+	Contact  string `json:"contact"` // account id
+	Name     string `json:"name"`
+	Number   string `json:"number"` // 12 groups of 5 digits, separated by spaces
+	Verified bool   `json:"verified"`
+}
+
+// SendRequest sends a text.
+type SendRequest struct {
+	Contact string   `json:"contact"`
+	Text    string   `json:"text"`
+	Wait    State    `json:"wait,omitempty"`    // empty: Queued
+	Timeout Duration `json:"timeout,omitempty"` // of the waiting alone; 0: 30s
+}
+
+// Copies counts the relays that gave a valid receipt for a message.
+type Copies struct {
+	Kept   int `json:"kept"`   // gave one
+	Named  int `json:"named"`  // named by the recipient
+	Wanted int `json:"wanted"` // that there should be: 3
+}
+
+// Sent is how far a message of one's own has come.
+type Sent struct {
+	ID           string  `json:"id"`
+	Conversation string  `json:"conversation"` // the contact's account id
+	State        State   `json:"state"`
+	Relays       *Copies `json:"relays,omitempty"`
+	Expires      Time    `json:"expires,omitzero"` // when it is given up, or when the relays' copies end
+	Reason       string  `json:"reason,omitempty"` // why it is not further, in words
+}
+
+// MessagesRequest reads a conversation.
+type MessagesRequest struct {
+	Contact string `json:"contact"`
+	Limit   int    `json:"limit,omitempty"`  // 0: 50; 10,000 at most
+	Before  string `json:"before,omitempty"` // a message id; empty: the end
+}
+
+// Message is a line of a conversation.
+type Message struct {
+	ID           string  `json:"id"`
+	Conversation string  `json:"conversation"`   // the contact's account id
+	Author       string  `json:"author"`         // account id
+	Name         string  `json:"name,omitempty"` // the author's petname; left out for oneself
+	Time         Time    `json:"time"`           // when it was written, by the author's clock
+	Kind         string  `json:"kind"`           // text; others as later versions know them
+	Text         string  `json:"text,omitempty"`
+	State        State   `json:"state,omitempty"` // of one's own messages
+	Relays       *Copies `json:"relays,omitempty"`
+	Expires      Time    `json:"expires,omitzero"`
+	Reason       string  `json:"reason,omitempty"`
+}
+
+// EventsRequest follows what happens from now on.
+type EventsRequest struct{}
+
+// The kinds of Event.
+const (
+	EventReady   = "ready"   // Account, Peer, Addrs; a relay's has Peer, Addrs, HTTP
+	EventMessage = "message" // a new message, one's own too: the fields of Message
+	EventState   = "state"   // the fields of Sent
+	EventContact = "contact" // Contact, Name, Verified, Change
+	EventRequest = "request" // somebody unknown asks to be a contact: ID, Name, Text
+	EventRelay   = "relay"   // Relay, Addrs, State, Reason
+	EventNetwork = "network" // Network, Addrs, Reason
+)
+
+// Event is something that happened. Which fields are filled follows from Event;
+// the others are left out.
+type Event struct {
+	Event string `json:"event"`
+	At    Time   `json:"at"` // when it happened here
+
+	Account string   `json:"account,omitempty"`
+	Peer    string   `json:"peer,omitempty"`
+	Addrs   []string `json:"addrs,omitempty"`
+	HTTP    string   `json:"http,omitempty"`
+	Network string   `json:"network,omitempty"`
+
+	ID           string  `json:"id,omitempty"`
+	Conversation string  `json:"conversation,omitempty"`
+	Author       string  `json:"author,omitempty"`
+	Name         string  `json:"name,omitempty"`
+	Time         Time    `json:"time,omitzero"`
+	Kind         string  `json:"kind,omitempty"`
+	Text         string  `json:"text,omitempty"`
+	State        string  `json:"state,omitempty"` // a State, or that of a relay
+	Relays       *Copies `json:"relays,omitempty"`
+	Expires      Time    `json:"expires,omitzero"`
+
+	Contact  string `json:"contact,omitempty"`
+	Verified bool   `json:"verified,omitempty"`
+	Change   string `json:"change,omitempty"` // added, renamed, verified, blocked, unblocked, removed, frozen, online or offline
+
+	Relay  string `json:"relay,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
+// MessageEvent is a new message as an event.
+func MessageEvent(at time.Time, m Message) Event {
+	return Event{Event: EventMessage, At: Time{at}, ID: m.ID, Conversation: m.Conversation, Author: m.Author, Name: m.Name, Time: m.Time,
+		Kind: m.Kind, Text: m.Text, State: string(m.State), Relays: m.Relays, Expires: m.Expires, Reason: m.Reason}
+}
+
+// StateEvent is a change of a message's state as an event.
+func StateEvent(at time.Time, s Sent) Event {
+	return Event{Event: EventState, At: Time{at}, ID: s.ID, Conversation: s.Conversation, State: string(s.State), Relays: s.Relays,
+		Expires: s.Expires, Reason: s.Reason}
+}
+
+// AddRelayRequest adds a relay.
+type AddRelayRequest struct {
+	Addr string `json:"addr"` // multiaddr with the relay's PeerID
+}
+
+// RelayRequest names a relay.
+type RelayRequest struct {
+	Relay string `json:"relay"` // PeerID, a unique prefix of it, or an address with it
+}
+
+// RelaysRequest asks for all relays.
+type RelaysRequest struct{}
+
+// Relay is a relay that the account keeps its box at.
+type Relay struct {
+	Relay  string   `json:"relay"` // PeerID
+	Addrs  []string `json:"addrs"`
+	State  string   `json:"state"`            // connected, connecting, unreachable, refused or unknown
+	Reason string   `json:"reason,omitempty"` // why it is not connected
+}
+
+// PhraseRequest asks for the recovery words.
+type PhraseRequest struct {
+	Written bool `json:"written,omitempty"` // they are written down: forget them here
+}
+
+// Phrase is the account's recovery words.
+type Phrase struct {
+	Words     []string `json:"words,omitempty"` // 24
+	Forgotten bool     `json:"forgotten,omitempty"`
+}
+
+// LockRequest sets a passphrase.
+type LockRequest struct {
+	Passphrase string `json:"passphrase"`
+}
+
+// UnlockRequest takes the passphrase off.
+type UnlockRequest struct {
+	Passphrase string `json:"passphrase"`
+}
