@@ -135,7 +135,9 @@ type StatusRequest struct{}
 
 // Status is how an account is doing.
 type Status struct {
-	Account
+	Account    string     `json:"account"`
+	Device     string     `json:"device"`
+	Name       string     `json:"name,omitempty"`
 	Peer       string     `json:"peer,omitempty"`  // this start's PeerID, if the node runs
 	Addrs      []string   `json:"addrs,omitempty"` // multiaddrs with the PeerID
 	Network    string     `json:"network"`         // public, lan or loopback
