@@ -1,0 +1,372 @@
+// Package node makes the libp2p hosts that everything under p2p speaks through.
+//
+// A host speaks TCP + Noise + yamux and QUIC and nothing else: no TLS over TCP,
+// WebSocket, WebTransport or WebRTC, no relaying, no mDNS, no port mapping, no
+// ping service. Its PeerID is a transport key and not a person: an account's is
+// fresh on each start, a relay keeps its own. Where its packets may go is its
+// Mode, enforced by a connection gater for every dial whoever wanted it; see
+// AllowedAddr. What strangers may take from it (connections, streams, memory)
+// is bounded by libp2p's resource manager.
+//
+// A Pool lends throw-away hosts to the mailbox client, so that a box's login and
+// deposits are not seen under one PeerID.
+package node
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p"
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
+	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
+	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
+	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/libp2p/go-libp2p/p2p/security/noise"
+	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
+	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
+	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	ma "github.com/multiformats/go-multiaddr"
+	quicgo "github.com/quic-go/quic-go"
+	"go.uber.org/fx"
+)
+
+const (
+	// DialTimeout bounds Dial. libp2p's own is a minute, far longer than a
+	// person waits; direct delivery gives way to the mailbox after 5 s.
+	DialTimeout = 5 * time.Second
+	// LocalDialTimeout bounds one address of a private network, where an
+	// answer takes milliseconds.
+	LocalDialTimeout = 2 * time.Second
+	// raceDelay is the head start of the first transport over the second
+	// where round trips are short.
+	raceDelay = 30 * time.Millisecond
+	// idleGrace is how long a new connection is spared when the node is
+	// above its high water mark.
+	idleGrace = 20 * time.Second
+	// maxAddrs is the number of addresses of one peer that are dialled.
+	maxAddrs = 16
+)
+
+// ErrNoAddress says that none of a peer's addresses may be dialled in this mode.
+var ErrNoAddress = errors.New("node: no address that this mode allows")
+
+// Config says how to make a Node. Its zero value, but for Mode, is a desktop's.
+type Config struct {
+	// Mode must be one of the three.
+	Mode Mode
+	// Listen holds multiaddrs. Empty means the mode's own: a port chosen by
+	// the system, for TCP and for QUIC, on 127.0.0.1 in loopback mode and on
+	// all interfaces otherwise.
+	Listen []string
+	// Key is the transport key, Ed25519. Nil makes a fresh one.
+	Key crypto.PrivKey
+	// Low and High are the numbers of connections between which idle ones
+	// are closed: above High, down to Low. 0 means 96 and 128.
+	Low, High int
+	// MemoryMiB bounds what libp2p holds in buffers for all peers together,
+	// in MiB. 0 means 128.
+	MemoryMiB int
+	// Options are added to the host's. Tests put simulated networks here.
+	Options []libp2p.Option
+
+	mute bool // do not listen: a host of a Pool
+}
+
+// A Node is one libp2p host, held to a mode.
+type Node struct {
+	mode Mode
+	host host.Host
+}
+
+// New makes a host and listens. The caller ends it by Close, or by Run.
+func New(cfg Config) (*Node, error) {
+	if _, err := ParseMode(string(cfg.Mode)); err != nil {
+		return nil, err
+	}
+	if cfg.Key == nil {
+		k, _, err := crypto.GenerateEd25519Key(rand.Reader)
+		if err != nil {
+			return nil, fmt.Errorf("node: make a transport key: %w", err)
+		}
+		cfg.Key = k
+	}
+	if cfg.Key.Type() != crypto.Ed25519 {
+		return nil, fmt.Errorf("node: the transport key is %s, want Ed25519", cfg.Key.Type())
+	}
+	opts, err := cfg.options()
+	if err != nil {
+		return nil, err
+	}
+	h, err := libp2p.New(opts...)
+	if err != nil {
+		return nil, fmt.Errorf("node: start host: %w", err)
+	}
+	n := &Node{mode: cfg.Mode, host: h}
+	if want := len(cfg.listen()); len(h.Network().ListenAddresses()) < want {
+		// libp2p is content if one of its addresses works; we are not.
+		got := h.Network().ListenAddresses()
+		h.Close()
+		return nil, fmt.Errorf("node: listening on %v only, want %v", got, cfg.listen())
+	}
+	return n, nil
+}
+
+func (cfg *Config) listen() []string {
+	switch {
+	case cfg.mute:
+		return nil
+	case len(cfg.Listen) > 0:
+		return cfg.Listen
+	case cfg.Mode == Loopback:
+		return []string{"/ip4/127.0.0.1/tcp/0", "/ip4/127.0.0.1/udp/0/quic-v1"}
+	default:
+		return []string{"/ip4/0.0.0.0/tcp/0", "/ip4/0.0.0.0/udp/0/quic-v1"}
+	}
+}
+
+func (cfg *Config) options() ([]libp2p.Option, error) {
+	low, high := cfg.Low, cfg.High
+	if high == 0 {
+		low, high = 96, 128
+	}
+	conns, err := connmgr.NewConnManager(low, high, connmgr.WithGracePeriod(idleGrace))
+	if err != nil {
+		return nil, fmt.Errorf("node: connection manager: %w", err)
+	}
+	resources, err := newResources(cfg.MemoryMiB, high)
+	if err != nil {
+		return nil, err
+	}
+	opts := []libp2p.Option{
+		libp2p.Identity(cfg.Key),
+		libp2p.Security(noise.ID, noise.New),
+		libp2p.Muxer(yamux.ID, yamux.DefaultTransport),
+		libp2p.Transport(quic.NewTransport),
+		libp2p.ConnectionGater(newGater(cfg.Mode)),
+		libp2p.ConnectionManager(conns),
+		libp2p.ResourceManager(resources),
+		libp2p.MultiaddrResolver(noNames{}),
+		libp2p.AddrsFactory(cfg.advertised),
+		libp2p.UserAgent("godwit"),
+		libp2p.Ping(false),
+		libp2p.DisableRelay(),
+		libp2p.DisableMetrics(),
+		libp2p.WithDialTimeout(DialTimeout),
+		libp2p.SwarmOpts(swarm.WithDialTimeoutLocal(LocalDialTimeout), swarm.WithDialRanker(ranker(cfg.Mode))),
+	}
+	if cfg.Mode == Public {
+		// Dialling from the port one listens on is how others can tell us
+		// what our address looks like from outside.
+		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport))
+	} else {
+		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
+			libp2p.DisableIdentifyAddressDiscovery(), libp2p.ForceReachabilityPrivate())
+	}
+	if l := cfg.listen(); len(l) > 0 {
+		opts = append(opts, libp2p.ListenAddrStrings(l...))
+	} else {
+		opts = append(opts, libp2p.NoListenAddrs)
+	}
+	if len(cfg.Options) > 0 {
+		return append(opts, cfg.Options...), nil
+	}
+	return append(opts, quicSockets(cfg.Mode, resources)), nil
+}
+
+// advertised is what identify tells others of our addresses: those that they
+// may dial in this mode.
+func (cfg *Config) advertised(addrs []ma.Multiaddr) []ma.Multiaddr {
+	return slices.DeleteFunc(slices.Clone(addrs), func(a ma.Multiaddr) bool { return !AllowedAddr(cfg.Mode, a) })
+}
+
+// newResources bounds what all peers, and each, may hold. Its numbers are
+// libp2p's for a machine of the given memory, with the streams cut down: a
+// contact needs two, a relay's client a handful.
+func newResources(mib, high int) (network.ResourceManager, error) {
+	if mib == 0 {
+		mib = 128
+	}
+	limits := rcmgr.DefaultLimits
+	libp2p.SetDefaultServiceLimits(&limits)
+	conns := rcmgr.LimitVal(2 * high) // the connection manager closes only what is older than idleGrace
+	over := rcmgr.PartialLimitConfig{
+		System: rcmgr.ResourceLimits{
+			Conns: conns, ConnsInbound: conns, ConnsOutbound: conns, FD: conns + 64,
+			Streams: 16 * conns, StreamsInbound: 16 * conns, StreamsOutbound: 16 * conns,
+			Memory: rcmgr.LimitVal64(mib) << 20,
+		},
+		Transient: rcmgr.ResourceLimits{
+			Conns: conns / 2, ConnsInbound: conns / 2, ConnsOutbound: conns / 2, FD: conns / 2,
+			Streams: conns, StreamsInbound: conns, StreamsOutbound: conns,
+		},
+		ProtocolDefault: rcmgr.ResourceLimits{
+			Streams: 16 * conns, StreamsInbound: 16 * conns, StreamsOutbound: 16 * conns,
+			Memory: rcmgr.LimitVal64(mib) << 20,
+		},
+		ProtocolPeerDefault: rcmgr.ResourceLimits{Streams: 64, StreamsInbound: 32, StreamsOutbound: 64},
+		PeerDefault: rcmgr.ResourceLimits{
+			Conns: 8, ConnsInbound: 8, ConnsOutbound: 8, FD: 8,
+			Streams: 128, StreamsInbound: 64, StreamsOutbound: 128,
+			Memory: rcmgr.LimitVal64(max(mib/4, 32)) << 20,
+		},
+	}
+	m, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(over.Build(limits.Scale(int64(mib)<<20, int(conns)+64))),
+		rcmgr.WithMetricsDisabled())
+	if err != nil {
+		return nil, fmt.Errorf("node: resource manager: %w", err)
+	}
+	return m, nil
+}
+
+// quicSockets makes the UDP sockets of QUIC. In loopback mode one that is only
+// dialled from is bound to loopback as well, where libp2p would bind it to all
+// interfaces and answer strangers' packets by stateless resets. A constructor
+// of our own must repeat what libp2p's does for the resource manager.
+func quicSockets(m Mode, resources network.ResourceManager) libp2p.Option {
+	listen := func(proto string, a *net.UDPAddr) (net.PacketConn, error) {
+		if m == Loopback && (a == nil || a.IP == nil || a.IP.IsUnspecified()) {
+			a = &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: portOf(a)}
+			if proto == "udp6" {
+				a.IP = net.IPv6loopback
+			}
+		}
+		return net.ListenUDP(proto, a)
+	}
+	return libp2p.QUICReuse(
+		func(l fx.Lifecycle, reset quicgo.StatelessResetKey, token quicgo.TokenGeneratorKey, opts ...quicreuse.Option) (*quicreuse.ConnManager, error) {
+			cm, err := quicreuse.NewConnManager(reset, token, opts...)
+			if err == nil {
+				l.Append(fx.StopHook(cm.Close))
+			}
+			return cm, err
+		},
+		quicreuse.OverrideListenUDP(listen),
+		quicreuse.VerifySourceAddress(resources.VerifySourceAddress),
+		quicreuse.ConnContext(func(ctx context.Context, info *quicgo.ClientInfo) (context.Context, error) {
+			a, err := quicreuse.ToQuicMultiaddr(info.RemoteAddr, quicgo.Version1)
+			if err != nil {
+				a = nil // the resource manager decides
+			}
+			scope, err := resources.OpenConnection(network.DirInbound, false, a)
+			if err != nil {
+				return ctx, err
+			}
+			ctx = network.WithConnManagementScope(ctx, scope)
+			context.AfterFunc(ctx, scope.Done)
+			return ctx, nil
+		}),
+	)
+}
+
+func portOf(a *net.UDPAddr) int {
+	if a == nil {
+		return 0
+	}
+	return a.Port
+}
+
+// ranker decides in which order addresses are tried. Public: libp2p's, QUIC
+// 250 ms ahead of TCP. On one machine or network TCP goes 30 ms ahead: there it
+// moves more bytes a second, and the system reports a dead peer at once, where
+// QUIC has to wait for silence.
+func ranker(m Mode) network.DialRanker {
+	if m == Public {
+		return swarm.DefaultDialRanker
+	}
+	return func(addrs []ma.Multiaddr) []network.AddrDelay {
+		out := make([]network.AddrDelay, 0, len(addrs))
+		for _, a := range addrs {
+			d := network.AddrDelay{Addr: a}
+			if _, err := a.ValueForProtocol(ma.P_TCP); err != nil {
+				d.Delay = raceDelay
+			}
+			out = append(out, d)
+		}
+		slices.SortStableFunc(out, func(a, b network.AddrDelay) int { return int(a.Delay - b.Delay) })
+		return out
+	}
+}
+
+// noNames resolves nothing: see AllowedAddr.
+type noNames struct{}
+
+var errName = errors.New("node: host names are not looked up")
+
+func (noNames) ResolveDNSAddr(context.Context, peer.ID, ma.Multiaddr, int, int) ([]ma.Multiaddr, error) {
+	return nil, errName
+}
+
+func (noNames) ResolveDNSComponent(context.Context, ma.Multiaddr, int) ([]ma.Multiaddr, error) {
+	return nil, errName
+}
+
+// Host is the libp2p host, for protocols to set their handlers on.
+func (n *Node) Host() host.Host { return n.host }
+
+// Mode is the mode the node was made with.
+func (n *Node) Mode() Mode { return n.mode }
+
+// PeerAddrs are the addresses under which others of the same mode reach this
+// node, each with /p2p/ and the PeerID: what goes into presence and invitations.
+func (n *Node) PeerAddrs() []ma.Multiaddr {
+	addrs, err := peer.AddrInfoToP2pAddrs(&peer.AddrInfo{ID: n.host.ID(), Addrs: n.host.Addrs()})
+	if err != nil {
+		panic("node: our own PeerID is not valid: " + err.Error())
+	}
+	return addrs
+}
+
+// Dial connects to a peer, within DialTimeout, unless a connection is there
+// already. It tries at most 16 of the addresses and only those that the mode
+// allows; the error wraps ErrNoAddress if there are none.
+func (n *Node) Dial(ctx context.Context, p peer.AddrInfo) error {
+	return Dial(ctx, n.host, n.mode, p)
+}
+
+// Dial is Node.Dial for a host of a Pool.
+func Dial(ctx context.Context, h host.Host, m Mode, p peer.AddrInfo) error {
+	if c := h.Network().Connectedness(p.ID); c == network.Connected {
+		return nil
+	}
+	addrs := make([]ma.Multiaddr, 0, min(len(p.Addrs), maxAddrs))
+	for _, a := range p.Addrs {
+		if len(addrs) < maxAddrs && AllowedAddr(m, a) {
+			addrs = append(addrs, a)
+		}
+	}
+	if len(addrs) == 0 || !ed25519ID(p.ID) {
+		return fmt.Errorf("dial %s: %w", p.ID, ErrNoAddress)
+	}
+	ctx, cancel := context.WithTimeout(ctx, DialTimeout)
+	defer cancel()
+	// The addresses given now are the ones to try: old ones, of the peer's
+	// last network, would only take time.
+	h.Peerstore().ClearAddrs(p.ID)
+	h.Peerstore().AddAddrs(p.ID, addrs, peerstore.TempAddrTTL)
+	// libp2p would refuse to dial a peer again for 5 s after a failure; who
+	// calls Dial keeps its own pauses.
+	ctx = network.WithForceDirectDial(ctx, "godwit")
+	if _, err := h.Network().DialPeer(ctx, p.ID); err != nil {
+		return fmt.Errorf("dial %s: %w", p.ID, err)
+	}
+	return nil
+}
+
+// Run waits for ctx to end and closes the node.
+func (n *Node) Run(ctx context.Context) error {
+	<-ctx.Done()
+	return n.Close()
+}
+
+// Close ends all connections and stops listening. It may be called twice.
+func (n *Node) Close() error { return n.host.Close() }
