@@ -1,0 +1,148 @@
+// Package config says how Godwit is set up: the directories of each system, the
+// file config.toml, the environment and the flags, in that order of strength,
+// and where each value came from. It also holds what belongs to a profile as a
+// whole: the lock that keeps a second process out, and the log file.
+package config
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/dustin/go-humanize"
+)
+
+// Network is how far the node reaches.
+type Network string
+
+// The networks of --network.
+const (
+	Public   Network = "public"   // the Internet
+	LAN      Network = "lan"      // the local network, and not one packet further
+	Loopback Network = "loopback" // this computer: tests and demos
+)
+
+// Config is everything that a node or relay is told from outside. Load fills
+// it; the zero value is not usable.
+type Config struct {
+	Dirs     Dirs
+	Network  Network
+	Listen   []string   // multiaddrs; empty: the network's own choice
+	Peers    []string   // multiaddrs with PeerID to start from
+	Relays   []string   // multiaddrs with PeerID: the account keeps its box there too
+	MaxDisk  int64      // bytes that a relay may fill
+	HTTP     string     // host:port of a relay's status page; empty: none
+	LogLevel slog.Level // of the log file and of standard error
+
+	// Create makes the account silently where there is none; otherwise opening
+	// such a profile ends with problem.NoAccount.
+	Create bool
+	// Passphrase is asked only if the keys need it. It is never written down.
+	// Nil, or an error of it, ends with problem.Locked.
+	Passphrase func(context.Context) (string, error)
+	// Logger takes what the account's parts have to say. Nil: nothing is said.
+	Logger *slog.Logger
+}
+
+// DefaultMaxDisk is how much a relay may fill unless told otherwise: 10 GiB.
+const DefaultMaxDisk = 10 << 30
+
+// key is one setting: its name in the file, in the environment (GODWIT_ and the
+// name in capitals) and on the command line (with dashes).
+type key struct {
+	name  string
+	means string
+	list  bool
+	set   func(*Config, []string) error
+	show  func(*Config) []string
+}
+
+// keys are all settings, in the order in which they are shown.
+func keys() []key {
+	return []key{
+		{name: "network", means: "public, lan or loopback",
+			set:  one(func(c *Config, v string) (err error) { c.Network, err = ParseNetwork(v); return err }),
+			show: func(c *Config) []string { return []string{string(c.Network)} }},
+		{name: "listen", list: true, means: "addresses to listen on; empty: chosen by the network",
+			set:  func(c *Config, v []string) error { c.Listen = v; return multiaddrs(v, false) },
+			show: func(c *Config) []string { return c.Listen }},
+		{name: "peer", list: true, means: "addresses of peers to start from",
+			set:  func(c *Config, v []string) error { c.Peers = v; return multiaddrs(v, true) },
+			show: func(c *Config) []string { return c.Peers }},
+		{name: "relay", list: true, means: "addresses of relays that keep this account's mail",
+			set:  func(c *Config, v []string) error { c.Relays = v; return multiaddrs(v, true) },
+			show: func(c *Config) []string { return c.Relays }},
+		{name: "max_disk", means: "what a relay may fill, such as 10GiB",
+			set:  one(func(c *Config, v string) (err error) { c.MaxDisk, err = ParseSize(v); return err }),
+			show: func(c *Config) []string { return []string{humanize.IBytes(uint64(c.MaxDisk))} }},
+		{name: "http", means: "host:port of a relay's status page; empty: none",
+			set:  one(func(c *Config, v string) error { c.HTTP = v; return hostPort(v) }),
+			show: func(c *Config) []string { return []string{c.HTTP} }},
+		{name: "log_level", means: "debug, info, warn or error",
+			set:  one(func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }),
+			show: func(c *Config) []string { return []string{strings.ToLower(c.LogLevel.String())} }},
+	}
+}
+
+func one(set func(*Config, string) error) func(*Config, []string) error {
+	return func(c *Config, v []string) error {
+		if len(v) != 1 {
+			return fmt.Errorf("takes one value, not %d", len(v))
+		}
+		return set(c, v[0])
+	}
+}
+
+// defaults are the values that nothing was said about.
+func defaults() Config {
+	return Config{Network: Public, MaxDisk: DefaultMaxDisk, LogLevel: slog.LevelInfo}
+}
+
+// ParseNetwork reads the name of a network.
+func ParseNetwork(s string) (Network, error) {
+	switch n := Network(s); n {
+	case Public, LAN, Loopback:
+		return n, nil
+	}
+	return "", fmt.Errorf("%q is not public, lan or loopback", s)
+}
+
+// ParseSize reads a number of bytes such as 10GiB, 500MB or 1048576.
+func ParseSize(s string) (int64, error) {
+	n, err := humanize.ParseBytes(s)
+	if err != nil || n > 1<<62 {
+		return 0, fmt.Errorf("%q is not a size such as 10GiB", s)
+	}
+	return int64(n), nil
+}
+
+// multiaddrs catches what is plainly not an address, with its place, when the
+// configuration is read; the node parses them in full.
+func multiaddrs(addrs []string, withPeer bool) error {
+	for _, a := range addrs {
+		if !strings.HasPrefix(a, "/") || strings.ContainsAny(a, " \t\r\n") {
+			return fmt.Errorf("%q is not a multiaddr such as /ip4/127.0.0.1/tcp/4001", a)
+		}
+		if withPeer && !strings.Contains(a, "/p2p/") {
+			return fmt.Errorf("%q does not end with the peer's id, /p2p/12D3Koo...", a)
+		}
+	}
+	return nil
+}
+
+func hostPort(s string) error {
+	if s == "" {
+		return nil
+	}
+	_, port, err := net.SplitHostPort(s)
+	if err != nil {
+		return fmt.Errorf("%q is not host:port", s)
+	}
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q has no port between 0 and 65535", s)
+	}
+	return nil
+}

@@ -1,0 +1,290 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/godwit-im/godwit/app/problem"
+)
+
+// env makes a Getenv of pairs.
+func env(pairs ...string) func(string) string {
+	return func(name string) string {
+		for i := 0; i < len(pairs); i += 2 {
+			if pairs[i] == name {
+				return pairs[i+1]
+			}
+		}
+		return ""
+	}
+}
+
+// profile makes a profile with a config.toml of this text.
+func profile(t *testing.T, text string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "config.toml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func origin(t *testing.T, settings []Setting, key string) string {
+	t.Helper()
+	for _, s := range settings {
+		if s.Key == key {
+			return s.Origin
+		}
+	}
+	t.Fatalf("%s is not among the settings", key)
+	return ""
+}
+
+func TestFlagsBeatEnvironmentBeatFileBeatDefault(t *testing.T) {
+	dir := profile(t, "# mine\nnetwork = \"lan\"\nhttp = \"127.0.0.1:8080\"\nmax_disk = \"1GiB\"\n")
+	cfg, settings, err := Load(Sources{
+		Profile: dir,
+		Getenv:  env("GODWIT_HTTP", "127.0.0.1:9090", "GODWIT_MAX_DISK", "2GiB", "GODWIT_RELAY", "/ip4/127.0.0.1/tcp/1/p2p/A,/ip4/127.0.0.1/tcp/2/p2p/B"),
+		Flags:   map[string][]string{"max_disk": {"3GiB"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Network != LAN || cfg.HTTP != "127.0.0.1:9090" || cfg.MaxDisk != 3<<30 || len(cfg.Relays) != 2 || cfg.LogLevel != slog.LevelInfo {
+		t.Fatalf("%+v", cfg)
+	}
+	for key, want := range map[string]string{
+		"network": filepath.Join(dir, "config.toml") + ":2", "http": "environment GODWIT_HTTP", "max_disk": "flag --max-disk",
+		"relay": "environment GODWIT_RELAY", "log_level": "default",
+	} {
+		if got := origin(t, settings, key); got != want {
+			t.Errorf("%s: from %q, want %q", key, got, want)
+		}
+	}
+}
+
+func TestAMistakeInTheFileIsNamedWithItsLine(t *testing.T) {
+	for _, c := range []struct {
+		text, says string
+		code       problem.Code
+	}{
+		{"network = \"lan\"\n\nlog_levle = \"debug\"\n", "config.toml:3: unknown key \"log_levle\"", problem.ConfigUnknown},
+		{"relays = [\"x\"]\n", "did you mean \"relay\"?", problem.ConfigUnknown},
+		{"network = \"lan\"\n[node]\nlisten = [\"/ip4/127.0.0.1/tcp/0\"]\n", "config.toml:2: unknown key \"node\"", problem.ConfigUnknown},
+		{"\"odd key\" = 1\n", "config.toml:1: unknown key", problem.ConfigUnknown},
+		{"\nnetwork = \"moon\"\n", "config.toml:2: network: \"moon\" is not public, lan or loopback", problem.ConfigValue},
+		{"listen = \"tcp://1\"\n", "is not a multiaddr", problem.ConfigValue},
+		{"relay = [\"/ip4/127.0.0.1/tcp/1\"]\n", "the peer's id", problem.ConfigValue},
+		{"relay = [1]\n", "config.toml:1: relay: 1 is not text", problem.ConfigValue},
+		{"network = [\"lan\"]\n", "wants a text", problem.ConfigValue},
+		{"max_disk = \"lots\"\n", "is not a size", problem.ConfigValue},
+		{"http = \"8080\"\n", "is not host:port", problem.ConfigValue},
+		{"log_level = \"loud\"\n", "log_level", problem.ConfigValue},
+		{"network = \"lan\"\nnetwork = \"lan\"\n", "config.toml:2", problem.ConfigSyntax},
+		{"network = \n", "config.toml:1", problem.ConfigSyntax},
+	} {
+		_, _, err := Load(Sources{Profile: profile(t, c.text), Getenv: env()})
+		if !errors.Is(err, c.code) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%q: %v; want %s: %s", c.text, err, c.code, c.says)
+		}
+		if err != nil && problem.From(err).Exit != problem.ExitConfig {
+			t.Errorf("%q: exit %d", c.text, problem.From(err).Exit)
+		}
+	}
+}
+
+func TestAWrongFlagIsWrongUsage(t *testing.T) {
+	_, _, err := Load(Sources{Profile: t.TempDir(), Getenv: env(), Flags: map[string][]string{"network": {"moon"}}})
+	if !errors.Is(err, problem.Usage) || !strings.Contains(err.Error(), "--network") {
+		t.Fatal(err)
+	}
+}
+
+func TestDirectoriesFollowXDG(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("XDG directories are Linux's")
+	}
+	d, err := FindDirs("", env("HOME", "/h", "XDG_DATA_HOME", "/d", "XDG_STATE_HOME", "relative", "XDG_RUNTIME_DIR", "/run/user/7"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Dirs{
+		ConfigFile: "/h/.config/godwit/config.toml", Data: "/d/godwit", State: "/h/.local/state/godwit",
+		Cache: "/h/.cache/godwit", Relay: "/d/godwit/relay", Socket: "/run/user/7/godwit/api.sock",
+	}
+	if d != want {
+		t.Fatalf("%+v\nwant %+v", d, want)
+	}
+	if _, err := FindDirs("", env()); !errors.Is(err, problem.CannotMakeDir) {
+		t.Fatalf("without a home there is no place: %v", err)
+	}
+}
+
+func TestAProfileHasEverythingUnderIt(t *testing.T) {
+	dir := t.TempDir()
+	d, err := FindDirs("", env("GODWIT_HOME", dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []string{d.ConfigFile, d.Data, d.State, d.Cache, d.Relay} {
+		if p != dir && !strings.HasPrefix(p, dir+string(filepath.Separator)) {
+			t.Errorf("%s is outside", p)
+		}
+	}
+}
+
+func TestALongSocketPathMoves(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("pipes have no paths")
+	}
+	long := filepath.Join(t.TempDir(), strings.Repeat("x", 100))
+	a, err := FindDirs(long, env("XDG_RUNTIME_DIR", "/run/user/7"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, _ := FindDirs(long+"y", env("XDG_RUNTIME_DIR", "/run/user/7"))
+	if !strings.HasPrefix(a.Socket, "/run/user/7/godwit/") || !strings.HasSuffix(a.Socket, ".sock") || len(a.Socket) > maxSocketPath {
+		t.Fatal(a.Socket)
+	}
+	if a.Socket == b.Socket {
+		t.Fatal("two profiles share a socket")
+	}
+	c, _ := FindDirs(long, env())
+	if len(c.Socket) > maxSocketPath {
+		t.Fatal(c.Socket)
+	}
+	// At the edge: 100 bytes stay, 101 move.
+	for n, moves := range map[int]bool{100: false, 101: true} {
+		p := "/" + strings.Repeat("p", n-1)
+		if got := socketPath(p, env("XDG_RUNTIME_DIR", "/r")) != p; got != moves {
+			t.Errorf("%d bytes: moves %v", n, got)
+		}
+	}
+}
+
+func TestDirectoriesAreClosedToOthers(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has access lists instead of modes")
+	}
+	open := filepath.Join(t.TempDir(), "mkdir-made-this")
+	if err := os.Mkdir(open, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	d, err := FindDirs(open, env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Make(); err != nil {
+		t.Fatal(err)
+	}
+	for _, dir := range []string{d.Data, d.Cache} {
+		info, err := os.Stat(dir)
+		if err != nil || info.Mode().Perm() != 0o700 {
+			t.Errorf("%s: %v %v", dir, info.Mode(), err)
+		}
+	}
+
+	// Somebody's directory of other things keeps its mode, and is refused
+	// where others can write.
+	shared := t.TempDir()
+	if err := errors.Join(os.WriteFile(filepath.Join(shared, "thesis.txt"), nil, 0o644), os.Chmod(shared, 0o755)); err != nil {
+		t.Fatal(err)
+	}
+	if err := MakePrivate(shared); err != nil {
+		t.Fatal(err)
+	}
+	if info, _ := os.Stat(shared); info.Mode().Perm() != 0o755 {
+		t.Errorf("the mode of a directory that is not ours became %v", info.Mode())
+	}
+	if err := os.Chmod(shared, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := MakePrivate(shared); !errors.Is(err, problem.NotPermitted) {
+		t.Errorf("keys would lie where others can replace them: %v", err)
+	}
+}
+
+// The test binary is its own second process: with GODWIT_TEST_LOCK it tries to
+// take the lock of that profile and says what happened.
+func TestMain(m *testing.M) {
+	if dir := os.Getenv("GODWIT_TEST_LOCK"); dir != "" {
+		d, err := FindDirs(dir, os.Getenv)
+		if err == nil {
+			_, err = Acquire(d)
+		}
+		fmt.Println(err)
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+func TestTheSecondProcessIsToldWhichHasTheProfile(t *testing.T) {
+	dir := t.TempDir()
+	d, err := FindDirs(dir, env())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Make(); err != nil {
+		t.Fatal(err)
+	}
+	lock, err := Acquire(d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second := func() string {
+		cmd := exec.Command(os.Args[0])
+		cmd.Env = append(os.Environ(), "GODWIT_TEST_LOCK="+dir)
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return strings.TrimSpace(string(out))
+	}
+	if got := second(); !strings.Contains(got, fmt.Sprintf("process %d ", os.Getpid())) || !strings.Contains(got, "CFG-04") {
+		t.Fatalf("the second process heard %q", got)
+	}
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	if got := second(); got != "<nil>" {
+		t.Fatalf("after the release: %q", got)
+	}
+}
+
+func TestTheLogKeepsThreeFilesOfABoundedSize(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "godwit.log")
+	l, err := openLog(path, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 50 {
+		if _, err := fmt.Fprintf(l, "line %02d of twenty\n", i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil || len(files) != 3 {
+		t.Fatalf("%d files, %v", len(files), err)
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil || info.Size() > 100 {
+			t.Errorf("%s: %d bytes, %v", f.Name(), info.Size(), err)
+		}
+	}
+	newest, err := os.ReadFile(path)
+	if err != nil || !strings.HasSuffix(string(newest), "line 49 of twenty\n") {
+		t.Fatalf("%q %v", newest, err)
+	}
+}
