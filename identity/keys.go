@@ -6,8 +6,10 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 )
 
@@ -24,7 +26,8 @@ const SignatureSize = ed25519.SignatureSize
 
 var (
 	// ErrKey says that bytes are not a key of the wanted type: a wrong
-	// length, or an X25519 point that is not canonical or of low order.
+	// length, a point that is not canonical or of low order, or an ML-KEM key
+	// that fails its modulus check.
 	ErrKey = errors.New("identity: not a valid key")
 	// ErrSignature says that a signature does not fit its key and text.
 	ErrSignature = errors.New("identity: wrong signature")
@@ -78,6 +81,9 @@ func ParseAccountID(s string) (AccountID, error) {
 	return a, nil
 }
 
+// String is the device's name as scripts see it, spelt as an account's id is.
+func (p DevicePublic) String() string { return idEncoding.EncodeToString(p[:]) }
+
 func truncate(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -112,6 +118,20 @@ func (k RootPrivate) Sign(label string, text []byte) [SignatureSize]byte {
 func (p RootPublic) Verify(label string, text, signature []byte) error {
 	return verify(p[:], label, text, signature)
 }
+
+// Private keys print as a word, whatever the verb: none ends up in a log.
+
+// Format implements fmt.Formatter.
+func (RootPrivate) Format(f fmt.State, _ rune) { io.WriteString(f, "[ROOT private key]") }
+
+// Format implements fmt.Formatter.
+func (DevicePrivate) Format(f fmt.State, _ rune) { io.WriteString(f, "[device private key]") }
+
+// Format implements fmt.Formatter.
+func (AgreementPrivate) Format(f fmt.State, _ rune) { io.WriteString(f, "[agreement private key]") }
+
+// Format implements fmt.Formatter.
+func (PrekeyPrivate) Format(f fmt.State, _ rune) { io.WriteString(f, "[private prekey]") }
 
 // GenerateDevice makes a device's signing key.
 func GenerateDevice() DevicePrivate { return DevicePrivate{random()} }
@@ -181,6 +201,44 @@ func (k PrekeyPrivate) Agree(p PrekeyPublic) ([KeySize]byte, error) { return x25
 // AgreeDevice is X25519 (RFC 7748) with the other device's agreement key.
 func (k PrekeyPrivate) AgreeDevice(p AgreementPublic) ([KeySize]byte, error) {
 	return x25519(k.key, p)
+}
+
+// ParseDevice reads a device's signing key. Its error is ErrKey.
+func ParseDevice(b []byte) (DevicePublic, error) {
+	k, err := parseEd25519(b)
+	return DevicePublic(k), err
+}
+
+// ParseRoot reads an account's ROOT key. Its error is ErrKey.
+func ParseRoot(b []byte) (RootPublic, error) {
+	k, err := parseEd25519(b)
+	return RootPublic(k), err
+}
+
+// parseEd25519 refuses what crypto/ed25519 lets through: encodings of 2^255-19
+// and above, and the points of low order, for which anybody can make
+// signatures. Whether the rest are points at all shows when a signature is
+// verified.
+func parseEd25519(b []byte) (k [KeySize]byte, err error) {
+	if len(b) != KeySize {
+		return k, ErrKey
+	}
+	copy(k[:], b)
+	k[31] &= 0x7f // the sign of x
+	if !canonical(k[:]) {
+		return [KeySize]byte{}, ErrKey
+	}
+	switch hex.EncodeToString(k[:]) {
+	case // y of the eight points of low order: 4, 1, 8, 8 and 2
+		"0000000000000000000000000000000000000000000000000000000000000000",
+		"0100000000000000000000000000000000000000000000000000000000000000",
+		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+		"c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+		"ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f":
+		return [KeySize]byte{}, ErrKey
+	}
+	k[31] = b[31]
+	return k, nil
 }
 
 // ParseAgreement reads a device's agreement key. Its error is ErrKey.
