@@ -19,7 +19,7 @@ type ecHalf struct {
 	root key
 	// own is the ratchet key our present sending chain began with, for the
 	// responder at first its signed prekey. It is nil while our step is owed.
-	own *ecdh.PrivateKey
+	own *ratchetKey
 	// peer is the other side's ratchet key; set with hasRecv.
 	peer identity.PrekeyPublic
 
@@ -37,11 +37,11 @@ func (e *ecHalf) owed() bool { return e.hasRecv && !e.hasSend }
 
 // turn makes our own step: a new ratchet key and a sending chain with peer.
 func (e *ecHalf) turn(peer identity.PrekeyPublic) error {
-	own, err := ecdh.X25519().GenerateKey(rand.Reader)
+	own, err := newRatchetKey()
 	if err != nil {
 		return err
 	}
-	secret, err := agree(own, peer)
+	secret, err := own.agree(peer)
 	if err != nil {
 		return err
 	}
@@ -55,7 +55,7 @@ func (e *ecHalf) turn(peer identity.PrekeyPublic) error {
 
 // follow makes the other side's step, to its new ratchet key.
 func (e *ecHalf) follow(peer identity.PrekeyPublic) error {
-	secret, err := agree(e.own, peer)
+	secret, err := e.own.agree(peer)
 	if err != nil {
 		return err
 	}
@@ -117,8 +117,31 @@ func late[ID comparable](skipped store[ID], id ID, n uint32, c *change[ID]) (key
 	return mk, nil
 }
 
+// ratchetKey is an X25519 key pair of ours. A state that was read back leaves
+// full nil: most messages need only the public half, and making the rest costs
+// as much as an agreement.
+type ratchetKey struct {
+	private, public key
+	full            *ecdh.PrivateKey
+}
+
+func newRatchetKey() (*ratchetKey, error) {
+	k, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	return &ratchetKey{key(k.Bytes()), key(k.PublicKey().Bytes()), k}, nil
+}
+
 // agree is X25519 (RFC 7748). It refuses the all-zero secret of a low-order key.
-func agree(own *ecdh.PrivateKey, peer identity.PrekeyPublic) ([]byte, error) {
+func (k *ratchetKey) agree(peer identity.PrekeyPublic) ([]byte, error) {
+	own := k.full
+	if own == nil {
+		var err error
+		if own, err = ecdh.X25519().NewPrivateKey(k.private[:]); err != nil {
+			return nil, err
+		}
+	}
 	p, err := ecdh.X25519().NewPublicKey(peer[:])
 	if err != nil {
 		return nil, err

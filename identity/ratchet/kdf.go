@@ -87,15 +87,17 @@ func messageKDF(ec, pq key, prefix []byte) (body, commitment key) {
 	return key(okm[:32]), key(okm[32:])
 }
 
-// associated is the associated data of every message of a session, convAD.
-func (p Parties) associated() key {
+// associated is version ‖ convAD, the same in both directions.
+func (p Parties) associated() (ad [1 + 32]byte) {
 	h := sha256.New()
 	h.Write(p.InitiatorRoot[:])
 	h.Write(p.InitiatorDevice[:])
 	h.Write(p.ResponderRoot[:])
 	h.Write(p.ResponderDevice[:])
 	h.Write([]byte{p.Suite})
-	return key(h.Sum(nil))
+	ad[0] = Version
+	h.Sum(ad[:1])
+	return ad
 }
 
 // Parties are the two sides of a session, each by its account and its device.

@@ -35,9 +35,12 @@ type pqHalf struct {
 	recv      chain  // of epoch e-1
 	next      chain  // as C: receiving chain of epoch e
 	prevSent  uint32 // messages we sent in the epoch before that of send
-	dk        *mlkem.DecapsulationKey768
-	ek        *mlkem.EncapsulationKey768
 	body      []byte // as K: our key, as C: our ciphertext, as W: their key; nil: none yet
+	seed      []byte // as K with a key: d ‖ z (FIPS 203, section 7.1)
+	// The expanded forms of seed and of their key; nil after a state was
+	// read back, and made again when needed.
+	dk *mlkem.DecapsulationKey768
+	ek *mlkem.EncapsulationKey768
 }
 
 func newPQHalf(root key, initiator bool) pqHalf {
@@ -67,8 +70,13 @@ func (p *pqHalf) advance() (newEpoch bool, err error) {
 		if p.dk, err = mlkem.GenerateKey768(); err != nil {
 			return false, err
 		}
-		p.body = p.dk.EncapsulationKey().Bytes()
+		p.seed, p.body = p.dk.Bytes(), p.dk.EncapsulationKey().Bytes()
 	case p.role == roleW && p.body != nil:
+		if p.ek == nil {
+			if p.ek, err = mlkem.NewEncapsulationKey768(p.body); err != nil {
+				return false, err
+			}
+		}
 		ss, ct := p.ek.Encapsulate()
 		p.prevSent = p.send.n
 		p.send, p.next = p.derive(ss)
@@ -132,10 +140,15 @@ func (p *pqHalf) enter(h *header, now time.Time, c *change[uint32]) error {
 		p.role, p.epoch, p.body = roleK, p.epoch+1, nil
 		return nil
 	}
-	// As K. The header's form (parseHeader) has made sure that it carries
-	// the ciphertext of this very epoch. Before we sent the key there is none to answer.
+	// As K: only an answer to the key that we sent begins the epoch.
+	if h.attached != attachCiphertext || p.body == nil {
+		return fmt.Errorf("%w: epoch %d without its ciphertext", ErrForged, h.pqEpoch)
+	}
 	if p.dk == nil {
-		return fmt.Errorf("%w: an answer to a key not sent", ErrForged)
+		var err error
+		if p.dk, err = mlkem.NewDecapsulationKey768(p.seed); err != nil {
+			return err
+		}
 	}
 	ss, err := p.dk.Decapsulate(h.body)
 	if err != nil {
@@ -143,6 +156,6 @@ func (p *pqHalf) enter(h *header, now time.Time, c *change[uint32]) error {
 	}
 	p.prevSent = p.send.n
 	p.send, p.recv = p.derive(ss)
-	p.role, p.epoch, p.body, p.dk = roleW, p.epoch+1, nil, nil
+	p.role, p.epoch, p.body, p.seed, p.dk = roleW, p.epoch+1, nil, nil, nil
 	return nil
 }

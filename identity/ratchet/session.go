@@ -2,7 +2,6 @@ package ratchet
 
 import (
 	"bytes"
-	"crypto/ecdh"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -100,7 +99,7 @@ type Session struct {
 // halves is the part of the state that is copied before it is tried.
 type halves struct {
 	suite byte
-	ad    key // of every message, convAD
+	ad    [1 + 32]byte // version ‖ convAD: associated data of headers; bodies take convAD
 	ec    ecHalf
 	pq    pqHalf
 	steps uint32 // our own DH steps since the last new epoch
@@ -129,11 +128,7 @@ func NewResponder(s Secrets, p Parties, prekey identity.PrekeyPrivate) (*Session
 	if p.InitiatorDevice == p.ResponderDevice {
 		return nil, ErrSelf
 	}
-	b := prekey.Bytes()
-	own, err := ecdh.X25519().NewPrivateKey(b[:])
-	if err != nil {
-		return nil, err
-	}
+	own := &ratchetKey{private: prekey.Bytes(), public: prekey.Public()}
 	h := halves{suite: p.Suite, ad: p.associated(), pq: newPQHalf(s.RootPQ, false)}
 	h.ec = ecHalf{root: s.RootEC, own: own, nextSendHeader: s.NextHeaderB, nextRecvHeader: s.HeaderA}
 	return &Session{halves: h}, nil
@@ -157,14 +152,14 @@ func (s *Session) Seal(payload []byte, size Size) ([]byte, error) {
 	wire[0] = Version
 	nonce := wire[atNonce:atHeader]
 	rand.Read(nonce) // never fails, see crypto/rand
-	headerAEAD(&t.ec.sendHeader).Seal(wire[:atHeader], nonce, h.marshal(), t.headerAD())
+	headerAEAD(&t.ec.sendHeader).Seal(wire[:atHeader], nonce, h.marshal(), s.ad[:])
 
 	body, commitment := messageKDF(ecKey, pqKey, wire[:atCommit])
 	copy(wire[atCommit:], commitment[:])
 	plain := wire[atBody : int(size)-chacha20poly1305.Overhead]
 	plain[copy(plain, payload)] = 0x80
 	var zero [chacha20poly1305.NonceSize]byte // each key seals once
-	bodyAEAD(&body).Seal(plain[:0], zero[:], plain, t.bodyAD(wire))
+	bodyAEAD(&body).Seal(plain[:0], zero[:], plain, s.bodyAD(wire))
 
 	s.halves = t
 	return wire, nil
@@ -192,7 +187,7 @@ func (t *halves) advance() (h header, ecKey, pqKey key, err error) {
 	if t.ec.send.n == math.MaxUint32 || t.pq.send.n == math.MaxUint32 || t.pq.epoch == math.MaxUint32 {
 		return h, ecKey, pqKey, ErrExhausted
 	}
-	h = header{dh: [32]byte(t.ec.own.PublicKey().Bytes()), pn: t.ec.prevSent, n: t.ec.send.n}
+	h = header{dh: t.ec.own.public, pn: t.ec.prevSent, n: t.ec.send.n}
 	t.pq.attach(&h)
 	return h, t.ec.send.next(), t.pq.send.next(), nil
 }
@@ -231,7 +226,7 @@ func (s *Session) Open(wire []byte, now time.Time) ([]byte, error) {
 		return nil, ErrForged
 	}
 	var zero [chacha20poly1305.NonceSize]byte
-	plain, err := bodyAEAD(&body).Open(nil, zero[:], wire[atBody:], t.bodyAD(wire))
+	plain, err := bodyAEAD(&body).Open(nil, zero[:], wire[atBody:], s.bodyAD(wire))
 	if err != nil {
 		return nil, ErrForged
 	}
@@ -263,7 +258,7 @@ func (s *Session) unlock(wire []byte) (plain []byte, id key, err error) {
 	}
 	buf := make([]byte, 0, headerSize)
 	try := func(k *key) bool {
-		plain, err = headerAEAD(k).Open(buf, wire[atNonce:atHeader], wire[atHeader:atCommit], s.headerAD())
+		plain, err = headerAEAD(k).Open(buf, wire[atNonce:atHeader], wire[atHeader:atCommit], s.ad[:])
 		return err == nil
 	}
 	if s.ec.hasRecv && try(&s.ec.recvHeader) {
@@ -281,11 +276,11 @@ func (s *Session) unlock(wire []byte) (plain []byte, id key, err error) {
 	return nil, id, ErrUnknown
 }
 
-func (t *halves) headerAD() []byte { return append([]byte{Version}, t.ad[:]...) }
-
-func (t *halves) bodyAD(wire []byte) []byte {
-	ad := make([]byte, 0, atBody+len(t.ad))
-	return append(append(ad, wire[:atBody]...), t.ad[:]...)
+// bodyAD is the associated data of a body: all that goes before it, and convAD.
+func (s *Session) bodyAD(wire []byte) []byte {
+	convAD := s.ad[1:]
+	ad := make([]byte, 0, atBody+len(convAD))
+	return append(append(ad, wire[:atBody]...), convAD...)
 }
 
 // Clone gives a copy that shares nothing that changes.
