@@ -1,0 +1,257 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/godwit-im/godwit/app/problem"
+)
+
+// Bounds of the server.
+const (
+	maxBody      = 1 << 20          // bytes of a request's JSON
+	headerTime   = 5 * time.Second  // for a request's head
+	bodyTime     = 10 * time.Second // for a request's body
+	writeTime    = 30 * time.Second // for one event to leave, or a client is too slow
+	shutdownTime = 2 * time.Second  // for requests that are under way when the server ends
+)
+
+// Version is what GET /v1/version answers.
+type Version struct {
+	Version string `json:"version"` // of the program
+	PID     int    `json:"pid"`
+}
+
+// Server answers the local API for one Backend. Make it with Listen.
+type Server struct {
+	backend  Backend
+	version  string
+	listener net.Listener
+}
+
+// Listen opens the local API at a unix socket's path, or a pipe's name on
+// Windows, for the owner only. The caller holds the profile's lock, so a socket
+// that is there already is left over from a process that died.
+func Listen(path string, b Backend, version string) (*Server, error) {
+	l, err := listen(path)
+	if err != nil {
+		return nil, problem.Newf(problem.CannotMakeDir, "local API: %w", err)
+	}
+	return &Server{backend: b, version: version, listener: l}, nil
+}
+
+// Run answers until the context ends, then gives requests under way a moment,
+// and removes the socket.
+func (s *Server) Run(ctx context.Context) error {
+	requests, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	srv := &http.Server{
+		Handler:           s.handler(),
+		ReadHeaderTimeout: headerTime,
+		MaxHeaderBytes:    16 << 10,
+		BaseContext:       func(net.Listener) context.Context { return requests },
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- srv.Serve(s.listener) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("local API: %w", err)
+	case <-ctx.Done():
+	}
+	stop(problem.New(problem.NodeStopped, nil)) // ends event streams and waits
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+	defer cancel()
+	if err := srv.Shutdown(grace); err != nil {
+		err = srv.Close()
+		<-ended
+		return err
+	}
+	<-ended
+	return nil
+}
+
+// handler is the table of endpoints: SPEC.md in code.
+func (s *Server) handler() http.Handler {
+	b, mux := s.backend, http.NewServeMux()
+	mux.HandleFunc("GET /v1/version", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, http.StatusOK, Version{Version: s.version, PID: os.Getpid()})
+	})
+	mux.HandleFunc("GET /v1/events", s.events)
+	one(mux, "status", b.Status)
+	one(mux, "invite", b.Invite)
+	many(mux, "invites", b.Invites)
+	one(mux, "invite/revoke", b.RevokeInvite)
+	one(mux, "accept", b.Accept)
+	many(mux, "contacts", b.Contacts)
+	one(mux, "contact/rename", b.RenameContact)
+	one(mux, "contact/block", b.BlockContact)
+	one(mux, "contact/unblock", b.UnblockContact)
+	one(mux, "contact/remove", b.RemoveContact)
+	one(mux, "verify", b.Verify)
+	one(mux, "send", b.Send)
+	many(mux, "messages", b.Messages)
+	one(mux, "relay/add", b.AddRelay)
+	one(mux, "relay/remove", b.RemoveRelay)
+	many(mux, "relay/list", b.Relays)
+	one(mux, "phrase", b.Phrase)
+	one(mux, "lock", b.Lock)
+	one(mux, "unlock", b.Unlock)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, problem.Newf(problem.BadRequest, "there is no %s %s", r.Method, r.URL.Path))
+	})
+	return mux
+}
+
+// one serves a method that answers one value.
+func one[Req, Resp any](mux *http.ServeMux, name string, method func(context.Context, Req) (Resp, error)) {
+	mux.HandleFunc("POST /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
+		var req Req
+		if err := read(w, r, &req); err != nil {
+			refuse(w, err)
+			return
+		}
+		resp, err := method(r.Context(), req)
+		if err != nil {
+			if errors.Is(err, context.Canceled) {
+				err = context.Cause(r.Context()) // the client is gone, or the server ends
+			}
+			refuse(w, err)
+			return
+		}
+		reply(w, http.StatusOK, resp)
+	})
+}
+
+// list is how several values travel.
+type list[T any] struct {
+	Items []T `json:"items"`
+}
+
+// many serves a method that answers a list.
+func many[Req, T any](mux *http.ServeMux, name string, method func(context.Context, Req) ([]T, error)) {
+	one(mux, name, func(ctx context.Context, req Req) (list[T], error) {
+		items, err := method(ctx, req)
+		if items == nil {
+			items = []T{} // an empty list, never null
+		}
+		return list[T]{items}, err
+	})
+}
+
+func read(w http.ResponseWriter, r *http.Request, into any) error {
+	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)); err != nil {
+		return problem.New(problem.BadRequest, err)
+	}
+	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil {
+		return problem.Newf(problem.BadRequest, "%s: %w", r.URL.Path, err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return problem.Newf(problem.BadRequest, "%s: more than one JSON value", r.URL.Path)
+	}
+	// The body is whole. From here a read is how the server notices that the
+	// client went away, however long the answer takes.
+	if err := http.NewResponseController(w).SetReadDeadline(time.Time{}); err != nil {
+		return problem.New(problem.BadRequest, err)
+	}
+	return nil
+}
+
+func reply(w http.ResponseWriter, status int, v any) {
+	line, err := Encode(v)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(line, '\n')) // a client that went away is not told
+}
+
+// Failure is how a problem travels, and how the command line prints it with
+// --json: {"schema":1,"error":{...}}.
+type Failure struct {
+	Error FailureBody `json:"error"`
+}
+
+// FailureBody is what a Failure says.
+type FailureBody struct {
+	Code   problem.Code `json:"code"`
+	Exit   int          `json:"exit"`
+	What   string       `json:"what"`
+	Means  string       `json:"means"`
+	Do     string       `json:"do"`
+	Detail string       `json:"detail,omitempty"`
+}
+
+// NewFailure is an error as it travels.
+func NewFailure(err error) Failure {
+	p := problem.From(err)
+	return Failure{FailureBody{Code: p.Code, Exit: p.Exit, What: p.What, Means: p.Means, Do: p.Do, Detail: p.Detail()}}
+}
+
+// Problem is the error that NewFailure was given, as far as it travels. A code
+// that this version does not know keeps the words it came with.
+func (f Failure) Problem() error {
+	e := &problem.Error{Problem: problem.Problem{Code: f.Error.Code, Exit: f.Error.Exit, What: f.Error.What, Means: f.Error.Means, Do: f.Error.Do}}
+	if known, ok := problem.Lookup(f.Error.Code); ok {
+		e.Problem = known
+	}
+	if e.Exit <= 0 {
+		e.Exit = problem.ExitFailed
+	}
+	if f.Error.Detail != "" {
+		e.Cause = errors.New(f.Error.Detail)
+	}
+	return e
+}
+
+func refuse(w http.ResponseWriter, err error) {
+	f := NewFailure(err)
+	status := http.StatusInternalServerError
+	switch f.Error.Exit {
+	case problem.ExitFailed:
+		status = http.StatusUnprocessableEntity
+	case problem.ExitUsage:
+		status = http.StatusBadRequest
+	case problem.ExitPermission:
+		status = http.StatusForbidden
+	case problem.ExitUnavailable, problem.ExitTryAgain:
+		status = http.StatusServiceUnavailable
+	}
+	reply(w, status, f)
+}
+
+// events serves the stream of events as server-sent events (WHATWG HTML, 9.2):
+// each has the kind as its event field and one line of JSON as its data. A
+// stream that cannot go on ends with an event `problem`.
+func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	rc := http.NewResponseController(w)
+	send := func(kind string, v any) error {
+		line, err := Encode(v)
+		if err != nil {
+			return err
+		}
+		if err := rc.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintf(w, "event: %s\ndata: %s\n\n", kind, line); err != nil {
+			return err
+		}
+		return rc.Flush()
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	w.Header().Set("Cache-Control", "no-store")
+	err := s.backend.Events(r.Context(), EventsRequest{}, func(e Event) error { return send(e.Event, e) })
+	if err != nil && r.Context().Err() == nil {
+		_ = send("problem", NewFailure(err)) // the client may be what went wrong
+	}
+}
