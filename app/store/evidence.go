@@ -1,0 +1,57 @@
+package store
+
+import (
+	"time"
+
+	"github.com/godwit-im/godwit/identity"
+)
+
+// Path is the way that an attempt took.
+type Path string
+
+// The ways.
+const (
+	PathDirect  Path = "direct"
+	PathMailbox Path = "mailbox"
+	PathFlight  Path = "flight"
+)
+
+// What came of an attempt.
+type What string
+
+// The outcomes: a relay's receipt, the device's acknowledgement, a read receipt,
+// a refusal, another try.
+const (
+	WhatDeposit What = "deposit"
+	WhatAck     What = "ack"
+	WhatReceipt What = "receipt"
+	WhatRefused What = "refused"
+	WhatRetry   What = "retry"
+)
+
+// Evidence is one step of a message's trail.
+type Evidence struct {
+	Message int64 // row id
+	Device  identity.DevicePublic
+	At      time.Time
+	Path    Path
+	Peer    PeerID // may be empty
+	What    What
+	Proof   []byte // the relay's receipt or the acknowledgement's MAC; may be nil
+	Reason  string // problem code; may be empty
+}
+
+// AddEvidence adds a step to a message's trail.
+func (tx *Tx) AddEvidence(e Evidence) error {
+	return tx.run("INSERT INTO evidence (message, device, at, path, peer, what, proof, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		e.Message, e.Device[:], e.At.UnixMilli(), string(e.Path), peer(e.Peer), string(e.What), blob(e.Proof), text(e.Reason))
+}
+
+// Evidence returns a message's trail, in the order it was left.
+func (tx *Tx) Evidence(message int64) ([]Evidence, error) {
+	return all(tx, func(r row) (e Evidence, err error) {
+		e.Message = message
+		err = r.Scan(fixed(e.Device[:]), stamp{&e.At}, &e.Path, peerID{&e.Peer}, &e.What, &e.Proof, nullText{&e.Reason})
+		return e, err
+	}, "SELECT device, at, path, peer, what, proof, reason FROM evidence WHERE message = ? ORDER BY id", message)
+}

@@ -1,0 +1,70 @@
+package store
+
+import "time"
+
+// RelaySource says how a relay came to be used.
+type RelaySource string
+
+// The sources.
+const (
+	RelayByHand       RelaySource = "hand"
+	RelayByFlag       RelaySource = "flag"
+	RelayByInvitation RelaySource = "invitation"
+)
+
+// Relay is a relay where this account keeps a box. Box is sealed on the disk.
+type Relay struct {
+	Peer       PeerID
+	Addrs      [][]byte // multiaddrs, in bytes
+	Source     RelaySource
+	Box        [32]byte // seed of the box key
+	Lease      []byte   // as the relay gave it; nil: none
+	LeaseUntil time.Time
+	Added      time.Time
+	Removed    time.Time // zero: in use
+}
+
+const relayColumns = "peer, addrs, source, sealed, lease, lease_until, added, removed"
+
+func (tx *Tx) scanRelay(r row) (x Relay, err error) {
+	var sealed []byte
+	if err = r.Scan(peerID{&x.Peer}, addrs{&x.Addrs}, &x.Source, &sealed, &x.Lease, stamp{&x.LeaseUntil}, stamp{&x.Added}, stamp{&x.Removed}); err != nil {
+		return x, err
+	}
+	value, err := tx.store.rows.open("relays", []byte(x.Peer), sealed)
+	if err != nil {
+		return x, err
+	}
+	return x, fixed(x.Box[:]).Scan(value)
+}
+
+// PutRelay keeps a relay, in place of what was known of it.
+func (tx *Tx) PutRelay(x Relay) error {
+	list, err := encodeList(x.Addrs)
+	if err != nil {
+		return err
+	}
+	return tx.run("INSERT OR REPLACE INTO relays ("+relayColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		[]byte(x.Peer), list, string(x.Source), tx.store.rows.seal("relays", []byte(x.Peer), x.Box[:]), blob(x.Lease), ms(x.LeaseUntil),
+		x.Added.UnixMilli(), ms(x.Removed))
+}
+
+// Relay returns a relay, removed or not.
+func (tx *Tx) Relay(p PeerID) (Relay, error) {
+	return one(tx, tx.scanRelay, "SELECT "+relayColumns+" FROM relays WHERE peer = ?", []byte(p))
+}
+
+// Relays returns every relay, removed ones too, in the order they came.
+func (tx *Tx) Relays() ([]Relay, error) {
+	return all(tx, tx.scanRelay, "SELECT "+relayColumns+" FROM relays ORDER BY added, peer")
+}
+
+// RemoveRelay notes that a relay is used no more.
+func (tx *Tx) RemoveRelay(p PeerID, at time.Time) error {
+	return tx.must("UPDATE relays SET removed = ? WHERE peer = ?", at.UnixMilli(), []byte(p))
+}
+
+// DeleteRelay forgets a relay and the key of its box.
+func (tx *Tx) DeleteRelay(p PeerID) error {
+	return tx.run("DELETE FROM relays WHERE peer = ?", []byte(p))
+}

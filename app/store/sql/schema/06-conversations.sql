@@ -1,0 +1,17 @@
+-- One with each contact.
+CREATE TABLE conversations (
+    id           INTEGER PRIMARY KEY,
+    conversation BLOB    NOT NULL UNIQUE CHECK (length(conversation) = 32), -- the id that both sides know
+    contact      INTEGER NOT NULL UNIQUE REFERENCES contacts (id),
+    send_seq     INTEGER NOT NULL,                                  -- number of the next message of ours
+    send_prev    BLOB    NOT NULL CHECK (length(send_prev) = 32)    -- hash of the last one; zeros at first
+) STRICT;
+
+-- What is expected next from each device of the other side.
+CREATE TABLE streams (
+    device       BLOB    NOT NULL CHECK (length(device) = 32),
+    conversation INTEGER NOT NULL REFERENCES conversations (id),
+    next_seq     INTEGER NOT NULL,
+    prev         BLOB    NOT NULL CHECK (length(prev) = 32),        -- hash of the last one in order; zeros at first
+    PRIMARY KEY (device, conversation)
+) STRICT, WITHOUT ROWID;

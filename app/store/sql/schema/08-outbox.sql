@@ -1,0 +1,34 @@
+-- What still has to reach a device: one row for each item and device, deleted
+-- when the device acknowledged it or we gave up.
+CREATE TABLE outbox (
+    id       INTEGER PRIMARY KEY, -- the order of sending
+    message  INTEGER REFERENCES messages (id) ON UPDATE CASCADE ON DELETE CASCADE, -- NULL: not something said
+    device   BLOB    NOT NULL CHECK (length(device) = 32),
+    class    INTEGER NOT NULL,    -- 1 message, 2 receipt, 3 descriptors, 4 presence, 5 profile; of 3 and 4 only the newest per device is kept
+    item     BLOB,                -- content that waits to be sealed
+    session  BLOB    CHECK (length(session) = 32),                    -- sealed under it; NULL: not yet
+    wire     BLOB,                -- the ratchet message
+    hash     BLOB    UNIQUE CHECK (length(hash) = 32),                -- SHA-256(wire), as acknowledgements name it
+    flight   INTEGER NOT NULL CHECK (flight IN (0, 1)),               -- 1: goes inside a flight, sealed anew for each relay
+    size     INTEGER NOT NULL,    -- bytes of wire
+    created  INTEGER NOT NULL,    -- unix ms
+    expires  INTEGER,             -- unix ms
+    attempts INTEGER NOT NULL,
+    next     INTEGER NOT NULL,    -- unix ms: not tried before
+    CHECK ((wire IS NULL) = (hash IS NULL) AND (wire IS NULL) = (session IS NULL))
+) STRICT;
+CREATE INDEX outbox_device ON outbox (device, class, id);
+CREATE INDEX outbox_message ON outbox (message) WHERE message IS NOT NULL;
+CREATE INDEX outbox_next ON outbox (next);
+
+-- The copies of an outbox row at relays.
+CREATE TABLE deposits (
+    outbox  INTEGER NOT NULL REFERENCES outbox (id) ON DELETE CASCADE,
+    relay   BLOB    NOT NULL,   -- PeerID
+    receipt BLOB,               -- signed by the relay and checked; NULL: refused
+    until   INTEGER,            -- unix ms, by the receipt
+    reason  TEXT,               -- problem code of the refusal
+    at      INTEGER NOT NULL,   -- unix ms
+    PRIMARY KEY (outbox, relay)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deposits_until ON deposits (until) WHERE until IS NOT NULL;
