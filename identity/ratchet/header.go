@@ -34,8 +34,10 @@ type header struct {
 	body     []byte
 }
 
-func (h *header) marshal() []byte {
-	b := cryptobyte.NewFixedBuilder(make([]byte, 0, headerSize))
+// marshal writes the header into buf, which is empty and has room for headerSize bytes.
+func (h *header) marshal(buf []byte) []byte {
+	clear(buf[:headerSize])
+	b := cryptobyte.NewFixedBuilder(buf)
 	b.AddBytes(h.dh[:])
 	for _, v := range []uint32{h.pn, h.n, h.pqEpoch, h.pqPn, h.pqN} {
 		b.AddUint32(v)

@@ -35,21 +35,33 @@ func (c *chain) skip() {
 	c.n++
 }
 
-// hmacSHA256 is HMAC-SHA256 (RFC 2104) with a 32-byte key. It is written out
-// because crypto/hmac allocates seven times and takes three times as long, and
-// each message needs four of these; vectors_test.go holds it against crypto/hmac
-// and Wycheproof.
+// hmacSHA256 is HMAC-SHA256 (RFC 2104) with a 32-byte key. It and hmacSHA512 are
+// written out because each message needs six of them, and crypto/hmac allocates
+// seven times and takes twice as long. vectors_test.go holds both against
+// Wycheproof and crypto/hmac.
 func hmacSHA256(k *key, message ...byte) key {
 	const block = sha256.BlockSize
-	inner := make([]byte, block, block+32)
-	outer := make([]byte, block, block+32)
+	inner, outer := make([]byte, block, block+32), make([]byte, block, block+32)
+	pad(inner, outer, k[:])
+	digest := sha256.Sum256(append(inner, message...))
+	return sha256.Sum256(append(outer, digest[:]...))
+}
+
+// hmacSHA512 is HMAC-SHA512 (RFC 2104) with a key of at most 128 bytes.
+func hmacSHA512(k []byte, message ...byte) [64]byte {
+	const block = sha512.BlockSize
+	inner, outer := make([]byte, block, block+64), make([]byte, block, block+64)
+	pad(inner, outer, k)
+	digest := sha512.Sum512(append(inner, message...))
+	return sha512.Sum512(append(outer, digest[:]...))
+}
+
+func pad(inner, outer, k []byte) {
 	for i := range inner {
 		inner[i], outer[i] = 0x36, 0x5c
 	}
-	subtle.XORBytes(inner, inner, k[:])
-	subtle.XORBytes(outer, outer, k[:])
-	digest := sha256.Sum256(append(inner, message...))
-	return sha256.Sum256(append(outer, digest[:]...))
+	subtle.XORBytes(inner, inner, k)
+	subtle.XORBytes(outer, outer, k)
 }
 
 // rootKDF turns a root key: the next root key and two more keys.
@@ -76,15 +88,15 @@ func pqKDF(root key, ss []byte, epoch uint32) (next, ab, ba key) {
 // header: the body's key and the commitment to it. The random nonce in that
 // header makes the key new even where a restored state gives the same two keys.
 func messageKDF(ec, pq key, prefix []byte) (body, commitment key) {
-	var ikm [64]byte
-	copy(ikm[:], ec[:])
-	copy(ikm[32:], pq[:])
 	salt := sha256.Sum256(prefix)
-	okm, err := hkdf.Key(sha512.New, ikm[:], salt[:], "godwit/1/message", 64)
-	if err != nil {
-		panic("ratchet: 64 bytes are within HKDF-SHA512's bound: " + err.Error())
-	}
+	okm := hkdfSHA512(salt[:], append(ec[:], pq[:]...), "godwit/1/message")
 	return key(okm[:32]), key(okm[32:])
+}
+
+// hkdfSHA512 is HKDF-SHA512 (RFC 5869) for an output of 64 bytes: one block.
+func hkdfSHA512(salt, ikm []byte, info string) [64]byte {
+	prk := hmacSHA512(salt, ikm...)
+	return hmacSHA512(prk[:], append([]byte(info), 1)...)
 }
 
 // associated is version ‖ convAD, the same in both directions.

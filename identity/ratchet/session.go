@@ -94,6 +94,10 @@ type Session struct {
 	halves
 	ecSkipped store[key]    // by header key
 	pqSkipped store[uint32] // by epoch
+
+	// Room to work in, so that a message costs no garbage but itself.
+	headerBuf [headerSize]byte
+	adBuf     [atBody + 32]byte
 }
 
 // halves is the part of the state that is copied before it is tried.
@@ -110,9 +114,6 @@ type halves struct {
 func NewInitiator(s Secrets, p Parties, peer identity.PrekeyPublic) (*Session, error) {
 	if p.InitiatorDevice == p.ResponderDevice {
 		return nil, ErrSelf
-	}
-	if _, err := identity.ParsePrekey(peer[:]); err != nil {
-		return nil, err
 	}
 	h := halves{suite: p.Suite, ad: p.associated(), pq: newPQHalf(s.RootPQ, true)}
 	h.ec = ecHalf{root: s.RootEC, nextSendHeader: s.HeaderA, nextRecvHeader: s.NextHeaderB}
@@ -148,11 +149,18 @@ func (s *Session) Seal(payload []byte, size Size) ([]byte, error) {
 		return nil, err
 	}
 
+	wire := s.seal(&h, &t.ec.sendHeader, ecKey, pqKey, payload, size)
+	s.halves = t
+	return wire, nil
+}
+
+// seal writes a message.
+func (s *Session) seal(h *header, headerKey *key, ecKey, pqKey key, payload []byte, size Size) []byte {
 	wire := make([]byte, size)
 	wire[0] = Version
 	nonce := wire[atNonce:atHeader]
 	rand.Read(nonce) // never fails, see crypto/rand
-	headerAEAD(&t.ec.sendHeader).Seal(wire[:atHeader], nonce, h.marshal(), s.ad[:])
+	headerAEAD(headerKey).Seal(wire[:atHeader], nonce, h.marshal(s.headerBuf[:0]), s.ad[:])
 
 	body, commitment := messageKDF(ecKey, pqKey, wire[:atCommit])
 	copy(wire[atCommit:], commitment[:])
@@ -160,9 +168,7 @@ func (s *Session) Seal(payload []byte, size Size) ([]byte, error) {
 	plain[copy(plain, payload)] = 0x80
 	var zero [chacha20poly1305.NonceSize]byte // each key seals once
 	bodyAEAD(&body).Seal(plain[:0], zero[:], plain, s.bodyAD(wire))
-
-	s.halves = t
-	return wire, nil
+	return wire
 }
 
 // advance does what is owed before sending and takes the next message key of
@@ -256,9 +262,8 @@ func (s *Session) unlock(wire []byte) (plain []byte, id key, err error) {
 	if !Size(len(wire)).valid() || wire[0] != Version {
 		return nil, id, fmt.Errorf("%w: %d bytes are no message", ErrMalformed, len(wire))
 	}
-	buf := make([]byte, 0, headerSize)
 	try := func(k *key) bool {
-		plain, err = headerAEAD(k).Open(buf, wire[atNonce:atHeader], wire[atHeader:atCommit], s.ad[:])
+		plain, err = headerAEAD(k).Open(s.headerBuf[:0], wire[atNonce:atHeader], wire[atHeader:atCommit], s.ad[:])
 		return err == nil
 	}
 	if s.ec.hasRecv && try(&s.ec.recvHeader) {
@@ -278,9 +283,7 @@ func (s *Session) unlock(wire []byte) (plain []byte, id key, err error) {
 
 // bodyAD is the associated data of a body: all that goes before it, and convAD.
 func (s *Session) bodyAD(wire []byte) []byte {
-	convAD := s.ad[1:]
-	ad := make([]byte, 0, atBody+len(convAD))
-	return append(append(ad, wire[:atBody]...), convAD...)
+	return append(append(s.adBuf[:0], wire[:atBody]...), s.ad[1:]...)
 }
 
 // Clone gives a copy that shares nothing that changes.
