@@ -128,44 +128,54 @@ func phraseSeed(words []string, passphrase string) []byte {
 	return seed
 }
 
-// nearest lists up to three words that a mistyped one may have been: those
-// that share its first four letters, which name a word of the list, then those
-// at most two letters away.
+// nearest lists up to three words that a mistyped one may have been: the one
+// that shares its first four letters, which name a word of the list, or else
+// those that are fewest slips away, two at most.
 func nearest(list []string, word string) []string {
 	if len(word) > 20 {
 		return nil
 	}
-	var near [4][]string // by rank
+	best := 2
+	var near []string
 	for _, candidate := range list {
-		rank := distance(word, candidate)
+		slips := distance(word, candidate)
 		if len(word) >= 4 && strings.HasPrefix(candidate, word[:4]) {
-			rank = 0
+			slips = 0
 		}
-		if rank <= 2 {
-			near[rank] = append(near[rank], candidate)
+		if slips < best {
+			best, near = slips, nil
+		}
+		if slips == best && len(near) < 3 {
+			near = append(near, candidate)
 		}
 	}
-	all := slices.Concat(near[:]...)
-	return all[:min(len(all), 3)]
+	return near
 }
 
-// distance is the Levenshtein distance of two words.
+// distance counts the slips from one word to another: letters left out, added,
+// mistaken, or two neighbours swapped (optimal string alignment).
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
+	var row [3][]int // of the letters before the last, up to the last, and up to this one
+	for i := range row {
+		row[i] = make([]int, len(b)+1)
+	}
+	for j := range row[2] {
+		row[2][j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
+		row[0], row[1], row[2] = row[1], row[2], row[0]
+		row[2][0] = i + 1
 		for j := range len(b) {
-			cost := diagonal
+			mistaken := row[1][j]
 			if a[i] != b[j] {
-				cost++
+				mistaken++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+			d := min(row[1][j+1]+1, row[2][j]+1, mistaken)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				d = min(d, row[0][j-1]+1)
+			}
+			row[2][j+1] = d
 		}
 	}
-	return row[len(b)]
+	return row[2][len(b)]
 }

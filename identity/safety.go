@@ -4,6 +4,7 @@ import (
 	"crypto/sha512"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -31,10 +32,10 @@ func SafetyNumber(a, b RootPublic) string {
 // five digits.
 func SafetyGroups(number string) []string {
 	var groups []string
-	for ; len(number) > 5; number = number[5:] {
-		groups = append(groups, number[:5])
+	for group := range slices.Chunk([]byte(number), 5) {
+		groups = append(groups, string(group))
 	}
-	return append(groups, number)
+	return groups
 }
 
 // CompareSafetyNumber tells whether a number that the other side read out or
