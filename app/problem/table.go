@@ -72,6 +72,8 @@ const (
 	Interrupted  Code = "SYS-02"
 	TimedOut     Code = "SYS-03"
 	NotPermitted Code = "SYS-04"
+	DemoFailed   Code = "SYS-05"
+	BenchFailed  Code = "SYS-06"
 )
 
 var table = [...]Problem{
@@ -254,4 +256,10 @@ var table = [...]Problem{
 	{NotPermitted, ExitPermission, "The system does not permit this",
 		"A file or directory belongs to somebody else or is read-only.",
 		"Mend its permissions, or choose another --profile."},
+	{DemoFailed, ExitFailed, "The demo did not hold",
+		"A step went wrong, so nothing after it was tried. Your own profile has nothing to do with it.",
+		"See the step and the logs above; please report it with both if nobody killed its processes."},
+	{BenchFailed, ExitFailed, "A benchmark could not be run to its end",
+		"Its figure is not printed, rather than printing one that means nothing.",
+		"See the detail, and run it again on a quieter machine."},
 }
