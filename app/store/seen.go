@@ -28,6 +28,11 @@ func (tx *Tx) PutSeen(s Seen) error {
 	return tx.run("INSERT INTO seen (hash, message, at, expires) VALUES (?, ?, ?, ?)", s.Hash[:], message, s.At.UnixMilli(), s.Expires.UnixMilli())
 }
 
+// NameSeen notes what was said in a ratchet message that PutSeen noted.
+func (tx *Tx) NameSeen(h Hash, message MessageID) error {
+	return tx.must("UPDATE seen SET message = ? WHERE hash = ?", message[:], h[:])
+}
+
 // Seen returns what is known of a ratchet message, or ErrNotFound if it was not
 // opened in the last 45 days.
 func (tx *Tx) Seen(h Hash) (Seen, error) {

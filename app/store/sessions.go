@@ -7,33 +7,49 @@ import (
 	"github.com/godwit-im/godwit/identity"
 )
 
-// Session is a ratchet session with a device. State and Auth are sealed on the
-// disk, bound to the id.
-type Session struct {
+// SessionHead is what there is to know of a session without its secrets.
+type SessionHead struct {
 	ID         SessionID
 	Device     identity.DevicePublic // the other side's
 	Initiator  bool                  // we began it
 	Transcript [64]byte
-	Offer      []byte // what our flights repeat until the first reply; nil afterwards and as responder
-	Intro      []byte // where and how those flights go, as its owner encodes it
-	Auth       [32]byte
-	State      []byte // ratchet.Session, encoded
-	Version    int64  // counts saves, see SaveSession
-	Flights    int    // sent so far
-	Confirmed  time.Time
-	Preferred  bool
+	Flights    int       // sent so far
+	Confirmed  time.Time // when something was first opened on it; zero: not yet
+	Preferred  bool      // we send on it
 	Created    time.Time
 	Used       time.Time
 	Retired    time.Time // since when it is not preferred
 }
 
-const sessionColumns = "id, device, initiator, transcript, offer, intro, sealed, version, flights, confirmed, preferred, created, used, retired"
+// Session is a ratchet session with a device. State and Auth are sealed on the
+// disk, bound to the id.
+type Session struct {
+	SessionHead
+	Offer   []byte // what our flights repeat until the first reply; nil afterwards and as responder
+	Intro   []byte // where and how those flights go, as its owner encodes it
+	Auth    [32]byte
+	State   []byte // ratchet.Session, encoded
+	Version int64  // counts saves, see SaveSession
+}
+
+const (
+	headColumns    = "id, device, initiator, transcript, flights, confirmed, preferred, created, used, retired"
+	sessionColumns = headColumns + ", offer, intro, sealed, version"
+)
+
+func (s *SessionHead) dest() []any {
+	return []any{fixed(s.ID[:]), fixed(s.Device[:]), &s.Initiator, fixed(s.Transcript[:]), &s.Flights,
+		stamp{&s.Confirmed}, &s.Preferred, stamp{&s.Created}, stamp{&s.Used}, stamp{&s.Retired}}
+}
+
+func scanHead(r row) (s SessionHead, err error) {
+	err = r.Scan(s.dest()...)
+	return s, err
+}
 
 func (tx *Tx) scanSession(r row) (s Session, err error) {
 	var sealed []byte
-	err = r.Scan(fixed(s.ID[:]), fixed(s.Device[:]), &s.Initiator, fixed(s.Transcript[:]), &s.Offer, &s.Intro, &sealed, &s.Version, &s.Flights,
-		stamp{&s.Confirmed}, &s.Preferred, stamp{&s.Created}, stamp{&s.Used}, stamp{&s.Retired})
-	if err != nil {
+	if err = r.Scan(append(s.dest(), &s.Offer, &s.Intro, &sealed, &s.Version)...); err != nil {
 		return s, err
 	}
 	value, err := tx.store.rows.open("sessions", s.ID[:], sealed)
@@ -55,9 +71,9 @@ func (tx *Tx) sealSession(id SessionID, auth [32]byte, state []byte) []byte {
 // until PreferSession; Retired counts from Created until then. ErrExists: there
 // is a session of this id.
 func (tx *Tx) InsertSession(s Session) error {
-	return tx.run("INSERT INTO sessions ("+sessionColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, 1, ?, ?, 0, ?, ?, ?)",
-		s.ID[:], s.Device[:], s.Initiator, s.Transcript[:], blob(s.Offer), blob(s.Intro), tx.sealSession(s.ID, s.Auth, s.State), s.Flights,
-		ms(s.Confirmed), s.Created.UnixMilli(), s.Used.UnixMilli(), s.Created.UnixMilli())
+	return tx.run("INSERT INTO sessions ("+sessionColumns+") VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, 1)",
+		s.ID[:], s.Device[:], s.Initiator, s.Transcript[:], s.Flights, ms(s.Confirmed), s.Created.UnixMilli(), s.Used.UnixMilli(), s.Created.UnixMilli(),
+		blob(s.Offer), blob(s.Intro), tx.sealSession(s.ID, s.Auth, s.State))
 }
 
 // SaveSession keeps a new state of a session on top of the given version, which
@@ -77,10 +93,10 @@ func (tx *Tx) Session(id SessionID) (Session, error) {
 	return one(tx, tx.scanSession, "SELECT "+sessionColumns+" FROM sessions WHERE id = ?", id[:])
 }
 
-// Sessions returns the sessions with a device, the preferred one first and then
-// the newest.
-func (tx *Tx) Sessions(device identity.DevicePublic) ([]Session, error) {
-	return all(tx, tx.scanSession, "SELECT "+sessionColumns+" FROM sessions WHERE device = ? ORDER BY preferred DESC, created DESC, id", device[:])
+// SessionHeads returns the sessions with a device, the preferred one first and
+// then the newest.
+func (tx *Tx) SessionHeads(device identity.DevicePublic) ([]SessionHead, error) {
+	return all(tx, scanHead, "SELECT "+headColumns+" FROM sessions WHERE device = ? ORDER BY preferred DESC, created DESC, id", device[:])
 }
 
 // AllSessions returns every session.
