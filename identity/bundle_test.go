@@ -172,8 +172,15 @@ func TestBundlesThatDoNotParse(t *testing.T) {
 
 func TestEveryByteOfABundleCounts(t *testing.T) {
 	bob := somebody('b')
-	data := bob.bundle(t, 1, true).Marshal()
+	b := bob.bundle(t, 1, true)
+	data := b.Marshal()
+	kem, intro := bytes.Index(data, b.KEM.Public), bytes.Index(data, b.Intro)
 	for i := range data {
+		// The two ML-KEM keys are long, and one byte of them is as another.
+		inKEM, inIntro := i > kem && i < kem+len(b.KEM.Public)-1, i > intro && i < intro+mlkem.EncapsulationKeySize768-1
+		if (inKEM || inIntro) && i%32 != 0 {
+			continue
+		}
 		bad := bytes.Clone(data)
 		bad[i] ^= 1 << (i % 8)
 		b, err := ParseBundle(bad)

@@ -157,9 +157,10 @@ func TestNobodyAddsADeviceOfAnother(t *testing.T) {
 // Ten thousand devices are refused before anything is made of them.
 func TestTenThousandDevices(t *testing.T) {
 	alice := somebody('a')
+	agreement := alice.agreement.Public()
 	var many []Device
 	for i := range 10000 {
-		many = append(many, Device{Signing: DevicePublic{byte(i), byte(i >> 8), 9}, Agreement: alice.agreement.Public(), Added: noon})
+		many = append(many, Device{Signing: DevicePublic{byte(i), byte(i >> 8), 9}, Agreement: agreement, Added: noon})
 	}
 	if _, err := alice.chain.Draft(alice.device.Public(), many, nil, noon); !errors.Is(err, ErrTooLarge) {
 		t.Errorf("drafted: %v", err)
@@ -219,16 +220,14 @@ func TestEveryByteOfAChainCounts(t *testing.T) {
 	c := next(t, alice.chain, alice.device, []gadget{newGadget('l')}, true)
 	data := c.Marshal()
 	for i := range data {
-		for _, bit := range []byte{1, 0x80} {
-			bad := bytes.Clone(data)
-			bad[i] ^= bit
-			got, err := ParseChain(bad)
-			if err == nil {
-				err = got.Verify()
-			}
-			if err == nil {
-				t.Errorf("bit %#x of byte %d changed, and nobody saw", bit, i)
-			}
+		bad := bytes.Clone(data)
+		bad[i] ^= 1 << (i % 8)
+		got, err := ParseChain(bad)
+		if err == nil {
+			err = got.Verify()
+		}
+		if err == nil {
+			t.Errorf("a bit of byte %d changed, and nobody saw", i)
 		}
 	}
 	for n := range data {
