@@ -33,6 +33,11 @@ const (
 	BadText       Code = "MSG-03"
 	NoSuchMessage Code = "MSG-04"
 
+	Expired        Code = "MSG-05"
+	ContentUnknown Code = "MSG-06"
+	Renumbered     Code = "MSG-07"
+	SessionLost    Code = "MSG-08"
+
 	CannotListen    Code = "NET-01"
 	BadAddress      Code = "NET-02"
 	NoRelayReached  Code = "NET-03"
@@ -43,6 +48,14 @@ const (
 	RelayRunning  Code = "REL-03"
 	RelayData     Code = "REL-04"
 	TooManyRelays Code = "REL-05"
+
+	RelayUnreached Code = "REL-06"
+	RelayRefused   Code = "REL-07"
+	RelayUnproven  Code = "REL-08"
+	RelayFull      Code = "REL-09"
+	BoxFull        Code = "REL-10"
+	NoRelayNamed   Code = "REL-11"
+	FewRelays      Code = "REL-12"
 
 	ConfigSyntax  Code = "CFG-01"
 	ConfigUnknown Code = "CFG-02"
@@ -151,6 +164,19 @@ var table = [...]Problem{
 		"It is not in this conversation, or was never here.",
 		"See `godwit messages CONTACT`."},
 
+	{Expired, ExitFailed, "The message expired before it was acknowledged",
+		"It was tried for its whole time and no device of the contact said that it has it.",
+		"Send it again if it still matters."},
+	{ContentUnknown, ExitFailed, "The content cannot be read by this version",
+		"The message is genuine but of a form that this version does not know. It is kept as it came.",
+		"Install a newer version."},
+	{Renumbered, ExitFailed, "The contact used the number of this message twice",
+		"Their profile was probably copied or put back from a copy. What they said is shown all the same.",
+		"If they know nothing of it, talk to them another way and compare safety numbers."},
+	{SessionLost, ExitTryAgain, "The session with a device of the contact has to be begun anew",
+		"Messages of it can no longer be opened here. What was sent to you meanwhile is sent again in a new session.",
+		"Wait; it mends itself when the contact is reached."},
+
 	{CannotListen, ExitUnavailable, "The node cannot listen there",
 		"The address is taken by another program, is not this computer's, or is not permitted.",
 		"Choose another --listen, or leave it out."},
@@ -179,6 +205,27 @@ var table = [...]Problem{
 	{TooManyRelays, ExitFailed, "This account has as many relays as it can use",
 		"Each message goes to at most three relays.",
 		"Remove one with `godwit relay remove` first."},
+	{RelayUnreached, ExitUnavailable, "The contact's relays cannot be reached",
+		"The message is safe on this device and is tried again.",
+		"Nothing, or check the network if it lasts."},
+	{RelayRefused, ExitTryAgain, "The contact's relays do not take the message",
+		"They do not know the contact's queue, or its time there is over. The message is safe on this device and is tried again.",
+		"Nothing: the contact's device renews its queues when it is online."},
+	{RelayUnproven, ExitUnavailable, "A relay's receipt does not hold",
+		"A relay of the contact said that it keeps the message but did not prove it, so it is not counted. The message is safe on this device.",
+		"Nothing. If it lasts, tell the contact to choose another relay."},
+	{RelayFull, ExitTryAgain, "The contact's relays have no room",
+		"Their disks are full. The message is safe on this device and is tried again.",
+		"Nothing, or tell the contact to add a relay."},
+	{BoxFull, ExitTryAgain, "The contact's box at its relays is full",
+		"The contact has not been online for so long that nothing more fits. The message is safe on this device and is tried again.",
+		"Nothing: it goes on when the contact has read its mail."},
+	{NoRelayNamed, ExitUnavailable, "The contact has named no relay",
+		"Messages reach the contact only while both of you are online.",
+		"Nothing, or tell the contact to add a relay."},
+	{FewRelays, ExitUnavailable, "The contact has named fewer than three relays",
+		"The message is kept, but if those relays are lost, so is the copy. It stays on this device until it is acknowledged.",
+		"Nothing, or tell the contact to add relays."},
 
 	{ConfigSyntax, ExitConfig, "The configuration cannot be read",
 		"Nothing was started, rather than starting with half of what you wanted.",
