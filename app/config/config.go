@@ -127,7 +127,7 @@ func multiaddrs(addrs []string, withPeer bool) error {
 			return fmt.Errorf("%q is not a multiaddr such as /ip4/127.0.0.1/tcp/4001", a)
 		}
 		if withPeer && !strings.Contains(a, "/p2p/") {
-			return fmt.Errorf("%q does not end with the peer's id, /p2p/12D3Koo...", a)
+			return fmt.Errorf("%q lacks the peer's id, /p2p/12D3Koo", a)
 		}
 	}
 	return nil
