@@ -18,8 +18,7 @@ type Batch struct {
 	tx      *store.Tx
 	touched map[store.SessionID]*live // nil: erased
 	heads   map[identity.DevicePublic][]store.SessionHead
-	added   map[store.SessionID]Auth
-	erased  []store.SessionID
+	auths   map[store.SessionID]*Auth // of new sessions; nil: erased
 }
 
 // Sealed is a ratchet message that is ready to be sent once the transaction is
@@ -284,7 +283,7 @@ func (b *Batch) insert(row store.Session, state *ratchet.Session) (err error) {
 		return err
 	}
 	b.touched[row.ID] = &live{state: state, auth: row.Auth, version: 1, head: row.SessionHead}
-	b.added[row.ID] = Auth{row.ID, row.Device, row.Auth}
+	b.auths[row.ID] = &Auth{row.ID, row.Device, row.Auth}
 	delete(b.heads, row.Device)
 	heads, err := b.sessions(row.Device)
 	if err != nil {
@@ -306,9 +305,8 @@ func (b *Batch) insert(row store.Session, state *ratchet.Session) (err error) {
 func (b *Batch) Erase(id store.SessionID) error {
 	b.touched[id] = nil
 	delete(b.keeper.cache, id)
-	delete(b.added, id)
 	clear(b.heads)
-	b.erased = append(b.erased, id)
+	b.auths[id] = nil
 	return b.tx.DeleteSession(id)
 }
 

@@ -151,7 +151,7 @@ func (k *Keeper) Update(ctx context.Context, fn func(*store.Tx, *Batch) error) e
 		keeper:  k,
 		touched: map[store.SessionID]*live{},
 		heads:   map[identity.DevicePublic][]store.SessionHead{},
-		added:   map[store.SessionID]Auth{},
+		auths:   map[store.SessionID]*Auth{},
 	}
 	err := k.store.Update(ctx, func(tx *store.Tx) error {
 		b.tx = tx
@@ -180,15 +180,13 @@ func (k *Keeper) committed(b *Batch) {
 		}
 		k.cache[id] = l
 	}
-	if len(b.added) == 0 && len(b.erased) == 0 {
-		return
-	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for id, a := range b.added {
-		k.auths[id] = a
-	}
-	for _, id := range b.erased {
-		delete(k.auths, id)
+	for id, a := range b.auths {
+		if a == nil {
+			delete(k.auths, id)
+		} else {
+			k.auths[id] = *a
+		}
 	}
 }

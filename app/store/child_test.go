@@ -1,0 +1,4 @@
+package store
+
+// child is what the processes do that tests start.
+func child(task string) { _ = task }
