@@ -53,7 +53,9 @@ func skipTo[ID comparable](c *chain, n uint32, id ID, now time.Time, to *change[
 	}
 	keys := make([]skippedKey, 0, n-c.n)
 	for c.n < n {
-		keys = append(keys, skippedKey{n: c.n, at: now.Unix(), key: c.next()})
+		k := skippedKey{n: c.n, at: now.Unix()}
+		k.key = c.next()
+		keys = append(keys, k)
 	}
 	to.skipped = append(to.skipped, skippedChain[ID]{id, keys})
 }
