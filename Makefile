@@ -1,0 +1,89 @@
+# Godwit needs Go 1.26, and gcc for the race detector of its tests. Everything
+# else comes with go.mod. `make help` lists what there is.
+
+SHELL := bash
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+
+# The headless program is static on every system.
+STATIC := CGO_ENABLED=0 go build -trimpath
+PLATFORMS := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
+FUZZTIME ?= 20s
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: run
+run: demo ## run Godwit (until it has a window: the demo)
+
+.PHONY: demo
+demo: build ## a relay and two people at work on this computer
+	bin/godwit demo
+
+.PHONY: build
+build: need-go ## build bin/godwit
+	$(STATIC) -o bin/godwit ./cmd/godwit
+
+.PHONY: cross
+cross: need-go ## build the headless program for every system
+	@set -e; for p in $(PLATFORMS); do \
+		os=$${p%/*} arch=$${p#*/} ext=; [ $$os = windows ] && ext=.exe; \
+		echo "bin/godwit-$$os-$$arch$$ext"; \
+		GOOS=$$os GOARCH=$$arch $(STATIC) -o bin/godwit-$$os-$$arch$$ext ./cmd/godwit; \
+	done
+
+.PHONY: bench
+bench: build ## measure the real program: lines of `name value unit`
+	@bin/godwit bench
+
+.PHONY: test
+test: fmt vet lint vuln unit ## everything that has to hold before a change is taken
+
+.PHONY: fmt
+fmt: need-go ## is everything formatted?
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt would change:"; echo "$$bad"; exit 1; }
+
+.PHONY: vet
+vet: need-go ## go vet, for each system
+	go vet ./...
+	CGO_ENABLED=0 GOOS=windows go vet ./...
+	CGO_ENABLED=0 GOOS=darwin go vet ./...
+
+.PHONY: lint
+lint: need-go ## staticcheck
+	go tool staticcheck ./...
+
+.PHONY: vuln
+vuln: need-go ## govulncheck, where its database can be reached
+	@.ci/vuln
+
+# With the race detector, then, without it, the long runs of chance that it
+# would slow down tenfold: those tests shorten themselves under the detector.
+# The corpora of the fuzz targets run as tests.
+.PHONY: unit
+unit: need-go need-gcc ## all tests
+	CGO_ENABLED=1 go test -race -timeout 15m ./...
+	go test -timeout 15m -run Schedules ./...
+
+.PHONY: fuzz
+fuzz: need-go ## each fuzz target for FUZZTIME (20s)
+	@set -e; for pkg in $$(go list ./...); do \
+		for f in $$(go test -list '^Fuzz' $$pkg | grep '^Fuzz' || true); do \
+			echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg; \
+		done; \
+	done
+
+.PHONY: generate
+generate: need-go ## make the files that are made (THIRD_PARTY.md)
+	go test ./cmd/godwit -run TestThirdParty -update
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin
+
+.PHONY: need-go need-gcc
+need-go:
+	@.ci/need go=golang-go git=git
+need-gcc:
+	@.ci/need gcc=gcc,libc6-dev
