@@ -21,6 +21,7 @@ const (
 	NoSuchInvitation      Code = "INV-05"
 	InvitationForged      Code = "INV-06"
 	InvitationLifetime    Code = "INV-07"
+	NoWayIn               Code = "INV-08"
 
 	NoSuchContact    Code = "CON-01"
 	AmbiguousContact Code = "CON-02"
@@ -37,6 +38,7 @@ const (
 	ContentUnknown Code = "MSG-06"
 	Renumbered     Code = "MSG-07"
 	SessionLost    Code = "MSG-08"
+	FirstAnswer    Code = "MSG-09"
 
 	CannotListen    Code = "NET-01"
 	BadAddress      Code = "NET-02"
@@ -134,6 +136,9 @@ var table = [...]Problem{
 	{InvitationLifetime, ExitUsage, "An invitation cannot live that long",
 		"A single-use invitation is good for 30 days at most, and at least a minute.",
 		"Choose --expires between 1m and 720h."},
+	{NoWayIn, ExitUnavailable, "Nobody could find you by an invitation",
+		"This account keeps its mail at no relay, and no node of it is running that could be reached.",
+		"Add a relay with `godwit relay add ADDRESS`, or keep `godwit node` running while the invitation is open."},
 
 	{NoSuchContact, ExitFailed, "There is no such contact",
 		"No petname and no account id of this profile fits.",
@@ -176,6 +181,9 @@ var table = [...]Problem{
 	{SessionLost, ExitTryAgain, "The session with a device of the contact has to be begun anew",
 		"Messages of it can no longer be opened here. What was sent to you meanwhile is sent again in a new session.",
 		"Wait; it mends itself when the contact is reached."},
+	{FirstAnswer, ExitTryAgain, "It waits for the other person's first answer",
+		"Until a new contact's device has answered once, only the first 16 short messages can be sent ahead.",
+		"Nothing: it goes out by itself when they have been online."},
 
 	{CannotListen, ExitUnavailable, "The node cannot listen there",
 		"The address is taken by another program, is not this computer's, or is not permitted.",
