@@ -1,0 +1,215 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/godwit-im/godwit/app"
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/config"
+	"github.com/godwit-im/godwit/app/problem"
+)
+
+func (c *cli) initCommand() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:   "init",
+		Short: "Make the account on this device",
+		Long:  "Makes the account on this device. A node and the desktop do it silently.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, _, err := c.load()
+			if err != nil {
+				return err
+			}
+			account, err := app.Create(cmd.Context(), cfg, api.InitRequest{Name: name})
+			if err != nil {
+				return err
+			}
+			return c.made(account)
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "", "`NAME` that contacts are told at first contact")
+	return cmd
+}
+
+func (c *cli) recoverCommand() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:   "recover",
+		Short: "Make the account on this device from its 24 recovery words",
+		Long: "Makes the account on this device from its 24 recovery words, which are read from standard input.\n" +
+			"Contacts and history are not in the words.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, _, err := c.load()
+			if err != nil {
+				return err
+			}
+			if c.terminalIn() {
+				c.note("The 24 recovery words, on one line or several:")
+			}
+			words, err := readWords(c.in)
+			if err != nil {
+				return err
+			}
+			account, err := app.Recover(cmd.Context(), cfg, api.RecoverRequest{Words: words, Name: name})
+			if err != nil {
+				return err
+			}
+			return c.made(account)
+		},
+	}
+	cmd.Flags().StringVar(&name, "name", "", "`NAME` that contacts are told at first contact")
+	return cmd
+}
+
+func (c *cli) made(a api.Account) error {
+	return c.result(a, func(w io.Writer) {
+		fmt.Fprintf(w, "account %s\ndevice  %s\n", a.Account, a.Device)
+		if a.Name != "" {
+			fmt.Fprintf(w, "name    %s\n", visible(a.Name))
+		}
+		c.note("Write the 24 recovery words of `godwit phrase` on paper: nobody else can give them back.")
+	})
+}
+
+// readWords reads until there are 24 words, or the input ends.
+func readWords(r io.Reader) (string, error) {
+	in := bufio.NewScanner(io.LimitReader(r, maxLine))
+	in.Split(bufio.ScanWords)
+	var words []string
+	for len(words) < 24 && in.Scan() {
+		words = append(words, in.Text())
+	}
+	return strings.Join(words, " "), in.Err()
+}
+
+func (c *cli) phraseCommand() *cobra.Command {
+	var written bool
+	cmd := &cobra.Command{
+		Use:   "phrase",
+		Short: "Show the 24 recovery words",
+		Long: "Shows the 24 words that the account can be made from again. Whoever has them is you.\n" +
+			"Once they are on paper, --written removes them from this device.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
+				p, err := a.Phrase(ctx, api.PhraseRequest{Written: written})
+				if err != nil {
+					return err
+				}
+				return c.result(p, func(w io.Writer) {
+					for i := 0; i < len(p.Words); i += 4 {
+						fmt.Fprintln(w, strings.Join(p.Words[i:min(i+4, len(p.Words))], " "))
+					}
+					if p.Forgotten {
+						c.note("The words are no longer on this device.")
+					}
+				})
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&written, "written", false, "they are written down: remove them from this device")
+	return cmd
+}
+
+func (c *cli) lockCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "lock",
+		Short: "Put the keys of this profile under a passphrase",
+		Long: "Puts the keys of this profile under a passphrase, which is asked on the terminal, or is the first line of standard input.\n" +
+			"From then on it is asked whenever the profile is opened; commands without a terminal take it from GODWIT_PASSPHRASE.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
+				pass, err := c.newPassphrase()
+				if err != nil {
+					return err
+				}
+				p, err := a.Lock(ctx, api.LockRequest{Passphrase: pass})
+				if err != nil {
+					return err
+				}
+				return c.protection(p)
+			})
+		},
+	}
+}
+
+func (c *cli) unlockCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "unlock",
+		Short: "Take the passphrase of this profile off again",
+		Long:  "Takes the passphrase off, so that the profile opens without it. It is read from GODWIT_PASSPHRASE, the terminal, or the first line of standard input.",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			pass := ""
+			ask := func(ctx context.Context) (_ string, err error) {
+				if pass != "" {
+					return pass, nil
+				}
+				if pass = c.getenv("GODWIT_PASSPHRASE"); pass != "" {
+					return pass, nil
+				}
+				if c.terminalIn() {
+					pass, err = c.askSecret("Passphrase: ")
+				} else {
+					pass, err = c.line()
+				}
+				return pass, err
+			}
+			return c.with(cmd.Context(), func(cfg *config.Config) { cfg.Passphrase = ask }, func(ctx context.Context, a account) error {
+				s, err := a.Status(ctx, api.StatusRequest{})
+				if err != nil {
+					return err
+				}
+				if s.Protection.Kind != "passphrase" {
+					return problem.New(problem.NotLocked, nil)
+				}
+				pass, err := ask(ctx)
+				if err != nil {
+					return err
+				}
+				p, err := a.Unlock(ctx, api.UnlockRequest{Passphrase: pass})
+				if err != nil {
+					return err
+				}
+				return c.protection(p)
+			})
+		},
+	}
+}
+
+// newPassphrase asks for a passphrase twice on a terminal; else it is the first
+// line of standard input, or GODWIT_PASSPHRASE if there is none.
+func (c *cli) newPassphrase() (string, error) {
+	if !c.terminalIn() {
+		pass, err := c.line()
+		if pass == "" && err == nil {
+			pass = c.getenv("GODWIT_PASSPHRASE")
+		}
+		return pass, err
+	}
+	pass, err := c.askSecret("New passphrase: ")
+	if err != nil {
+		return "", err
+	}
+	again, err := c.askSecret("Once more: ")
+	if err != nil {
+		return "", err
+	}
+	if pass != again {
+		return "", problem.Newf(problem.BadPassphrase, "the two are not the same")
+	}
+	return pass, nil
+}
+
+func (c *cli) protection(p api.Protection) error {
+	return c.result(p, func(w io.Writer) { fmt.Fprintf(w, "%s: %s\n", p.Kind, p.Means) })
+}

@@ -1,0 +1,3 @@
+package main
+import "github.com/spf13/cobra"
+func (c *cli) benchCommand() *cobra.Command { return &cobra.Command{Use: "bench [NAME]", Short:"x", RunE: c.group} }

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/godwit-im/godwit/app/api"
+)
+
+func (c *cli) contactsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "contacts",
+		Short: "List contacts",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
+				list, err := a.Contacts(ctx, api.ContactsRequest{})
+				if err != nil {
+					return err
+				}
+				return results(c, list, "No contacts yet. Make an invitation with `godwit invite`.", humanContact)
+			})
+		},
+	}
+}
+
+func humanContact(w io.Writer, p api.Contact) {
+	var marks []string
+	for _, m := range []struct {
+		on   bool
+		word string
+	}{{p.Verified, "verified"}, {p.Blocked, "blocked"}, {p.Frozen, "frozen: its keys contradict each other"}} {
+		if m.on {
+			marks = append(marks, m.word)
+		}
+	}
+	line := fmt.Sprintf("%-20s %s %s", visible(p.Name), p.ID, strings.Join(marks, ", "))
+	fmt.Fprintln(w, strings.TrimRight(line, " "))
+}
+
+func (c *cli) contactCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "contact", Short: "Rename, block, unblock or remove a contact", Args: cobra.NoArgs, RunE: c.group}
+	cmd.AddCommand(&cobra.Command{
+		Use:   "rename CONTACT NAME",
+		Short: "Give a contact another petname",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.changeContact(cmd.Context(), func(ctx context.Context, a account) (api.Contact, error) {
+				return a.RenameContact(ctx, api.RenameRequest{Contact: args[0], Name: args[1]})
+			})
+		},
+	})
+	for _, s := range []struct {
+		name, short string
+		method      func(api.Backend, context.Context, api.ContactRequest) (api.Contact, error)
+	}{
+		{"block", "Take nothing from a contact and send it nothing", api.Backend.BlockContact},
+		{"unblock", "Take a block back", api.Backend.UnblockContact},
+		{"remove", "Forget a contact, its sessions and its history", api.Backend.RemoveContact},
+	} {
+		cmd.AddCommand(&cobra.Command{
+			Use:   s.name + " CONTACT",
+			Short: s.short,
+			Args:  cobra.ExactArgs(1),
+			RunE: func(cmd *cobra.Command, args []string) error {
+				return c.changeContact(cmd.Context(), func(ctx context.Context, a account) (api.Contact, error) {
+					return s.method(a, ctx, api.ContactRequest{Contact: args[0]})
+				})
+			},
+		})
+	}
+	return cmd
+}
+
+func (c *cli) changeContact(ctx context.Context, change func(context.Context, account) (api.Contact, error)) error {
+	return c.with(ctx, nil, func(ctx context.Context, a account) error {
+		p, err := change(ctx, a)
+		if err != nil {
+			return err
+		}
+		return c.result(p, func(w io.Writer) { humanContact(w, p) })
+	})
+}
+
+func (c *cli) verifyCommand() *cobra.Command {
+	var confirm bool
+	cmd := &cobra.Command{
+		Use:   "verify CONTACT",
+		Short: "Show the safety number shared with a contact",
+		Long: "Shows the safety number shared with a contact. If it is the same at their side, read aloud or side by side, nobody is between you.\n" +
+			"--confirm marks it compared.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
+				n, err := a.Verify(ctx, api.VerifyRequest{Contact: args[0], Confirm: confirm})
+				if err != nil {
+					return err
+				}
+				return c.result(n, func(w io.Writer) {
+					groups := strings.Fields(n.Number)
+					for i := 0; i < len(groups); i += 4 {
+						fmt.Fprintln(w, strings.Join(groups[i:min(i+4, len(groups))], " "))
+					}
+					if n.Verified {
+						fmt.Fprintf(w, "%s is verified.\n", visible(n.Name))
+					} else {
+						fmt.Fprintf(w, "%s is not verified yet: compare, then `godwit verify --confirm`.\n", visible(n.Name))
+					}
+				})
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&confirm, "confirm", false, "it was compared and is the same")
+	return cmd
+}

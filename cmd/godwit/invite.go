@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/config"
+)
+
+// create lets a command make the account silently: a person's first command is
+// often the invitation.
+func create(cfg *config.Config) { cfg.Create = true }
+
+func (c *cli) inviteCommand() *cobra.Command {
+	var expires time.Duration
+	var reusable bool
+	cmd := &cobra.Command{
+		Use:   "invite",
+		Short: "Make an invitation",
+		Long: "Makes an invitation for one person and prints its link. Give it to that person in any way that nobody else reads:\n" +
+			"who accepts it first is your contact.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.with(cmd.Context(), create, func(ctx context.Context, a account) error {
+				i, err := a.Invite(ctx, api.InviteRequest{Expires: api.Duration(expires), Reusable: reusable})
+				if err != nil {
+					return err
+				}
+				return c.result(i, func(w io.Writer) {
+					fmt.Fprintln(w, i.Link)
+					if c.terminalOut() && !c.quiet {
+						_ = drawQR(w, i.Link) // the link above says the same
+					}
+					c.note("Good for one person until %s. Revoke it with `godwit invite revoke %s`.", when(i.Expires), i.ID)
+					if i.Notice != "" {
+						c.note("%s", i.Notice)
+					}
+				})
+			})
+		},
+	}
+	cmd.Flags().DurationVar(&expires, "expires", 168*time.Hour, "how long it is good for")
+	cmd.Flags().BoolVar(&reusable, "reusable", false, "for any number of people, who then ask to be contacts")
+	cmd.AddCommand(&cobra.Command{
+		Use:   "revoke ID",
+		Short: "End an invitation",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
+				i, err := a.RevokeInvite(ctx, api.InvitationRequest{ID: args[0]})
+				if err != nil {
+					return err
+				}
+				return c.result(i, func(w io.Writer) { humanInvitation(w, i) })
+			})
+		},
+	})
+	return cmd
+}
+
+func (c *cli) invitesCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "invites",
+		Short: "List the invitations made here",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
+				list, err := a.Invites(ctx, api.InvitesRequest{})
+				if err != nil {
+					return err
+				}
+				return results(c, list, "No invitations.", humanInvitation)
+			})
+		},
+	}
+}
+
+func humanInvitation(w io.Writer, i api.Invitation) {
+	fmt.Fprintf(w, "%s  %-7s  until %s", i.ID, i.State, when(i.Expires))
+	if i.Link != "" {
+		fmt.Fprintf(w, "  %s", i.Link)
+	}
+	fmt.Fprintln(w)
+}
+
+func (c *cli) acceptCommand() *cobra.Command {
+	var r api.AcceptRequest
+	cmd := &cobra.Command{
+		Use:   "accept LINK",
+		Short: "Accept an invitation",
+		Long:  "Accepts an invitation: the inviter becomes a contact. Quote the link, so that the shell leaves its # alone. LINK - reads standard input.",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			r.Link = args[0]
+			if r.Link == "-" {
+				if r.Link, err = c.line(); err != nil {
+					return err
+				}
+			}
+			return c.with(cmd.Context(), create, func(ctx context.Context, a account) error {
+				p, err := a.Accept(ctx, r)
+				if err != nil {
+					return err
+				}
+				if err := c.result(p, func(w io.Writer) { fmt.Fprintf(w, "%s is a contact now (%s).\n", visible(p.Name), p.Contact) }); err != nil {
+					return err
+				}
+				return a.linger(ctx)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&r.Name, "name", "", "what to call the inviter: a `PETNAME` that only you see")
+	cmd.Flags().StringVar(&r.Message, "message", "", "`TEXT` to say at once")
+	return cmd
+}

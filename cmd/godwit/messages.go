@@ -1,0 +1,188 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/problem"
+)
+
+// maxText is the longest text that is read from standard input, in bytes; what
+// fits into a message is for the app to say.
+const maxText = 1 << 20
+
+func (c *cli) sendCommand() *cobra.Command {
+	var wait string
+	var files []string
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "send CONTACT TEXT",
+		Short: "Send a message",
+		Long: "Sends a message and says how far it is known to have come. TEXT - reads standard input.\n" +
+			"With --wait the command returns when that state, or a later one, is reached: queued (on this device), kept (at relays, by signed receipts),\n" +
+			"delivered (on a device of theirs), read (if they share it).\n" +
+			"Where no node runs and --wait is not given, the command stays up to 10 s until the message has left this device.",
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(files) > 0 {
+				return problem.Newf(problem.NotYet, "--file: files come with a later version")
+			}
+			want := api.State(wait)
+			if wait != "" && !want.Valid() {
+				return problem.Newf(problem.Usage, "--wait %s: wants queued, kept, delivered or read", wait)
+			}
+			if timeout < 0 {
+				return problem.Newf(problem.Usage, "--timeout %s is negative", timeout)
+			}
+			text := args[1]
+			if text == "-" {
+				b, err := io.ReadAll(io.LimitReader(c.in, maxText))
+				if err != nil {
+					return err
+				}
+				text = strings.TrimSuffix(string(b), "\n")
+			}
+			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
+				r := api.SendRequest{Contact: args[0], Text: text, Wait: want, Timeout: api.Duration(timeout)}
+				if wait == "" && a.own {
+					r.Wait, r.Timeout = api.Kept, api.Duration(lingerTime)
+				}
+				s, err := a.Send(ctx, r)
+				if err != nil {
+					return err
+				}
+				if err := c.result(s, func(w io.Writer) { fmt.Fprintln(w, stateWords(s.State, s.Relays, s.Expires, s.Reason)) }); err != nil {
+					return err
+				}
+				switch {
+				case s.State == api.Failed:
+					return problem.New(problem.MessageFailed, reason(s.Reason))
+				case wait != "" && !s.State.Meets(want):
+					return problem.New(problem.WaitTimedOut, reason(s.Reason))
+				}
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&wait, "wait", "", "return when it is queued, kept, delivered or read (`STATE`)")
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait at most")
+	cmd.Flags().StringArrayVar(&files, "file", nil, "a file to send with it (`PATH`)")
+	return cmd
+}
+
+func reason(s string) error {
+	if s == "" {
+		return nil
+	}
+	return errors.New(s)
+}
+
+// stateWords says how far a message has come, as a person reads it.
+func stateWords(s api.State, copies *api.Copies, expires api.Time, reason string) string {
+	words := string(s)
+	if s == api.Kept && copies != nil {
+		words = fmt.Sprintf("kept at %d of %d relays", copies.Kept, copies.Wanted)
+		if !expires.IsZero() {
+			words += " until " + day(expires)
+		}
+	}
+	if reason != "" {
+		words += ": " + visible(reason)
+	}
+	return words
+}
+
+func (c *cli) messagesCommand() *cobra.Command {
+	var r api.MessagesRequest
+	cmd := &cobra.Command{
+		Use:   "messages CONTACT",
+		Short: "Read a conversation, oldest first",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r.Contact = args[0]
+			if r.Limit < 1 || r.Limit > api.MaxMessages {
+				return problem.Newf(problem.Usage, "--limit is between 1 and %d", api.MaxMessages)
+			}
+			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
+				list, err := a.Messages(ctx, r)
+				if err != nil {
+					return err
+				}
+				return results(c, list, "No messages.", humanMessage)
+			})
+		},
+	}
+	cmd.Flags().IntVar(&r.Limit, "limit", 50, "the newest `N`")
+	cmd.Flags().StringVar(&r.Before, "before", "", "those before the message `ID`")
+	return cmd
+}
+
+func humanMessage(w io.Writer, m api.Message) {
+	who := visible(m.Name)
+	if who == "" {
+		who = "you"
+	}
+	text := m.Text
+	if m.Kind != "text" && text == "" {
+		text = "(" + m.Kind + ")"
+	}
+	fmt.Fprintf(w, "%s  %s: %s\n", when(m.Time), who, visibleLines(text, "    "))
+	// Words only where the state is not as hoped.
+	if m.State == api.Queued || m.State == api.Kept || m.State == api.Failed {
+		fmt.Fprintf(w, "    (%s)\n", stateWords(m.State, m.Relays, m.Expires, m.Reason))
+	}
+}
+
+func (c *cli) listenCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "listen",
+		Short: "Follow what happens until interrupted",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx := cmd.Context()
+			err := c.with(ctx, nil, func(ctx context.Context, a account) error {
+				return a.Events(ctx, api.EventsRequest{}, c.event)
+			})
+			if ctx.Err() != nil {
+				return nil // being interrupted is how it ends
+			}
+			return err
+		},
+	}
+}
+
+// event prints one event.
+func (c *cli) event(e api.Event) error {
+	return c.result(e, func(w io.Writer) { humanEvent(w, e) })
+}
+
+func humanEvent(w io.Writer, e api.Event) {
+	switch e.Event {
+	case api.EventReady:
+		fmt.Fprintf(w, "ready  %s\n", e.Account)
+		if e.HTTP != "" {
+			fmt.Fprintf(w, "       http://%s\n", e.HTTP)
+		}
+		for _, a := range e.Addrs {
+			fmt.Fprintf(w, "       %s\n", a)
+		}
+	case api.EventMessage:
+		humanMessage(w, api.Message{Name: e.Name, Time: e.Time, Kind: e.Kind, Text: e.Text, State: api.State(e.State),
+			Relays: e.Relays, Expires: e.Expires, Reason: e.Reason})
+	case api.EventState:
+		fmt.Fprintf(w, "%s  message %s: %s\n", when(e.At), e.ID, stateWords(api.State(e.State), e.Relays, e.Expires, e.Reason))
+	case api.EventContact:
+		fmt.Fprintf(w, "%s  %s: %s\n", when(e.At), visible(e.Name), e.Change)
+	case api.EventRelay:
+		fmt.Fprintf(w, "%s  relay %s: %s\n", when(e.At), e.Relay, stateWords(api.State(e.State), nil, api.Time{}, e.Reason))
+	default:
+		fmt.Fprintf(w, "%s  %s %s\n", when(e.At), e.Event, visible(e.Reason))
+	}
+}

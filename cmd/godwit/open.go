@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/godwit-im/godwit/app"
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/config"
+	"github.com/godwit-im/godwit/app/problem"
+)
+
+// Bounds of a command that runs the account itself.
+const (
+	lockPatience = 10 * time.Second       // for another short command to let go of the profile
+	lockInterval = 50 * time.Millisecond  // between two tries
+	lingerTime   = 10 * time.Second       // for what was queued to leave this device
+	lingerTick   = 100 * time.Millisecond // between two looks
+	settleTime   = 3 * time.Second        // for relays to be reached before `status` speaks
+)
+
+// account is what a command works on: the node of the profile, or the app in
+// this process.
+type account struct {
+	api.Backend
+	// own says that the app runs in this process, and ends with it.
+	own bool
+}
+
+// with finds the node of the profile, or runs the app in this process, and
+// calls f with it.
+func (c *cli) with(ctx context.Context, change func(*config.Config), f func(context.Context, account) error) error {
+	cfg, _, err := c.load()
+	if err != nil {
+		return err
+	}
+	if change != nil {
+		change(&cfg)
+	}
+	patience, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	for {
+		client, err := api.Dial(ctx, cfg.Dirs.Socket)
+		if err == nil {
+			defer client.Close()
+			return f(ctx, account{Backend: client})
+		}
+		if !errors.Is(err, api.ErrNoNode) {
+			return err
+		}
+		a, err := app.Open(ctx, cfg)
+		if err == nil {
+			return runWith(ctx, a, func(ctx context.Context) error { return f(ctx, account{Backend: a, own: true}) })
+		}
+		if !errors.Is(err, problem.ProfileInUse) {
+			return err
+		}
+		// Another short command has the profile, or a node that is just
+		// starting: both are soon over.
+		select {
+		case <-patience.Done():
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			return err
+		case <-time.After(lockInterval):
+		}
+	}
+}
+
+// runWith runs the app for as long as f takes, and waits for both.
+func runWith(ctx context.Context, a *app.App, f func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ended := make(chan error, 1)
+	go func() {
+		err := a.Run(ctx)
+		if err != nil && !errors.Is(err, context.Canceled) {
+			cancel(err) // f must not wait for an app that has failed
+		}
+		ended <- err
+	}()
+	err := f(ctx)
+	if cause := context.Cause(ctx); errors.Is(err, context.Canceled) && cause != nil {
+		err = cause
+	}
+	cancel(nil)
+	runErr := <-ended
+	if errors.Is(runErr, context.Canceled) {
+		runErr = nil
+	}
+	closeErr := a.Close()
+	if err != nil {
+		return err // what the command wanted says more than how the app ended
+	}
+	return errors.Join(runErr, closeErr)
+}
+
+// linger gives an app that ends with this command the time to hand over what
+// it has queued. What stays is sent when a node runs again.
+func (a account) linger(ctx context.Context) error {
+	if !a.own {
+		return nil
+	}
+	return a.settle(ctx, lingerTime, func(s api.Status) bool { return s.Queued == 0 })
+}
+
+// settle waits until the status is as wanted, or the time is over, which is no
+// error.
+func (a account) settle(ctx context.Context, limit time.Duration, settled func(api.Status) bool) error {
+	over := time.After(limit)
+	tick := time.NewTicker(lingerTick)
+	defer tick.Stop()
+	for {
+		s, err := a.Status(ctx, api.StatusRequest{})
+		if err != nil || settled(s) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-over:
+			return nil
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"github.com/spf13/cobra"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/p2p/node"
+	"github.com/godwit-im/godwit/p2p/relay"
+)
+
+// watchInterval is how often `relay status --watch` looks.
+const watchInterval = 2 * time.Second
+
+func (c *cli) relayCommand() *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use:   "relay",
+		Short: "Run a relay, or manage the relays of this account",
+		Long: "Runs a relay until SIGTERM: a peer that keeps sealed messages for people who are away. It needs no account and cannot read what it keeps.\n" +
+			"Its commands manage the relays that the account of this profile keeps its mail at.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.relay(cmd.Context(), data) },
+	}
+	cmd.Flags().StringVar(&data, "data", "", "keep everything in `DIR`")
+	c.setting(cmd, false, "listen", "MULTIADDR", "listen there (repeatable)")
+	c.setting(cmd, false, "peer", "MULTIADDR", "start from this peer (repeatable)")
+	c.setting(cmd, false, "max_disk", "SIZE", "keep at most this much, such as 10GiB")
+	c.setting(cmd, false, "http", "HOST:PORT", "serve the status page there")
+	cmd.AddCommand(c.relayStatusCommand(), c.relayAddCommand(), c.relayRemoveCommand(), c.relayListCommand())
+	return cmd
+}
+
+func (c *cli) relay(ctx context.Context, data string) error {
+	cfg, _, err := c.load()
+	if err != nil {
+		return err
+	}
+	if data == "" {
+		data = cfg.Dirs.Relay
+	}
+	level := slog.HandlerOptions{Level: c.logLevel(cfg, cfg.LogLevel)}
+	r, err := relay.New(relay.Config{
+		Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Peers: cfg.Peers, MaxDisk: cfg.MaxDisk, HTTP: cfg.HTTP,
+		Logger: slog.New(slog.NewTextHandler(c.err, &level)),
+		Event:  func(e relay.Event) { _ = c.relayEvent(e) },
+	})
+	if err != nil {
+		return relayProblem(err)
+	}
+	if err := r.Run(ctx); err != nil && ctx.Err() == nil {
+		return relayProblem(err)
+	}
+	return nil
+}
+
+func (c *cli) relayEvent(relay.Event) error { return nil }
+
+// relayProblem names what a relay cannot start for.
+func relayProblem(err error) error { return err }
+
+func (c *cli) relayStatusCommand() *cobra.Command {
+	var data string
+	var watch bool
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show what a relay on this computer holds and does",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, _, err := c.load()
+			if err != nil {
+				return err
+			}
+			if data == "" {
+				data = cfg.Dirs.Relay
+			}
+			ctx := cmd.Context()
+			for {
+				s, err := relay.Status(ctx, data)
+				if err != nil {
+					return problem.New(problem.NoRelayHere, err)
+				}
+				if err := c.result(s, func(w io.Writer) { humanRelayStatus(w, s) }); err != nil || !watch {
+					return err
+				}
+				select {
+				case <-ctx.Done():
+					return nil // being interrupted is how it ends
+				case <-time.After(watchInterval):
+				}
+			}
+		},
+	}
+	cmd.Flags().StringVar(&data, "data", "", "the relay's `DIR`")
+	cmd.Flags().BoolVar(&watch, "watch", false, "look again every 2 s until interrupted")
+	return cmd
+}
+
+func humanRelayStatus(w io.Writer, s relay.State) {
+	fmt.Fprintf(w, "%s in %s cells\n", humanize.IBytes(uint64(s.Bytes)), humanize.Comma(s.Cells))
+}
+
+func (c *cli) relayAddCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "add MULTIADDR",
+		Short: "Keep this account's mail at a relay",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.changeRelay(cmd.Context(), func(ctx context.Context, a account) (api.Relay, error) {
+				return a.AddRelay(ctx, api.AddRelayRequest{Addr: args[0]})
+			})
+		},
+	}
+}
+
+func (c *cli) relayRemoveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "remove RELAY",
+		Short: "Give a relay up",
+		Long:  "Gives a relay up. RELAY is its peer id, a unique prefix of it, or its address.",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return c.changeRelay(cmd.Context(), func(ctx context.Context, a account) (api.Relay, error) {
+				return a.RemoveRelay(ctx, api.RelayRequest{Relay: args[0]})
+			})
+		},
+	}
+}
+
+func (c *cli) changeRelay(ctx context.Context, change func(context.Context, account) (api.Relay, error)) error {
+	return c.with(ctx, nil, func(ctx context.Context, a account) error {
+		r, err := change(ctx, a)
+		if err != nil {
+			return err
+		}
+		return c.result(r, func(w io.Writer) { humanRelay(w, r) })
+	})
+}
+
+func (c *cli) relayListCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the relays that keep this account's mail",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
+				if _, err := a.settledStatus(ctx); err != nil {
+					return err
+				}
+				list, err := a.Relays(ctx, api.RelaysRequest{})
+				if err != nil {
+					return err
+				}
+				return results(c, list, "No relays. Add one with `godwit relay add ADDRESS`, or run one with `godwit relay`.", humanRelay)
+			})
+		},
+	}
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/godwit-im/godwit/app/api"
+)
+
+func (c *cli) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "status",
+		Short: "Show the network, the relays and what is waiting",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
+				s, err := a.settledStatus(ctx)
+				if err != nil {
+					return err
+				}
+				return c.result(s, func(w io.Writer) { humanStatus(w, s, a.own) })
+			})
+		},
+	}
+}
+
+// settledStatus is the status; an app that has only just started is first given
+// a moment to reach its relays.
+func (a account) settledStatus(ctx context.Context) (s api.Status, err error) {
+	if !a.own {
+		return a.Status(ctx, api.StatusRequest{})
+	}
+	err = a.settle(ctx, settleTime, func(now api.Status) bool {
+		s = now
+		for _, r := range s.Relays {
+			if r.State == "connecting" || r.State == "unknown" {
+				return false
+			}
+		}
+		return true
+	})
+	return s, err
+}
+
+func humanStatus(w io.Writer, s api.Status, own bool) {
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-10s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	if s.Name != "" {
+		row("name", "%s", visible(s.Name))
+	}
+	row("account", "%s", s.Account)
+	if own {
+		row("node", "not running; started for this command")
+	} else if !s.Started.IsZero() {
+		row("node", "process %d, for %s", s.PID, age(time.Since(s.Started.Time)))
+	}
+	row("network", "%s, %d of %d contacts connected", s.Network, s.Connected, s.Contacts)
+	if len(s.Relays) == 0 {
+		row("relays", "none: messages reach others only while both are online. Add one with `godwit relay add ADDRESS`.")
+	}
+	for _, r := range s.Relays {
+		humanRelay(w, r)
+	}
+	switch {
+	case s.Waiting == 0:
+		row("waiting", "nothing")
+	case s.Queued == 0:
+		row("waiting", "%d messages, all kept at relays", s.Waiting)
+	default:
+		row("waiting", "%d messages, %d of them on this device only", s.Waiting, s.Queued)
+	}
+	row("keys", "%s: %s", s.Protection.Kind, s.Protection.Means)
+}
+
+func humanRelay(w io.Writer, r api.Relay) {
+	line := fmt.Sprintf("%-10s %s %s", "relay", r.Relay, r.State)
+	if r.Reason != "" {
+		line += ": " + visible(r.Reason)
+	}
+	fmt.Fprintln(w, strings.TrimRight(line, " "))
+}
