@@ -54,6 +54,7 @@ const (
 	KindDescriptors Kind = 4 // Descriptors
 	KindPresence    Kind = 5 // Presence
 	KindGaveUp      Kind = 6 // GaveUp
+	KindRead        Kind = 7 // Read
 )
 
 // String is the kind's name as events and `godwit messages` print it.
@@ -71,6 +72,8 @@ func (k Kind) String() string {
 		return "presence"
 	case KindGaveUp:
 		return "gave-up"
+	case KindRead:
+		return "read"
 	}
 	return fmt.Sprintf("unknown-%d", uint16(k))
 }
@@ -117,13 +120,19 @@ func Between(a, b identity.AccountID) ConversationID {
 type Flags byte
 
 const (
-	// Numbered items have a place in a conversation.
+	// Numbered items have a place in a conversation. They always have
+	// WantsReceipt too.
 	Numbered Flags = 1 << iota
-	// WantsReceipt asks the reader's device to say that it has the item.
+	// WantsReceipt asks the reader's device for a Receipt of the ratchet
+	// message that carried the item.
 	WantsReceipt
 
 	knownFlags = Numbered | WantsReceipt
 )
+
+func (f Flags) valid() bool {
+	return f&^knownFlags == 0 && (f&Numbered == 0 || f&WantsReceipt != 0)
+}
 
 // Place is where a numbered item stands among those of its author's device.
 type Place struct {
@@ -193,7 +202,7 @@ func Parse(raw []byte) (*Payload, error) {
 }
 
 func (it *Item) add(b *cryptobyte.Builder) error {
-	if it.Flags&^knownFlags != 0 || len(it.Body) > MaxBody {
+	if !it.Flags.valid() || len(it.Body) > MaxBody {
 		return fmt.Errorf("content: item with flags %#x and a body of %d bytes", it.Flags, len(it.Body))
 	}
 	b.AddUint8(uint8(it.Flags))
@@ -217,7 +226,7 @@ func readItem(s *cryptobyte.String) (it Item, err error) {
 	}
 	it.Flags = Flags(flags)
 	it.Sent = time.UnixMilli(int64(sent)).UTC()
-	if it.Flags&^knownFlags != 0 {
+	if !it.Flags.valid() {
 		return it, fmt.Errorf("%w: item flags %#x", ErrMalformed, flags)
 	}
 	if it.Flags&Numbered != 0 {

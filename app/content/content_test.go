@@ -49,7 +49,7 @@ func samples(t *testing.T) *content.Payload {
 				Place: content.Place{Conversation: fill[content.ConversationID](4), Seq: 7, Prev: fill[[32]byte](5)},
 				Kind:  content.KindText, Body: ok(content.Text{Text: "Grüße, 世界"}.Marshal())},
 			{ID: fill[content.ID](6), Sent: sent, Kind: content.KindReceipt,
-				Body: ok(content.Receipt{Progress: content.Delivered, IDs: []content.ID{fill[content.ID](7)}}.Marshal())},
+				Body: ok(content.Receipt{Hashes: [][32]byte{fill[[32]byte](7)}}.Marshal())},
 			{ID: fill[content.ID](8), Sent: sent, Kind: content.KindProfile, Body: ok(content.Profile{Name: "Bob"}.Marshal())},
 			{ID: fill[content.ID](9), Sent: sent, Kind: content.KindDescriptors, Flags: content.WantsReceipt,
 				Body: ok(content.Descriptors{Version: 11, List: [][]byte{{1, 2, 3}, {4}}}.Marshal())},
@@ -57,6 +57,7 @@ func samples(t *testing.T) *content.Payload {
 				Body: ok(content.Presence{Peer: []byte{0, 1}, Addrs: [][]byte{{5, 6}}}.Marshal())},
 			{ID: fill[content.ID](11), Sent: sent, Kind: content.KindGaveUp,
 				Body: ok(content.GaveUp{Conversation: fill[content.ConversationID](4), Seq: 6, Hash: fill[[32]byte](12)}.Marshal())},
+			{ID: fill[content.ID](14), Sent: sent, Kind: content.KindRead, Body: ok(content.Read{IDs: []content.ID{fill[content.ID](3)}}.Marshal())},
 			{ID: fill[content.ID](13), Sent: sent, Kind: 999, Body: []byte("of the future")},
 		},
 	}
@@ -66,7 +67,7 @@ func samples(t *testing.T) *content.Payload {
 func TestGolden(t *testing.T) {
 	raw := must(t)(samples(t).Marshal())
 	sum := sha256.Sum256(raw)
-	const want = "c14ebeae01f685deccd6721c16eb49f07c4a135ae83b2f5ab6ac992e9538e606"
+	const want = "617c430643da29755534e167029afa27b5e851305b2d1315f8a739aab6151cd2"
 	if got := hex.EncodeToString(sum[:]); got != want {
 		t.Errorf("payload of %d bytes has SHA-256 %s, want %s", len(raw), got, want)
 	}
@@ -140,7 +141,7 @@ func TestHashCoversEveryField(t *testing.T) {
 		"prev":         func(it *content.Item) { it.Place.Prev[0]++ },
 		"kind":         func(it *content.Item) { it.Kind++ },
 		"body":         func(it *content.Item) { it.Body = append(it.Body, 'x') },
-		"flags":        func(it *content.Item) { it.Flags &^= content.WantsReceipt },
+		"flags":        func(it *content.Item) { it.Flags = content.WantsReceipt },
 	} {
 		it := base
 		it.Body = bytes.Clone(base.Body)
@@ -174,9 +175,10 @@ func FuzzBodies(f *testing.F) {
 		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseDescriptors(b) },
 		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParsePresence(b) },
 		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseGaveUp(b) },
+		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseRead(b) },
 	}
 	f.Add([]byte("text"))
-	f.Add(append([]byte{1, 1}, make([]byte, 16)...))
+	f.Add(append([]byte{1}, make([]byte, 32)...))
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 2, 9, 9})
 	f.Add([]byte{2, 0, 1, 1, 0, 2, 5, 6})
 	f.Add(make([]byte, 72))

@@ -6,53 +6,70 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 )
 
-// Progress is what a receipt says of items.
-type Progress byte
+// MaxReceipts is how many ratchet messages or items one Receipt or Read names
+// at most; the smallest ratchet message has room for them.
+const MaxReceipts = 64
 
-const (
-	Delivered Progress = 1 // durable on the device that says so
-	Read      Progress = 2 // shown to the person, who shares that
-)
-
-// Receipt says of items that this device has them, or that its person has read
-// them. It is authentic because the session that carried it is.
+// Receipt says of ratchet messages, each named by its SHA-256, that they are
+// durable on the device that says so. It is the end-to-end acknowledgement of
+// what came by mailbox, authentic because the session that carried it is.
 //
-//	body: progress 1 | count 1 | count x id 16
+//	body: count 1 | count x hash 32
 type Receipt struct {
-	Progress Progress
-	IDs      []ID // 1 to MaxReceiptIDs
+	Hashes [][32]byte // 1 to MaxReceipts
 }
 
-// MaxReceiptIDs is how many items one receipt names at most; a 4 KiB cell has room for them.
-const MaxReceiptIDs = 100
-
 // Marshal encodes the receipt.
-func (r Receipt) Marshal() ([]byte, error) {
-	if r.Progress != Delivered && r.Progress != Read || len(r.IDs) == 0 || len(r.IDs) > MaxReceiptIDs {
-		return nil, fmt.Errorf("%w: receipt %d of %d ids", ErrMalformed, r.Progress, len(r.IDs))
+func (r Receipt) Marshal() ([]byte, error) { return marshalNames(r.Hashes) }
+
+// ParseReceipt reads a body of KindReceipt.
+func ParseReceipt(body []byte) (r Receipt, err error) {
+	r.Hashes, err = parseNames[[32]byte](body)
+	return r, err
+}
+
+// Read says that the person has seen items, and shares that.
+//
+//	body: count 1 | count x id 16
+type Read struct {
+	IDs []ID // 1 to MaxReceipts
+}
+
+// Marshal encodes the list.
+func (r Read) Marshal() ([]byte, error) { return marshalNames(r.IDs) }
+
+// ParseRead reads a body of KindRead.
+func ParseRead(body []byte) (r Read, err error) {
+	r.IDs, err = parseNames[ID](body)
+	return r, err
+}
+
+func marshalNames[T [32]byte | ID](names []T) ([]byte, error) {
+	if len(names) == 0 || len(names) > MaxReceipts {
+		return nil, fmt.Errorf("%w: receipt of %d names", ErrMalformed, len(names))
 	}
 	var b cryptobyte.Builder
-	b.AddUint8(uint8(r.Progress))
-	b.AddUint8(uint8(len(r.IDs)))
-	for _, id := range r.IDs {
-		b.AddBytes(id[:])
+	b.AddUint8(uint8(len(names)))
+	for _, n := range names {
+		for i := range len(n) {
+			b.AddUint8(n[i])
+		}
 	}
 	return b.Bytes()
 }
 
-// ParseReceipt reads a body of KindReceipt.
-func ParseReceipt(body []byte) (Receipt, error) {
-	var r Receipt
+func parseNames[T [32]byte | ID](body []byte) ([]T, error) {
+	var one T
 	s := cryptobyte.String(body)
 	var count uint8
-	if !s.ReadUint8((*uint8)(&r.Progress)) || !s.ReadUint8(&count) || len(s) != int(count)*len(ID{}) {
-		return r, fmt.Errorf("%w: receipt", ErrMalformed)
+	if !s.ReadUint8(&count) || count == 0 || count > MaxReceipts || len(s) != int(count)*len(one) {
+		return nil, fmt.Errorf("%w: receipt", ErrMalformed)
 	}
-	for range count {
-		var id ID
-		s.CopyBytes(id[:])
-		r.IDs = append(r.IDs, id)
+	names := make([]T, count)
+	for i := range names {
+		var raw []byte
+		s.ReadBytes(&raw, len(one))
+		names[i] = T(raw)
 	}
-	_, err := r.Marshal()
-	return r, err
+	return names, nil
 }
