@@ -198,7 +198,8 @@ func (b *Bundle) parseKeys(agreement, signed, oneTime []byte) (err error) {
 // Verify tells whether the bundle is the account's word, now: account (from
 // the invitation) -> ROOT -> manifests -> device and agreement key listed,
 // co-signed, not revoked -> signature -> expiry. Its errors are ErrChain,
-// ErrWrongAccount, ErrNotListed, ErrRevoked, ErrSignature and ErrExpired.
+// ErrWrongAccount, ErrNotListed, ErrRevoked, ErrSignature and ErrExpired. It
+// remembers that the chain holds, so it is not for several goroutines at once.
 func (b *Bundle) Verify(account AccountID, now time.Time) error {
 	if b.Chain.Account() != account {
 		return ErrWrongAccount
