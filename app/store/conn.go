@@ -15,7 +15,6 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
-	_ "github.com/ncruces/go-sqlite3/vfs/adiantum" // the encrypting VFS
 )
 
 const (
@@ -35,8 +34,7 @@ const (
 // magic begins every SQLite file (https://sqlite.org/fileformat.html, 1.3).
 var magic = []byte("SQLite format 3\x00")
 
-// prepareFile makes an empty file that only its owner can read, because SQLite
-// gives the WAL the permissions of the database.
+// prepareFile makes an empty file that only its owner can read.
 func prepareFile(path string, create bool) error {
 	info, err := os.Stat(path)
 	switch {
@@ -47,14 +45,20 @@ func prepareFile(path string, create bool) error {
 	case !errors.Is(err, fs.ErrNotExist):
 		return classify(err)
 	}
+	return classify(touch(path))
+}
+
+// touch makes a file that only its owner can read, if there is none.
+func touch(path string) error {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return classify(err)
+		return err
 	}
 	return f.Close()
 }
 
 func (s *Store) openDB(readOnly bool) (*sql.DB, error) {
+	registerVFS()
 	db, err := driver.Open(uri(s.path), func(c *sqlite3.Conn) error { return s.setUp(c, readOnly) })
 	if err != nil {
 		return nil, err
@@ -66,12 +70,13 @@ func (s *Store) openDB(readOnly bool) (*sql.DB, error) {
 // uri names a file to SQLite whatever characters its path has
 // (https://sqlite.org/uri.html).
 func uri(path string) string {
-	path = filepath.ToSlash(path)
+	slashes := filepath.ToSlash(path)
 	if filepath.VolumeName(path) != "" {
-		path = "/" + path
+		slashes = "/" + slashes
 	}
-	u := url.URL{Path: path}
-	return "file:" + strings.TrimPrefix(u.EscapedPath(), "./") + "?vfs=adiantum"
+	u := url.URL{Path: slashes}
+	q := url.Values{"vfs": {vfsName}, "modeof": {path}} // the WAL gets the permissions of the database
+	return "file:" + strings.TrimPrefix(u.EscapedPath(), "./") + "?" + strings.ReplaceAll(q.Encode(), "+", "%20")
 }
 
 // setUp gives a fresh connection its key, checks that the key fits before
@@ -85,6 +90,9 @@ func (s *Store) setUp(c *sqlite3.Conn, readOnly bool) error {
 	}
 	empty, err := readHeader(c)
 	if err != nil {
+		return err
+	}
+	if err := touch(s.path + "-shm"); err != nil { // the driver would let others read it
 		return err
 	}
 	cache := s.options.CacheKiB

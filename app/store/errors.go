@@ -46,7 +46,7 @@ func classify(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, sqlite3.FULL), errors.Is(err, syscall.ENOSPC), errors.Is(err, errDiskFull), errors.Is(err, syscall.EDQUOT):
+	case errors.Is(err, sqlite3.FULL), errors.Is(full(err), sqlite3.FULL), errors.Is(err, sqlite3.IOERR_SHMSIZE):
 		kind = ErrFull
 	case errors.Is(err, sqlite3.CONSTRAINT_UNIQUE), errors.Is(err, sqlite3.CONSTRAINT_PRIMARYKEY), errors.Is(err, sqlite3.CONSTRAINT_ROWID):
 		kind = ErrExists
@@ -65,9 +65,6 @@ func classify(err error) error {
 	}
 	return fmt.Errorf("%w (%w)", kind, err)
 }
-
-// errDiskFull is what Windows says, ERROR_DISK_FULL, where others say ENOSPC.
-const errDiskFull = syscall.Errno(112)
 
 // fatal tells whether an error ends its transaction. Finding nothing, or one
 // too many, does not.

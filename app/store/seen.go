@@ -1,7 +1,6 @@
 package store
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/godwit-im/godwit/identity"
@@ -74,7 +73,7 @@ func (tx *Tx) SetAside(a Aside) error {
 	if err != nil {
 		return err
 	}
-	return tx.run("DELETE FROM set_aside WHERE id <= (SELECT id FROM set_aside ORDER BY id DESC LIMIT 1 OFFSET " + fmt.Sprint(SetAsideMax) + ")")
+	return tx.run("DELETE FROM set_aside WHERE id <= (SELECT id FROM set_aside ORDER BY id DESC LIMIT 1 OFFSET ?)", SetAsideMax)
 }
 
 // IsAside tells whether a ratchet message was set aside.

@@ -183,9 +183,11 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 
 // take waits for a connection of the pool. The caller gives it back.
 func (s *Store) take(ctx context.Context, pool chan *conn, db *sql.DB) (*conn, error) {
-	select {
+	select { // where several could go on below, these come first
 	case <-s.closed:
 		return nil, ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
 	default:
 	}
 	select {

@@ -1,0 +1,63 @@
+package store
+
+import (
+	"errors"
+	"syscall"
+
+	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/util/vfsutil"
+	"github.com/ncruces/go-sqlite3/vfs"
+	"github.com/ncruces/go-sqlite3/vfs/adiantum"
+)
+
+// vfsName is how SQLite finds our stack of layers: checksums (the driver's own)
+// over Adiantum over a disk that says when it is full.
+const vfsName = "godwit"
+
+// registerVFS makes the stack known to SQLite. Doing it again changes nothing.
+func registerVFS() {
+	if vfs.Find(vfsName) == nil {
+		vfs.Register(vfsName, adiantum.Wrap(disk{vfs.Find("")}, nil))
+	}
+}
+
+// errDiskFull is what Windows says, ERROR_DISK_FULL, where others say ENOSPC.
+const errDiskFull = syscall.Errno(112)
+
+// full gives the error of a full disk the code by which SQLite knows it: the
+// driver's own translation misses it behind an fs.PathError.
+func full(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, errDiskFull) {
+		return sqlite3.FULL
+	}
+	return err
+}
+
+// disk is the operating system's files, with full.
+type disk struct{ vfs.VFS }
+
+// OpenFilename implements vfs.VFSFilename.
+func (d disk) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, vfs.OpenFlag, error) {
+	f, flags, err := vfsutil.WrapOpenFilename(d.VFS, name, flags)
+	if err != nil {
+		return nil, flags, full(err)
+	}
+	return &diskFile{f}, flags, nil
+}
+
+// diskFile passes on what the layers above ask of a file, and full.
+type diskFile struct{ vfs.File }
+
+func (f *diskFile) WriteAt(p []byte, off int64) (int, error) {
+	n, err := f.File.WriteAt(p, off)
+	return n, full(err)
+}
+
+func (f *diskFile) Truncate(size int64) error       { return full(f.File.Truncate(size)) }
+func (f *diskFile) Sync(flags vfs.SyncFlag) error   { return full(f.File.Sync(flags)) }
+func (f *diskFile) SizeHint(size int64) error       { return full(vfsutil.WrapSizeHint(f.File, size)) }
+func (f *diskFile) Unwrap() vfs.File                { return f.File }
+func (f *diskFile) SharedMemory() vfs.SharedMemory  { return vfsutil.WrapSharedMemory(f.File) }
+func (f *diskFile) LockState() vfs.LockLevel        { return vfsutil.WrapLockState(f.File) }
+func (f *diskFile) HasMoved() (bool, error)         { return vfsutil.WrapHasMoved(f.File) }
+func (f *diskFile) BusyHandler(handler func() bool) { vfsutil.WrapBusyHandler(f.File, handler) }
