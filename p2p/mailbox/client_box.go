@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/crypto/cryptobyte"
 )
 
@@ -65,7 +66,7 @@ func (c *Client) Lease(ctx context.Context, k BoxPublic, token []byte) (time.Tim
 		m = lease{LeaseOpen, nil}
 	case can(LeaseWork):
 		m.proof = LeaseWork
-		if m.bytes, err = solve(ctx, workText(c, k), int(l.Difficulty)); err != nil {
+		if m.bytes, err = solve(ctx, workText(c.relay, c.hello.challenge, k), int(l.Difficulty)); err != nil {
 			return time.Time{}, err
 		}
 	default:
@@ -83,8 +84,8 @@ const (
 	maxDifficulty = 32
 )
 
-func workText(c *Client, box BoxPublic) []byte {
-	return signed("godwit/1/mailbox/work", c.relay, c.hello.challenge, box[:])
+func workText(relay peer.ID, challenge [32]byte, box BoxPublic) []byte {
+	return signed("godwit/1/mailbox/work", relay, challenge, box[:])
 }
 
 // worked tells whether H(text ‖ x) starts with that many zero bits.

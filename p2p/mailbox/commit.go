@@ -1,0 +1,175 @@
+package mailbox
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	pool "github.com/libp2p/go-buffer-pool"
+)
+
+// groupBytes is how many bytes of deposits are gathered before no more are
+// waited for.
+const groupBytes = 8 << 20
+
+// batch is what came together from one session. Its changes share one commit
+// and their answers one write.
+type batch struct {
+	from    *session // nil: the server's own
+	changes []Change
+	asked   []asked // one for each change, if from is not nil
+	bytes   int64   // held of Server.waiting
+	done    func()  // if from is nil
+}
+
+// asked is a request that waits for its answer.
+type asked struct {
+	id   uint32
+	kind kind
+	size int // bytes of its frame
+}
+
+// answered is the answer to it.
+type answered struct {
+	frame []byte
+	size  int // of the request
+}
+
+// commit is the only caller of Store.Commit. It takes all that waits, up to
+// MaxBatch changes, commits it, signs once and answers, until the queue is
+// closed. If the Store fails it tells so once and refuses what follows.
+func (s *Server) commit(failed func(error)) {
+	var broken error
+	var next *batch
+	for {
+		first := next
+		if first == nil {
+			b, ok := <-s.queue
+			if !ok {
+				return
+			}
+			first = b
+		}
+		group := []*batch{first}
+		changes, bytes := slices.Clone(first.changes), first.bytes
+		for next = s.waitingBatch(); next != nil && bytes < groupBytes && len(changes)+len(next.changes) <= MaxBatch; next = s.waitingBatch() {
+			group = append(group, next)
+			changes, bytes = append(changes, next.changes...), bytes+next.bytes
+		}
+		if broken == nil {
+			if broken = s.store.Commit(time.Now(), changes); broken != nil {
+				failed(broken)
+			}
+			s.groups.Add(1)
+		}
+		s.settle(group, changes, broken)
+	}
+}
+
+// waitingBatch is a batch that waits already, or nil.
+func (s *Server) waitingBatch() *batch {
+	select {
+	case b := <-s.queue: // nil once it is closed
+		return b
+	default:
+		return nil
+	}
+}
+
+// settle answers a group after its commit.
+func (s *Server) settle(group []*batch, changes []Change, broken error) {
+	var kept []Deposit
+	var leaves [][32]byte
+	news := make(map[BoxPublic]struct{})
+	for _, c := range changes {
+		if broken != nil {
+			c.change().Err = broken
+		}
+		if d, ok := c.(*Deposit); ok && d.Err == nil {
+			kept = append(kept, *d)
+			leaves = append(leaves, leafHash(d.Queue, d.ID, d.Until))
+			if d.New {
+				news[d.Box] = struct{}{}
+			}
+		}
+	}
+	receipts, err := s.receipts(kept, leaves)
+	if err != nil {
+		s.log.Error("receipts could not be signed", "error", err)
+	}
+	for _, b := range group {
+		answers := make([]answered, 0, len(b.asked))
+		for i, c := range b.changes {
+			reason := c.change().Err
+			var m message
+			switch c := c.(type) {
+			case *Deposit:
+				if reason == nil && err != nil {
+					reason = ErrDamaged
+				}
+				if reason == nil {
+					m, receipts = raw{kindPut | kindAnswer, receipts[0].Marshal()}, receipts[1:]
+				}
+				pool.Put(c.Cell)
+			case *Delete:
+				s.deletions.Add(uint64(c.Deleted))
+				m = &ackAnswer{uint16(c.Deleted)}
+			case *GrantLease:
+				m = &until{kindLease | kindAnswer, c.Until}
+			case *PostNotice:
+				m = &until{kindPost | kindAnswer, c.Expiry}
+				pool.Put(c.Notice)
+			case *OpenQueues, *CloseQueues, *RemoveNotice:
+				m = answer(b.asked[i].kind)
+			case *Expire:
+				continue
+			}
+			if reason != nil {
+				m = s.refusal(reason)
+			}
+			answers = append(answers, answered{encode(make([]byte, 0, 256), b.asked[i].id, m), b.asked[i].size})
+		}
+		if b.from == nil {
+			b.done()
+			continue
+		}
+		s.waiting.Release(b.bytes)
+		b.from.answer(answers...)
+	}
+	s.deposits.Add(uint64(len(kept)))
+	if len(news) > 0 {
+		s.tell(news)
+	}
+}
+
+// receipts makes the receipts of one group, in the order of its leaves.
+func (s *Server) receipts(kept []Deposit, leaves [][32]byte) ([]Receipt, error) {
+	if len(leaves) == 0 {
+		return nil, nil
+	}
+	t, now := newTree(leaves), time.Now().Truncate(time.Millisecond)
+	signature, err := s.key.Sign(receiptText(s.relay, now, uint16(len(leaves)), t.root()))
+	if err != nil {
+		return nil, err
+	}
+	receipts := make([]Receipt, len(leaves))
+	for i := range receipts {
+		receipts[i] = Receipt{Expiry: kept[i].Until, Time: now, count: uint16(len(leaves)), index: uint16(i), path: t.path(i)}
+		if n := copy(receipts[i].signature[:], signature); n != len(signature) || n != len(receipts[i].signature) {
+			return nil, fmt.Errorf("mailbox: a signature of %d bytes", len(signature))
+		}
+	}
+	return receipts, nil
+}
+
+func (s *Server) refusal(reason error) *Refusal {
+	s.refusals.Add(1)
+	r := &Refusal{Reason: reason, Time: time.Now()}
+	switch codes()[codeOf(reason)] {
+	case ErrTryLater, ErrTooMany:
+		r.Retry = 10 * time.Second
+	case ErrQuota, ErrBoxFull, ErrFull:
+		r.Retry = 5 * time.Minute
+	}
+	return r
+}

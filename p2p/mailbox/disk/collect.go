@@ -1,0 +1,243 @@
+package disk
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/godwit-im/godwit/p2p/mailbox"
+)
+
+const (
+	// collectEvery is how often space is sought to give back.
+	collectEvery = 5 * time.Second
+	// moveBytes is how much is moved in one group, so that deposits do not
+	// wait long behind it.
+	moveBytes = 1 << 20
+)
+
+// Run gives space back until the context ends. It returns nil then, and an error
+// that wraps mailbox.ErrDamaged if the Store is of no more use.
+func (s *Store) Run(ctx context.Context) error {
+	tick := time.NewTicker(collectEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if err := s.Collect(ctx); err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+}
+
+// Collect gives back what space it can now: it deletes segments in which
+// nothing lives and moves what lives in those where little does. Run calls it.
+func (s *Store) Collect(ctx context.Context) error {
+	for {
+		if err := s.deleteDead(); err != nil {
+			return err
+		}
+		seg := s.sparse()
+		if seg == nil {
+			break
+		}
+		if err := s.empty(ctx, seg); err != nil {
+			if errors.Is(err, mailbox.ErrFull) {
+				break // deletions and expiry must come first
+			}
+			return err
+		}
+	}
+	index := s.db.Metrics().DiskSpaceUsage()
+	s.mu.Lock()
+	s.index = index
+	s.mu.Unlock()
+	return nil
+}
+
+// deleteDead deletes the segments in which nothing lives.
+func (s *Store) deleteDead() error {
+	s.commit.Lock()
+	if s.broken != nil {
+		defer s.commit.Unlock()
+		return s.broken
+	}
+	s.mu.Lock()
+	if a := s.active; a != nil && s.lives[a.number] == 0 && a.size > s.segment/8 {
+		s.active = nil
+	}
+	var dead []*segment
+	for n, seg := range s.segments {
+		if seg != s.active && s.lives[n] == 0 {
+			dead = append(dead, seg)
+		}
+	}
+	s.mu.Unlock()
+	s.commit.Unlock()
+	if len(dead) == 0 {
+		return nil
+	}
+	// What they tell beside cells must be in the index for good. They cannot
+	// come to life again: only the active segment is written to.
+	if err := s.db.Flush(); err != nil {
+		return fmt.Errorf("%w: flush index: %w", mailbox.ErrDamaged, err)
+	}
+	s.commit.Lock()
+	defer s.commit.Unlock()
+	for _, seg := range dead {
+		s.mu.Lock()
+		delete(s.segments, seg.number)
+		s.logged -= uint64(seg.size)
+		s.mu.Unlock()
+		if err := errors.Join(seg.file.Close(), s.fs.Remove(s.path("log", logName(seg.number)))); err != nil {
+			return fmt.Errorf("disk: delete segment: %w", err)
+		}
+		if err := s.db.Delete(keyLive(seg.number), nil); err != nil {
+			return s.fail(err)
+		}
+		delete(s.lives, seg.number)
+	}
+	return nil
+}
+
+// sparse is the segment with the smallest share of live bytes, if it is small
+// enough to be worth moving; nil otherwise.
+func (s *Store) sparse() (least *segment) {
+	enough := 0.5
+	if s.Usage().Disk > s.max/5*4 {
+		enough = 0.9
+	}
+	s.commit.Lock()
+	lives := maps.Clone(s.lives)
+	s.commit.Unlock()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for n, seg := range s.segments {
+		if share := float64(lives[n]) / float64(seg.size); seg != s.active && !seg.damaged && share < enough {
+			least, enough = seg, share
+		}
+	}
+	return least
+}
+
+// empty moves what lives in a segment to the end of the log.
+func (s *Store) empty(ctx context.Context, seg *segment) error {
+	var part []record
+	var size int
+	move := func() error {
+		start := time.Now()
+		if err := s.move(part, seg.number); err != nil {
+			return err
+		}
+		part, size = nil, 0
+		// As long as the move took is left to deposits.
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Since(start)):
+			return nil
+		}
+	}
+	_, err := scan(seg, int64(segmentHead), func(b []byte, at location) error {
+		_, records, ats, err := parseGroup(b, at)
+		if err != nil {
+			return err
+		}
+		for i, r := range records {
+			m, err := s.alive(r, ats[i])
+			if err != nil {
+				return err
+			}
+			if m == nil {
+				continue
+			}
+			if part, size = append(part, m), size+len(m.blob()); size >= moveBytes {
+				if err := move(); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if err == nil && len(part) > 0 {
+		err = move()
+	}
+	if err != nil {
+		return err
+	}
+	s.commit.Lock()
+	lost := s.lives[seg.number]
+	s.commit.Unlock()
+	if lost != 0 {
+		// A group in it no longer fits its checksum. The cells that are
+		// whole can still be fetched where they are.
+		s.log.Error("a log segment is damaged and stays as it is", "segment", seg.number, "bytes", lost)
+		s.mu.Lock()
+		seg.damaged = true
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// alive is the record that would move what a record at a place brought, nil if
+// the index points elsewhere by now.
+func (s *Store) alive(r record, at location) (record, error) {
+	switch r := r.(type) {
+	case *deposited:
+		return s.aliveCell(cellKey{r.box, r.id}, r.cell, at)
+	case *movedCell:
+		return s.aliveCell(cellKey{r.box, r.id}, r.cell, at)
+	case *posted:
+		return s.aliveNotice(r.id, r.notice, at)
+	case *movedNotice:
+		return s.aliveNotice(r.id, r.notice, at)
+	}
+	return nil, nil
+}
+
+func (s *Store) aliveCell(k cellKey, b []byte, at location) (record, error) {
+	v, ok, err := load(s.db, keyCell(k), parseCell)
+	if err != nil || !ok || v.at != at {
+		return nil, err
+	}
+	return &movedCell{k.box, k.id, bytes.Clone(b)}, nil
+}
+
+func (s *Store) aliveNotice(id mailbox.NoticeID, b []byte, at location) (record, error) {
+	v, ok, err := load(s.db, keyNotice(id), parseNotice)
+	if err != nil || !ok || v.at != at {
+		return nil, err
+	}
+	return &movedNotice{id, bytes.Clone(b)}, nil
+}
+
+// move commits records that move out of a segment, less those that died
+// meanwhile.
+func (s *Store) move(records []record, from uint64) error {
+	s.commit.Lock()
+	defer s.commit.Unlock()
+	g, err := s.begin(s.Latest()) // a move is not news
+	if err != nil {
+		return err
+	}
+	defer g.t.close()
+	for _, r := range records {
+		switch r := r.(type) {
+		case *movedCell:
+			if row := g.t.cell(cellKey{r.box, r.id}); row.ok && row.v.at.segment == from {
+				g.add(r)
+			}
+		case *movedNotice:
+			if row := g.t.notice(r.id); row.ok && row.v.at.segment == from {
+				g.add(r)
+			}
+		}
+	}
+	return s.finish(g)
+}

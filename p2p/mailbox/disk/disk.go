@@ -1,0 +1,665 @@
+// Package disk is a relay's mailbox.Store: an append-only log that holds every
+// cell once and is synced once a group, and a Pebble index of it. FORMAT.md
+// tells the files, and why nothing that was answered can be lost.
+package disk
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/godwit-im/godwit/p2p/mailbox"
+)
+
+const (
+	// DefaultMaxBytes is the cap of a Store whose Config has none.
+	DefaultMaxBytes = 10 << 30
+	minMaxBytes     = 8 << 20
+
+	minSegment = 256 << 10
+	maxSegment = 128 << 20
+	// keepFree is how much of the file system deposits leave to others, and to
+	// the index and deletions of this Store, in bytes.
+	keepFree = 64 << 20
+	// flushEvery bounds, in bytes of log, what is read again after a crash.
+	flushEvery = 128 << 20
+	// partBytes bounds the cells and notices in one group.
+	partBytes = 8 << 20
+	// expirePart bounds what one record expires.
+	expirePart = 1000
+	// memtable and cache are Pebble's share of memory, in bytes.
+	memtable = 4 << 20
+	cache    = 16 << 20
+)
+
+// Config says where and how much. The zero values stand for what the comments
+// say.
+type Config struct {
+	Dir      string         // made if it is not there, 0700
+	MaxBytes uint64         // cap on what is used on disk; DefaultMaxBytes; at least 8 MiB
+	Quotas   mailbox.Quotas // mailbox.DefaultQuotas
+	FS       vfs.FS         // the operating system's
+	Log      *slog.Logger   // nothing is logged
+}
+
+// ErrNewer says that a newer version wrote what is in the directory.
+var ErrNewer = errors.New("disk: written by a newer version")
+
+// Store is a mailbox.Store in a directory. Run gives space back; without it all
+// else works.
+type Store struct {
+	fs      vfs.FS
+	dir     string
+	log     *slog.Logger
+	quotas  mailbox.Quotas
+	max     uint64 // cap, bytes
+	segment int64  // size at which a segment is closed, bytes
+	db      *pebble.DB
+
+	commit    sync.Mutex // held by Commit and the collector; guards what follows
+	lives     map[uint64]int64
+	buf       []byte
+	unflushed int64 // bytes of log since the index was last asked to flush
+	next      uint64
+	broken    error
+
+	mu       sync.RWMutex // guards what follows; never held while waiting for the disk
+	segments map[uint64]*segment
+	active   *segment // nil: the next group begins one
+	totals   totals
+	logged   uint64 // bytes of all segments
+	index    uint64 // bytes of the index on disk, as last seen
+	closed   bool
+}
+
+// segment is a file of the log.
+type segment struct {
+	number uint64
+	file   vfs.File
+	size   int64 // bytes of whole groups, and the head
+
+	damaged bool // a group in it does not fit its checksum
+}
+
+// Open opens the Store in a directory, or makes one. Its errors wrap ErrNewer,
+// mailbox.ErrDamaged or the operating system's.
+func Open(cfg Config) (_ *Store, err error) {
+	if cfg.MaxBytes == 0 {
+		cfg.MaxBytes = DefaultMaxBytes
+	}
+	if cfg.Quotas == (mailbox.Quotas{}) {
+		cfg.Quotas = mailbox.DefaultQuotas()
+	}
+	if cfg.FS == nil {
+		cfg.FS = vfs.Default
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.MaxBytes < minMaxBytes {
+		return nil, fmt.Errorf("disk: a cap of %d bytes is too small, at least %d", cfg.MaxBytes, minMaxBytes)
+	}
+	s := &Store{
+		fs: cfg.FS, dir: cfg.Dir, log: cfg.Log, quotas: cfg.Quotas, max: cfg.MaxBytes,
+		segment: int64(min(max(cfg.MaxBytes/128, minSegment), maxSegment)),
+		lives:   make(map[uint64]int64), segments: make(map[uint64]*segment), next: 1,
+	}
+	for _, dir := range []string{cfg.Dir, s.path("log")} {
+		if err := s.fs.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("disk: make directory: %w", err)
+		}
+	}
+	if s.db, err = pebble.Open(s.path("index"), s.options()); err != nil {
+		return nil, fmt.Errorf("%w: open index: %w", mailbox.ErrDamaged, err)
+	}
+	if err := s.load(); err != nil {
+		return nil, errors.Join(err, s.shut())
+	}
+	return s, nil
+}
+
+func (s *Store) path(parts ...string) string {
+	return s.fs.PathJoin(append([]string{s.dir}, parts...)...)
+}
+
+func (s *Store) options() *pebble.Options {
+	o := &pebble.Options{
+		FS:                    s.fs,
+		DisableWAL:            true, // the log is the WAL
+		CacheSize:             cache,
+		MemTableSize:          memtable,
+		MaxOpenFiles:          256,
+		L0CompactionThreshold: 4,
+		FormatMajorVersion:    pebble.FormatColumnarBlocks,
+		Logger:                pebbleLog{s.log},
+	}
+	for i := range o.Levels {
+		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // most cells are new: their absence is then known without reading
+	}
+	return o
+}
+
+// load reads what the index knows, and lets it read the rest of the log.
+func (s *Store) load() error {
+	var ok bool
+	var err error
+	if raw, done, err := s.db.Get(keyTotals()); err == nil {
+		newer := len(raw) > 0 && raw[0] > indexVersion
+		done.Close()
+		if newer {
+			return ErrNewer
+		}
+	}
+	if s.totals, ok, err = load(s.db, keyTotals(), parseTotals); err != nil {
+		return err
+	}
+	if !ok {
+		s.totals.end = location{segment: 1, offset: uint64(segmentHead)}
+	}
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: key('g'), UpperBound: key('h')})
+	if err != nil {
+		return fmt.Errorf("%w: read index: %w", mailbox.ErrDamaged, err)
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		v, err := it.ValueAndErr()
+		if err != nil || len(it.Key()) != 9 || len(v) != 8 {
+			return errors.Join(fmt.Errorf("%w: row g of the index: %v", mailbox.ErrDamaged, err), it.Close())
+		}
+		s.lives[binary.BigEndian.Uint64(it.Key()[1:])] = int64(binary.BigEndian.Uint64(v))
+	}
+	if err := it.Close(); err != nil {
+		return fmt.Errorf("%w: read index: %w", mailbox.ErrDamaged, err)
+	}
+	names, err := s.fs.List(s.path("log"))
+	if err != nil {
+		return fmt.Errorf("disk: list the log: %w", err)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		stem, isLog := strings.CutSuffix(name, ".log")
+		n, err := strconv.ParseUint(stem, 10, 63)
+		if !isLog || err != nil || name != logName(n) {
+			continue
+		}
+		if err := s.loadSegment(n); err != nil {
+			return err
+		}
+	}
+	s.index = s.db.Metrics().DiskSpaceUsage()
+	return nil
+}
+
+func logName(n uint64) string { return fmt.Sprintf("%016d.log", n) }
+
+// loadSegment opens a segment and applies what the index has not read of it.
+func (s *Store) loadSegment(n uint64) error {
+	f, err := s.fs.Open(s.path("log", logName(n)))
+	if err != nil {
+		return fmt.Errorf("disk: open segment: %w", err)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return errors.Join(fmt.Errorf("disk: open segment: %w", err), f.Close())
+	}
+	seg := &segment{number: n, file: f, size: info.Size()}
+	s.segments[n] = seg
+	s.logged += uint64(seg.size)
+	s.next = n + 1
+	from := int64(segmentHead)
+	switch {
+	case n < s.totals.end.segment:
+		return nil
+	case n == s.totals.end.segment:
+		from = int64(s.totals.end.offset)
+	}
+	end, err := scan(seg, from, func(b []byte, at location) error { return s.replay(b, at) })
+	if err != nil {
+		return err
+	}
+	if end < seg.size {
+		s.log.Info("the end of a log segment was not whole and is passed over", "bytes", seg.size-end)
+	}
+	return nil
+}
+
+// replay applies a group to the index.
+func (s *Store) replay(b []byte, at location) error {
+	now, records, ats, err := parseGroup(b, at)
+	if err != nil {
+		return err // checked by scan, so it is a record we do not know
+	}
+	t := newTxn(s.db, s.totals)
+	defer t.close()
+	for i, r := range records {
+		r.apply(t, ats[i])
+	}
+	if err := t.commit(location{at.segment, at.offset + uint64(len(b))}, now, s.lives); err != nil {
+		return err
+	}
+	s.totals = t.totals
+	return nil
+}
+
+// scan reads the whole groups of a segment from an offset on, and tells where
+// they end. The bytes given to each are its own only during the call.
+func scan(seg *segment, from int64, each func(b []byte, at location) error) (end int64, err error) {
+	head := make([]byte, segmentHead)
+	if _, err := seg.file.ReadAt(head, 0); err != nil {
+		if errors.Is(err, io.EOF) { // cut short when it was made
+			return 0, nil
+		}
+		return 0, fmt.Errorf("%w: read segment: %w", mailbox.ErrDamaged, err)
+	}
+	if want := appendSegmentHead(nil, seg.number); !slices.Equal(head, want) {
+		if slices.Equal(head[:len(magic)], want[:len(magic)]) && head[len(magic)] > segmentVersion {
+			return 0, ErrNewer
+		}
+		return 0, nil
+	}
+	var b []byte
+	for end = from; ; end += int64(len(b)) {
+		head := head[:groupHead]
+		if seg.size-end < groupHead {
+			return end, nil
+		}
+		if _, err := seg.file.ReadAt(head, end); err != nil {
+			return end, fmt.Errorf("%w: read segment: %w", mailbox.ErrDamaged, err)
+		}
+		length := int64(binary.BigEndian.Uint32(head[4:]))
+		if length > maxGroup || groupHead+length > seg.size-end {
+			return end, nil
+		}
+		b = slices.Grow(b[:0], int(groupHead+length))[:groupHead+length]
+		if _, err := seg.file.ReadAt(b, end); err != nil {
+			return end, fmt.Errorf("%w: read segment: %w", mailbox.ErrDamaged, err)
+		}
+		at := location{seg.number, uint64(end)}
+		if binary.BigEndian.Uint32(b) != checksum(b, at) {
+			return end, nil
+		}
+		if err := each(b, at); err != nil {
+			return end, err
+		}
+	}
+}
+
+// Commit is mailbox.Store's.
+func (s *Store) Commit(now time.Time, changes []mailbox.Change) error {
+	s.commit.Lock()
+	defer s.commit.Unlock()
+	for len(changes) > 0 {
+		n, bytes := 0, 0
+		for n < len(changes) && bytes < partBytes {
+			switch c := changes[n].(type) {
+			case *mailbox.Expire:
+				if n == 0 {
+					n, bytes = 1, partBytes // alone
+				} else {
+					bytes = partBytes
+				}
+				continue
+			case *mailbox.Deposit:
+				bytes += len(c.Cell)
+			case *mailbox.PostNotice:
+				bytes += len(c.Notice)
+			}
+			n++
+		}
+		if err := s.part(now, changes[:n]); err != nil {
+			return err
+		}
+		changes = changes[n:]
+	}
+	return nil
+}
+
+// part commits changes that become one group.
+func (s *Store) part(now time.Time, changes []mailbox.Change) error {
+	g, err := s.begin(now)
+	if err != nil {
+		return err
+	}
+	defer g.t.close()
+	if e, ok := changes[0].(*mailbox.Expire); ok {
+		ends, err := endsUpTo(s.db, e.At.Unix(), expirePart+1)
+		if err != nil {
+			return s.fail(err)
+		}
+		if e.More = len(ends) > expirePart; len(ends) > 0 {
+			g.add(&expired{e.At.Unix(), expirePart})
+		}
+	} else {
+		for _, c := range changes {
+			mailbox.OutcomeOf(c).Err = g.plan(c)
+		}
+	}
+	err = s.finish(g)
+	if errors.Is(err, mailbox.ErrFull) {
+		for _, c := range changes {
+			if o := mailbox.OutcomeOf(c); o.Err == nil {
+				o.Err = mailbox.ErrFull
+			}
+		}
+		return nil
+	}
+	return err
+}
+
+// begin starts a group at the end of the log.
+func (s *Store) begin(now time.Time) (*group, error) {
+	if s.broken != nil {
+		return nil, s.broken
+	}
+	s.mu.RLock()
+	active, t := s.active, newTxn(s.db, s.totals)
+	s.mu.RUnlock()
+	at := location{s.next, uint64(segmentHead)}
+	if active != nil {
+		at = location{active.number, uint64(active.size)}
+	}
+	return &group{t: t, now: now, at: at, b: beginGroup(s.buf[:0], now), room: s.room(), quotas: s.quotas}, nil
+}
+
+// room is how many bytes may be added to the log.
+func (s *Store) room() int64 {
+	room := int64(s.max) - 2*s.segment - int64(s.Usage().Disk)
+	if u, err := s.fs.GetDiskUsage(s.dir); err == nil {
+		room = min(room, int64(u.AvailBytes)-int64(min(keepFree, s.max/8)))
+	}
+	return room
+}
+
+// finish makes a group durable and then known. Its error wraps
+// mailbox.ErrFull, and nothing happened, or mailbox.ErrDamaged.
+func (s *Store) finish(g *group) error {
+	if g.t.err != nil {
+		return s.fail(g.t.err)
+	}
+	if s.buf = g.b; cap(s.buf) > 1<<20 {
+		s.buf = nil
+	}
+	if g.empty() {
+		return nil
+	}
+	seg, err := s.write(g)
+	if err != nil {
+		s.log.Warn("the log could not be written", "error", err)
+		if errors.Is(err, errNoSpace) {
+			return fmt.Errorf("%w: %w", mailbox.ErrFull, err)
+		}
+		return s.fail(err)
+	}
+	end := location{g.at.segment, g.at.offset + uint64(len(g.b))}
+	if err := g.t.commit(end, g.now, s.lives); err != nil {
+		return s.fail(err)
+	}
+	s.mu.Lock()
+	if s.segments[seg.number] == nil {
+		s.logged += uint64(seg.size)
+	}
+	s.logged += end.offset - uint64(seg.size)
+	seg.size = int64(end.offset)
+	s.totals = g.t.totals
+	s.segments[seg.number], s.active = seg, seg
+	if seg.size >= s.segment {
+		s.active = nil
+	}
+	s.mu.Unlock()
+	if s.unflushed += int64(len(g.b)); s.unflushed >= flushEvery {
+		s.unflushed = 0
+		if _, err := s.db.AsyncFlush(); err != nil {
+			return s.fail(err)
+		}
+	}
+	return nil
+}
+
+// fail remembers that the Store is of no more use.
+func (s *Store) fail(err error) error {
+	if !errors.Is(err, mailbox.ErrDamaged) {
+		err = fmt.Errorf("%w: %w", mailbox.ErrDamaged, err)
+	}
+	s.broken = err
+	return err
+}
+
+// errNoSpace says that nothing of a group counts because the disk is full.
+var errNoSpace = errors.New("no space")
+
+// write appends a group to the log and syncs it. If there is no space for it
+// the segment is not written to again: what follows its last whole group is void. After
+// a sync that failed nobody can say what is on disk, so only opening anew helps.
+func (s *Store) write(g *group) (seg *segment, err error) {
+	if seg = s.active; seg == nil {
+		if seg, err = s.create(s.next); err != nil {
+			if vfs.IsNoSpaceError(err) {
+				err = fmt.Errorf("%w: %w", errNoSpace, err)
+			}
+			return nil, err
+		}
+		s.next++
+	}
+	endGroup(g.b, g.at)
+	if _, err := seg.file.Write(g.b); err != nil {
+		if vfs.IsNoSpaceError(err) { // so it is cut short, and refused by its length when read again
+			err = fmt.Errorf("%w: %w", errNoSpace, err)
+		}
+		s.mu.Lock()
+		if s.segments[seg.number] == nil {
+			s.logged += uint64(seg.size)
+		}
+		s.segments[seg.number], s.active = seg, nil
+		s.mu.Unlock()
+		return nil, err
+	}
+	return seg, seg.file.SyncData()
+}
+
+// create makes a segment, durably.
+func (s *Store) create(n uint64) (*segment, error) {
+	f, err := s.fs.Create(s.path("log", logName(n)), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return nil, fmt.Errorf("create segment: %w", err)
+	}
+	seg := &segment{number: n, file: f, size: int64(segmentHead)}
+	if _, err = f.Write(appendSegmentHead(nil, n)); err == nil {
+		if err = f.Sync(); err == nil {
+			err = syncDir(s.fs, s.path("log"))
+		}
+	}
+	if err != nil { // an empty segment that stays behind does no harm
+		f.Close()
+		s.fs.Remove(s.path("log", logName(n)))
+		return nil, fmt.Errorf("create segment: %w", err)
+	}
+	return seg, nil
+}
+
+func syncDir(fs vfs.FS, dir string) error {
+	d, err := fs.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Writable is mailbox.Store's.
+func (s *Store) Writable(q mailbox.QID, now time.Time) error {
+	v, ok, err := load(s.db, keyQueue(q), parseQueue)
+	if err == nil && (!ok || v.until <= now.Unix()) {
+		return mailbox.ErrUnknownQueue
+	}
+	return err
+}
+
+// Box is mailbox.Store's.
+func (s *Store) Box(b mailbox.BoxPublic) (mailbox.BoxInfo, error) {
+	v, ok, err := load(s.db, keyBox(b), parseBox)
+	if err != nil || !ok {
+		return mailbox.BoxInfo{}, err
+	}
+	return mailbox.BoxInfo{Until: time.Unix(v.until, 0), Used: v.used, Queues: v.queues}, nil
+}
+
+// List is mailbox.Store's.
+func (s *Store) List(b mailbox.BoxPublic, after uint64, limit int, now time.Time) (entries []mailbox.Entry, more bool, err error) {
+	if after+1 == 0 {
+		return nil, false, nil
+	}
+	damaged := func(err error) error { return fmt.Errorf("%w: list: %w", mailbox.ErrDamaged, err) }
+	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: keySequence(b, after+1), UpperBound: append(keySequence(b, 1<<64-1), 0)})
+	if err != nil {
+		return nil, false, damaged(err)
+	}
+	defer func() {
+		if e := it.Close(); e != nil && err == nil {
+			err = damaged(e)
+		}
+	}()
+	for ok := it.First(); ok; ok = it.Next() {
+		v, err := it.ValueAndErr()
+		if err != nil || len(it.Key()) != 41 || len(v) != len(mailbox.CellID{}) {
+			return nil, false, damaged(fmt.Errorf("row s: %w", errors.Join(err, errRecord)))
+		}
+		e := mailbox.Entry{Sequence: binary.BigEndian.Uint64(it.Key()[33:]), Cell: mailbox.CellID(v)}
+		c, ok, err := load(s.db, keyCell(cellKey{b, e.Cell}), parseCell)
+		if err != nil {
+			return nil, false, err
+		}
+		if !ok || c.sequence != e.Sequence || c.expiry <= now.Unix() {
+			continue // deleted since the iterator was made, or expired
+		}
+		if len(entries) == limit {
+			return entries, true, nil
+		}
+		e.Queue, e.Size, e.Expiry = c.queue, c.size, time.Unix(c.expiry, 0)
+		entries = append(entries, e)
+	}
+	return entries, false, nil
+}
+
+// Cell is mailbox.Store's.
+func (s *Store) Cell(b mailbox.BoxPublic, id mailbox.CellID, now time.Time) ([]byte, error) {
+	return s.blob(func() (location, int, error) {
+		v, ok, err := load(s.db, keyCell(cellKey{b, id}), parseCell)
+		if err == nil && (!ok || v.expiry <= now.Unix()) {
+			err = mailbox.ErrNotFound
+		}
+		return v.at, v.size, err
+	}, func() mailbox.CellID { return id })
+}
+
+// Notice is mailbox.Store's.
+func (s *Store) Notice(id mailbox.NoticeID, now time.Time) ([]byte, error) {
+	var sum mailbox.CellID
+	return s.blob(func() (location, int, error) {
+		v, ok, err := load(s.db, keyNotice(id), parseNotice)
+		if err == nil && (!ok || v.expiry <= now.Unix()) {
+			err = mailbox.ErrNotFound
+		}
+		sum = v.sum
+		return v.at, mailbox.NoticeSize, err
+	}, func() mailbox.CellID { return sum })
+}
+
+// blob reads what find finds and checks it. If it was moved between the two,
+// it is sought again.
+func (s *Store) blob(find func() (location, int, error), sum func() mailbox.CellID) ([]byte, error) {
+	var problem error
+	for range 3 {
+		at, size, err := find()
+		if err != nil {
+			return nil, err
+		}
+		s.mu.RLock()
+		seg := s.segments[at.segment]
+		s.mu.RUnlock()
+		if seg == nil {
+			problem = errors.New("a segment is not there")
+			continue
+		}
+		b := make([]byte, size)
+		if _, problem = seg.file.ReadAt(b, int64(at.offset)); problem != nil {
+			continue
+		}
+		if mailbox.IDOf(b) == sum() {
+			return b, nil
+		}
+		problem = errors.New("the bytes are not those that were written")
+	}
+	return nil, fmt.Errorf("%w: %w", mailbox.ErrDamaged, problem)
+}
+
+// Latest is mailbox.Store's.
+func (s *Store) Latest() time.Time {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.totals.time == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(s.totals.time)
+}
+
+// Usage is mailbox.Store's.
+func (s *Store) Usage() mailbox.Usage {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return mailbox.Usage{
+		Cells: s.totals.cells, Bytes: s.totals.bytes, Queues: s.totals.queues,
+		Boxes: s.totals.boxes, Notices: s.totals.notices, Disk: s.logged + s.index,
+	}
+}
+
+// Close makes the index durable, so that opening is quick, and closes all. Run
+// must have returned.
+func (s *Store) Close() error {
+	s.commit.Lock()
+	defer s.commit.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed = true
+	if s.broken == nil {
+		s.broken = fmt.Errorf("%w: the store is closed", mailbox.ErrDamaged)
+		return errors.Join(s.db.Flush(), s.shut())
+	}
+	return s.shut()
+}
+
+func (s *Store) shut() error {
+	err := s.db.Close()
+	for _, seg := range s.segments {
+		err = errors.Join(err, seg.file.Close())
+	}
+	return err
+}
+
+// pebbleLog hands Pebble's log on. Its messages name files, not people.
+type pebbleLog struct{ log *slog.Logger }
+
+func (l pebbleLog) Infof(format string, args ...any) {
+	l.log.Debug("index: " + fmt.Sprintf(format, args...))
+}
+func (l pebbleLog) Errorf(format string, args ...any) {
+	l.log.Warn("index: " + fmt.Sprintf(format, args...))
+}
+
+// Fatalf must not return: Pebble calls it when its directory could not be
+// written and it does not know what is on disk. What was answered is in the log.
+func (l pebbleLog) Fatalf(format string, args ...any) {
+	panic("disk: index: " + fmt.Sprintf(format, args...))
+}
+
+var _ mailbox.Store = (*Store)(nil)

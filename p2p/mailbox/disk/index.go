@@ -1,0 +1,470 @@
+package disk
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/godwit-im/godwit/p2p/mailbox"
+	"golang.org/x/crypto/cryptobyte"
+)
+
+// Rows of the index, as FORMAT.md has them.
+type (
+	cellKey struct {
+		box mailbox.BoxPublic
+		id  mailbox.CellID
+	}
+	cell struct {
+		sequence uint64
+		expiry   int64
+		queue    mailbox.QID
+		at       location
+		size     int
+	}
+	queue struct {
+		box   mailbox.BoxPublic
+		class mailbox.Class
+		until int64
+		cells uint32
+		bytes uint32
+	}
+	box struct {
+		until    int64
+		used     uint64
+		sequence uint64 // the last given to a cell
+		queues   uint32
+		notices  uint32
+	}
+	notice struct {
+		box    mailbox.BoxPublic
+		expiry int64
+		at     location
+		sum    mailbox.CellID // made like a cell's name
+	}
+	// totals is row p.
+	totals struct {
+		end     location // of the last group applied
+		time    int64    // its, in milliseconds
+		cells   uint64
+		bytes   uint64
+		queues  uint64
+		boxes   uint64
+		notices uint64
+	}
+)
+
+const (
+	indexVersion = 1
+	// boxGrace is how long after its lease a box is known, in seconds:
+	// longer than MaxUntil and MaxTTL, so that nothing is left in it.
+	boxGrace = int64((mailbox.MaxUntil + 24*time.Hour) / time.Second)
+)
+
+func key(prefix byte, parts ...[]byte) []byte {
+	k := make([]byte, 1, 64)
+	k[0] = prefix
+	for _, p := range parts {
+		k = append(k, p...)
+	}
+	return k
+}
+
+func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+
+func keyTotals() []byte                    { return key('p') }
+func keyBox(b mailbox.BoxPublic) []byte    { return key('b', b[:]) }
+func keyQueue(q mailbox.QID) []byte        { return key('q', q[:]) }
+func keyCell(k cellKey) []byte             { return key('c', k.box[:], k.id[:]) }
+func keyNotice(n mailbox.NoticeID) []byte  { return key('n', n[:]) }
+func keyLive(segment uint64) []byte        { return key('g', number(segment)) }
+func keyEnd(when int64, row []byte) []byte { return key('x', number(uint64(when)), row) }
+func keySequence(b mailbox.BoxPublic, n uint64) []byte {
+	return key('s', b[:], number(n))
+}
+
+func (v totals) value() []byte {
+	b := []byte{indexVersion}
+	for _, n := range []uint64{v.end.segment, v.end.offset, uint64(v.time), v.cells, v.bytes, v.queues, v.boxes, v.notices} {
+		b = binary.BigEndian.AppendUint64(b, n)
+	}
+	return b
+}
+
+func parseTotals(raw []byte) (v totals, ok bool) {
+	var version uint8
+	var milli uint64
+	s := cryptobyte.String(raw)
+	ok = s.ReadUint8(&version) && version == indexVersion && s.ReadUint64(&v.end.segment) && s.ReadUint64(&v.end.offset) && s.ReadUint64(&milli) &&
+		s.ReadUint64(&v.cells) && s.ReadUint64(&v.bytes) && s.ReadUint64(&v.queues) && s.ReadUint64(&v.boxes) && s.ReadUint64(&v.notices) &&
+		s.Empty() && milli <= maxMilli
+	v.time = int64(milli)
+	return v, ok
+}
+
+func (v box) value() []byte {
+	b := appendUnix(make([]byte, 0, 32), v.until)
+	b = binary.BigEndian.AppendUint64(b, v.used)
+	b = binary.BigEndian.AppendUint64(b, v.sequence)
+	b = binary.BigEndian.AppendUint32(b, v.queues)
+	return binary.BigEndian.AppendUint32(b, v.notices)
+}
+
+func parseBox(raw []byte) (v box, ok bool) {
+	s := cryptobyte.String(raw)
+	ok = readUnix(&s, &v.until) && s.ReadUint64(&v.used) && s.ReadUint64(&v.sequence) && s.ReadUint32(&v.queues) && s.ReadUint32(&v.notices) && s.Empty()
+	return v, ok
+}
+
+func (v queue) value() []byte {
+	b := append(make([]byte, 0, 49), v.box[:]...)
+	b = append(b, byte(v.class))
+	b = appendUnix(b, v.until)
+	b = binary.BigEndian.AppendUint32(b, v.cells)
+	return binary.BigEndian.AppendUint32(b, v.bytes)
+}
+
+func parseQueue(raw []byte) (v queue, ok bool) {
+	s := cryptobyte.String(raw)
+	var class uint8
+	ok = s.CopyBytes(v.box[:]) && s.ReadUint8(&class) && readUnix(&s, &v.until) && s.ReadUint32(&v.cells) && s.ReadUint32(&v.bytes) && s.Empty()
+	v.class = mailbox.Class(class)
+	return v, ok && (v.class == mailbox.Ordinary || v.class == mailbox.Invite)
+}
+
+func (v cell) value() []byte {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 65), v.sequence)
+	b = appendUnix(b, v.expiry)
+	b = append(b, v.queue[:]...)
+	b = binary.BigEndian.AppendUint64(b, v.at.segment)
+	b = binary.BigEndian.AppendUint64(b, v.at.offset)
+	return append(b, classOf(v.size))
+}
+
+func parseCell(raw []byte) (v cell, ok bool) {
+	s := cryptobyte.String(raw)
+	var class uint8
+	ok = s.ReadUint64(&v.sequence) && readUnix(&s, &v.expiry) && s.CopyBytes(v.queue[:]) && s.ReadUint64(&v.at.segment) &&
+		s.ReadUint64(&v.at.offset) && s.ReadUint8(&class) && s.Empty() && class >= 1 && class <= 3
+	v.size = sizeOf(class)
+	return v, ok
+}
+
+func (v notice) value() []byte {
+	b := append(make([]byte, 0, 72), v.box[:]...)
+	b = appendUnix(b, v.expiry)
+	b = binary.BigEndian.AppendUint64(b, v.at.segment)
+	b = binary.BigEndian.AppendUint64(b, v.at.offset)
+	return append(b, v.sum[:]...)
+}
+
+func parseNotice(raw []byte) (v notice, ok bool) {
+	s := cryptobyte.String(raw)
+	ok = s.CopyBytes(v.box[:]) && readUnix(&s, &v.expiry) && s.ReadUint64(&v.at.segment) && s.ReadUint64(&v.at.offset) && s.CopyBytes(v.sum[:]) && s.Empty()
+	return v, ok
+}
+
+// load reads one row of the index. ok is false if there is none; the error
+// wraps mailbox.ErrDamaged.
+func load[V any](db *pebble.DB, key []byte, parse func([]byte) (V, bool)) (v V, ok bool, err error) {
+	raw, done, err := db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return v, false, nil
+	}
+	if err != nil {
+		return v, false, fmt.Errorf("%w: read index: %w", mailbox.ErrDamaged, err)
+	}
+	defer done.Close()
+	if v, ok = parse(raw); !ok {
+		return v, false, fmt.Errorf("%w: row %c of the index", mailbox.ErrDamaged, key[0])
+	}
+	return v, true, nil
+}
+
+// row is a row of the index as a txn sees it.
+type row[V any] struct {
+	v         V
+	ok, dirty bool
+}
+
+// txn makes one group's changes in the index: read through, written at the end
+// in one batch. Its methods apply without asking; what may happen is decided in
+// change.go. err is the first failure to read, after which nothing counts.
+type txn struct {
+	db      *pebble.DB
+	batch   *pebble.Batch
+	totals  totals
+	queues  map[mailbox.QID]*row[queue]
+	boxes   map[mailbox.BoxPublic]*row[box]
+	cells   map[cellKey]*row[cell]
+	notices map[mailbox.NoticeID]*row[notice]
+	live    map[uint64]int64 // by how much a segment's live bytes change
+	err     error
+}
+
+func newTxn(db *pebble.DB, now totals) *txn {
+	return &txn{
+		db: db, batch: db.NewBatch(), totals: now,
+		queues: make(map[mailbox.QID]*row[queue]), boxes: make(map[mailbox.BoxPublic]*row[box]),
+		cells: make(map[cellKey]*row[cell]), notices: make(map[mailbox.NoticeID]*row[notice]),
+		live: make(map[uint64]int64),
+	}
+}
+
+func see[K comparable, V any](t *txn, rows map[K]*row[V], k K, key func(K) []byte, parse func([]byte) (V, bool)) *row[V] {
+	if r, ok := rows[k]; ok {
+		return r
+	}
+	v, ok, err := load(t.db, key(k), parse)
+	if err != nil && t.err == nil {
+		t.err = err
+	}
+	r := &row[V]{v: v, ok: ok}
+	rows[k] = r
+	return r
+}
+
+func (t *txn) queue(q mailbox.QID) *row[queue]   { return see(t, t.queues, q, keyQueue, parseQueue) }
+func (t *txn) box(b mailbox.BoxPublic) *row[box] { return see(t, t.boxes, b, keyBox, parseBox) }
+func (t *txn) cell(k cellKey) *row[cell]         { return see(t, t.cells, k, keyCell, parseCell) }
+func (t *txn) notice(n mailbox.NoticeID) *row[notice] {
+	return see(t, t.notices, n, keyNotice, parseNotice)
+}
+
+func (t *txn) put(key, value []byte) { t.keep(t.batch.Set(key, value, nil)) }
+func (t *txn) drop(key []byte)       { t.keep(t.batch.Delete(key, nil)) }
+
+func (t *txn) keep(err error) {
+	if err != nil && t.err == nil {
+		t.err = fmt.Errorf("%w: write index: %w", mailbox.ErrDamaged, err)
+	}
+}
+
+func flush[K comparable, V interface{ value() []byte }](t *txn, rows map[K]*row[V], key func(K) []byte) {
+	for k, r := range rows {
+		switch {
+		case r.dirty && r.ok:
+			t.put(key(k), r.v.value())
+		case r.dirty:
+			t.drop(key(k))
+		}
+	}
+}
+
+// commit writes all rows that changed, in one batch, and the place in the log
+// up to which the index now knows it. lives are all segments' live bytes.
+func (t *txn) commit(end location, now time.Time, lives map[uint64]int64) error {
+	flush(t, t.queues, keyQueue)
+	flush(t, t.boxes, keyBox)
+	flush(t, t.cells, keyCell)
+	flush(t, t.notices, keyNotice)
+	for segment, change := range t.live {
+		lives[segment] += change
+		t.put(keyLive(segment), number(uint64(lives[segment])))
+	}
+	t.totals.end = end
+	t.totals.time = max(t.totals.time, now.UnixMilli())
+	t.put(keyTotals(), t.totals.value())
+	if t.err != nil {
+		return t.err
+	}
+	if err := t.batch.Commit(pebble.NoSync); err != nil {
+		return fmt.Errorf("%w: write index: %w", mailbox.ErrDamaged, err)
+	}
+	return nil
+}
+
+func (t *txn) close() { t.batch.Close() }
+
+func (t *txn) putCell(k cellKey, v cell) {
+	t.dropCell(k)
+	r := t.cell(k)
+	r.v, r.ok, r.dirty = v, true, true
+	t.put(keySequence(k.box, v.sequence), k.id[:])
+	t.put(keyEnd(v.expiry, keyCell(k)), nil)
+	b := t.box(k.box)
+	b.v.used += uint64(v.size)
+	b.v.sequence = max(b.v.sequence, v.sequence)
+	b.dirty = b.ok
+	if q := t.queue(v.queue); q.ok {
+		q.v.cells++
+		q.v.bytes += uint32(v.size)
+		q.dirty = true
+	}
+	t.totals.cells++
+	t.totals.bytes += uint64(v.size)
+	t.live[v.at.segment] += int64(v.size)
+}
+
+func (t *txn) dropCell(k cellKey) bool {
+	r := t.cell(k)
+	if !r.ok {
+		return false
+	}
+	v := r.v
+	r.ok, r.dirty = false, true
+	t.drop(keySequence(k.box, v.sequence))
+	t.drop(keyEnd(v.expiry, keyCell(k)))
+	b := t.box(k.box)
+	b.v.used -= min(b.v.used, uint64(v.size))
+	b.dirty = b.ok
+	// A queue that was closed and opened again has counted anew.
+	if q := t.queue(v.queue); q.ok {
+		q.v.cells -= min(q.v.cells, 1)
+		q.v.bytes -= min(q.v.bytes, uint32(v.size))
+		q.dirty = true
+	}
+	t.totals.cells--
+	t.totals.bytes -= uint64(v.size)
+	t.live[v.at.segment] -= int64(v.size)
+	return true
+}
+
+func (t *txn) extendCell(k cellKey, expiry int64) {
+	if r := t.cell(k); r.ok {
+		t.drop(keyEnd(r.v.expiry, keyCell(k)))
+		r.v.expiry, r.dirty = expiry, true
+		t.put(keyEnd(expiry, keyCell(k)), nil)
+	}
+}
+
+func (t *txn) moveCell(k cellKey, at location) {
+	if r := t.cell(k); r.ok {
+		t.live[r.v.at.segment] -= int64(r.v.size)
+		t.live[at.segment] += int64(r.v.size)
+		r.v.at, r.dirty = at, true
+	}
+}
+
+func (t *txn) openQueue(q mailbox.QID, v queue) {
+	r := t.queue(q)
+	if r.ok {
+		if v.until > r.v.until {
+			t.drop(keyEnd(r.v.until, keyQueue(q)))
+			r.v.until, r.dirty = v.until, true
+			t.put(keyEnd(v.until, keyQueue(q)), nil)
+		}
+		return
+	}
+	r.v, r.ok, r.dirty = v, true, true
+	t.put(keyEnd(v.until, keyQueue(q)), nil)
+	b := t.box(v.box)
+	b.v.queues++
+	b.dirty = b.ok
+	t.totals.queues++
+}
+
+func (t *txn) dropQueue(q mailbox.QID) {
+	r := t.queue(q)
+	if !r.ok {
+		return
+	}
+	r.ok, r.dirty = false, true
+	t.drop(keyEnd(r.v.until, keyQueue(q)))
+	b := t.box(r.v.box)
+	b.v.queues -= min(b.v.queues, 1)
+	b.dirty = b.ok
+	t.totals.queues--
+}
+
+func (t *txn) leaseBox(name mailbox.BoxPublic, until int64) {
+	b := t.box(name)
+	if b.ok {
+		if until <= b.v.until {
+			return
+		}
+		t.drop(keyEnd(b.v.until+boxGrace, keyBox(name)))
+	} else {
+		b.v, b.ok = box{}, true
+		t.totals.boxes++
+	}
+	b.v.until, b.dirty = until, true
+	t.put(keyEnd(until+boxGrace, keyBox(name)), nil)
+}
+
+func (t *txn) dropBox(name mailbox.BoxPublic) {
+	if b := t.box(name); b.ok {
+		b.ok, b.dirty = false, true
+		t.drop(keyEnd(b.v.until+boxGrace, keyBox(name)))
+		t.totals.boxes--
+	}
+}
+
+func (t *txn) putNotice(n mailbox.NoticeID, v notice) {
+	t.dropNotice(n)
+	r := t.notice(n)
+	r.v, r.ok, r.dirty = v, true, true
+	t.put(keyEnd(v.expiry, keyNotice(n)), nil)
+	b := t.box(v.box)
+	b.v.used += mailbox.NoticeSize
+	b.v.notices++
+	b.dirty = b.ok
+	t.totals.notices++
+	t.totals.bytes += mailbox.NoticeSize
+	t.live[v.at.segment] += mailbox.NoticeSize
+}
+
+func (t *txn) dropNotice(n mailbox.NoticeID) {
+	r := t.notice(n)
+	if !r.ok {
+		return
+	}
+	v := r.v
+	r.ok, r.dirty = false, true
+	t.drop(keyEnd(v.expiry, keyNotice(n)))
+	b := t.box(v.box)
+	b.v.used -= min(b.v.used, mailbox.NoticeSize)
+	b.v.notices -= min(b.v.notices, 1)
+	b.dirty = b.ok
+	t.totals.notices--
+	t.totals.bytes -= mailbox.NoticeSize
+	t.live[v.at.segment] -= mailbox.NoticeSize
+}
+
+func (t *txn) moveNotice(n mailbox.NoticeID, at location) {
+	if r := t.notice(n); r.ok {
+		t.live[r.v.at.segment] -= mailbox.NoticeSize
+		t.live[at.segment] += mailbox.NoticeSize
+		r.v.at, r.dirty = at, true
+	}
+}
+
+// expire removes what the first limit rows x up to at name. It reads the rows
+// from the database, so it must be the only record of its txn.
+func (t *txn) expire(at int64, limit int) {
+	ends, err := endsUpTo(t.db, at, limit)
+	t.keep(err)
+	for _, e := range ends {
+		row := e[9:]
+		switch row[0] {
+		case 'c':
+			t.dropCell(cellKey{mailbox.BoxPublic(row[1:33]), mailbox.CellID(row[33:49])})
+		case 'q':
+			t.dropQueue(mailbox.QID(row[1:33]))
+		case 'n':
+			t.dropNotice(mailbox.NoticeID(row[1:33]))
+		case 'b':
+			t.dropBox(mailbox.BoxPublic(row[1:33]))
+		}
+	}
+}
+
+// endsUpTo are the keys of the first limit rows x up to a time.
+func endsUpTo(db *pebble.DB, at int64, limit int) (keys [][]byte, err error) {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: key('x'), UpperBound: keyEnd(at+1, nil)})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ok := it.First(); ok && len(keys) < limit; ok = it.Next() {
+		k := bytes.Clone(it.Key())
+		if want := map[byte]int{'c': 9 + 49, 'q': 9 + 33, 'n': 9 + 33, 'b': 9 + 33}; len(k) < 10 || len(k) != want[k[9]] {
+			return nil, fmt.Errorf("%w: row x of the index", mailbox.ErrDamaged)
+		}
+		keys = append(keys, k)
+	}
+	return keys, it.Error()
+}

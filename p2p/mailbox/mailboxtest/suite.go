@@ -1,0 +1,396 @@
+package mailboxtest
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/godwit-im/godwit/p2p/mailbox"
+)
+
+// Quotas are the small ones that the suite opens Stores with.
+func Quotas() mailbox.Quotas {
+	return mailbox.Quotas{QueueCells: 4, QueueBytes: 3 * mailbox.CellLarge, BoxBytes: 4*mailbox.CellLarge + mailbox.NoticeSize, BoxQueues: 8}
+}
+
+// shelf is a Store with a clock, for tests to speak with.
+type shelf struct {
+	t     *testing.T
+	store mailbox.Store
+	now   time.Time
+	open  func(t *testing.T) mailbox.Store
+}
+
+func (s *shelf) commit(changes ...mailbox.Change) {
+	s.t.Helper()
+	if err := s.store.Commit(s.now, changes); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+func (s *shelf) want(c mailbox.Change, want error) {
+	s.t.Helper()
+	s.commit(c)
+	if err := mailbox.OutcomeOf(c).Err; !errors.Is(err, want) || want == nil && err != nil {
+		s.t.Fatalf("%T: outcome %v, want %v", c, err, want)
+	}
+}
+
+// box leases a box with open queues.
+func (s *shelf) box(class mailbox.Class, queues int) (mailbox.BoxPublic, []mailbox.QID) {
+	s.t.Helper()
+	box := mailbox.BoxPublic(Random(32))
+	names := make([]mailbox.QID, queues)
+	for i := range names {
+		names[i] = mailbox.QID(Random(32))
+	}
+	s.want(&mailbox.GrantLease{Box: box, Until: s.now.Add(mailbox.LeaseTime)}, nil)
+	s.want(&mailbox.OpenQueues{Box: box, Class: class, Until: s.now.Add(45 * 24 * time.Hour), Queues: names}, nil)
+	return box, names
+}
+
+func (s *shelf) deposit(q mailbox.QID, cell []byte, ttl time.Duration) *mailbox.Deposit {
+	return &mailbox.Deposit{Queue: q, ID: mailbox.IDOf(cell), Cell: bytes.Clone(cell), Expiry: s.now.Add(ttl)}
+}
+
+// put deposits a fresh cell.
+func (s *shelf) put(q mailbox.QID, size int) []byte {
+	s.t.Helper()
+	cell := Random(size)
+	s.want(s.deposit(q, cell, mailbox.MaxTTL), nil)
+	return cell
+}
+
+func (s *shelf) list(box mailbox.BoxPublic) []mailbox.Entry {
+	s.t.Helper()
+	var all []mailbox.Entry
+	for after, more := uint64(0), true; more; {
+		var page []mailbox.Entry
+		var err error
+		if page, more, err = s.store.List(box, after, 3, s.now); err != nil {
+			s.t.Fatal(err)
+		}
+		if more && len(page) != 3 {
+			s.t.Fatalf("a page of %d with more behind it", len(page))
+		}
+		if all = append(all, page...); more {
+			after = page[len(page)-1].Sequence
+		}
+	}
+	if !slices.IsSortedFunc(all, func(a, b mailbox.Entry) int { return int(a.Sequence) - int(b.Sequence) }) {
+		s.t.Fatal("entries do not rise")
+	}
+	return all
+}
+
+// holds wants exactly these cells in a box, in this order, readable.
+func (s *shelf) holds(box mailbox.BoxPublic, cells ...[]byte) {
+	s.t.Helper()
+	entries := s.list(box)
+	if len(entries) != len(cells) {
+		s.t.Fatalf("%d cells in the box, want %d", len(entries), len(cells))
+	}
+	var used uint64
+	for i, e := range entries {
+		got, err := s.store.Cell(box, e.Cell, s.now)
+		if err != nil || !bytes.Equal(got, cells[i]) || e.Size != len(cells[i]) {
+			s.t.Fatalf("cell %d of the box is another (%v)", i, err)
+		}
+		used += uint64(e.Size)
+	}
+	if info, err := s.store.Box(box); err != nil || info.Used < used {
+		s.t.Fatalf("box uses %d, cells are %d (%v)", info.Used, used, err)
+	}
+}
+
+// Random is n random bytes.
+func Random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b) // never fails, see crypto/rand
+	return b
+}
+
+// StoreSuite is the conformance suite. open opens a Store with Quotas; if
+// called again after Close it must open the same one, unless reopens is false.
+func StoreSuite(t *testing.T, reopens bool, open func(t *testing.T) mailbox.Store) {
+	now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
+	run := func(name string, f func(s *shelf)) {
+		t.Run(name, func(t *testing.T) {
+			s := &shelf{t: t, store: open(t), now: now, open: open}
+			t.Cleanup(func() {
+				if err := s.store.Close(); err != nil {
+					t.Error(err)
+				}
+			})
+			f(s)
+		})
+	}
+	run("a cell is kept until it is deleted", func(s *shelf) {
+		box, q := s.box(mailbox.Ordinary, 2)
+		a, b, c := s.put(q[0], mailbox.CellSmall), s.put(q[1], mailbox.CellMedium), s.put(q[0], mailbox.CellLarge)
+		s.holds(box, a, b, c)
+		d := &mailbox.Delete{Box: box, Cells: []mailbox.CellID{mailbox.IDOf(b), mailbox.IDOf(b), {1}}}
+		s.want(d, nil)
+		if d.Deleted != 1 {
+			s.t.Fatalf("deleted %d, want 1", d.Deleted)
+		}
+		s.holds(box, a, c)
+		if _, err := s.store.Cell(box, mailbox.IDOf(b), s.now); !errors.Is(err, mailbox.ErrNotFound) {
+			s.t.Fatalf("a deleted cell: %v", err)
+		}
+		e := s.put(q[1], mailbox.CellSmall)
+		s.holds(box, a, c, e)
+		if u := s.store.Usage(); u.Cells != 3 || u.Bytes != 2*mailbox.CellSmall+mailbox.CellLarge || u.Queues != 2 || u.Boxes != 1 {
+			s.t.Fatalf("usage %+v", u)
+		}
+	})
+	run("nobody sees or deletes in another's box", func(s *shelf) {
+		box, q := s.box(mailbox.Ordinary, 1)
+		other, oq := s.box(mailbox.Ordinary, 1)
+		a := s.put(q[0], mailbox.CellSmall)
+		if _, err := s.store.Cell(other, mailbox.IDOf(a), s.now); !errors.Is(err, mailbox.ErrNotFound) {
+			s.t.Fatal(err)
+		}
+		s.want(&mailbox.Delete{Box: other, Cells: []mailbox.CellID{mailbox.IDOf(a)}}, nil)
+		s.want(&mailbox.CloseQueues{Box: other, Queues: q}, nil)
+		s.want(&mailbox.OpenQueues{Box: other, Class: mailbox.Ordinary, Until: s.now.Add(time.Hour), Queues: []mailbox.QID{{9}, q[0]}}, mailbox.ErrTaken)
+		if err := s.store.Writable(mailbox.QID{9}, s.now); !errors.Is(err, mailbox.ErrUnknownQueue) {
+			s.t.Fatalf("a refused OPEN opened something: %v", err)
+		}
+		b := s.put(q[0], mailbox.CellSmall)
+		s.holds(box, a, b)
+		s.want(s.deposit(oq[0], a, time.Hour), nil) // the same bytes elsewhere are another's
+		s.holds(other, a)
+		s.holds(box, a, b)
+	})
+	run("the same cell is kept once, until the later expiry", func(s *shelf) {
+		box, q := s.box(mailbox.Ordinary, 2)
+		cell := Random(mailbox.CellSmall)
+		first, again := s.deposit(q[0], cell, time.Hour), s.deposit(q[0], cell, 2*time.Hour)
+		s.commit(first, again)
+		if !first.New || again.New || again.Err != nil || !again.Until.Equal(s.now.Add(2*time.Hour)) {
+			s.t.Fatalf("first %+v, again new=%v until=%v", first.New, again.New, again.Until)
+		}
+		earlier := s.deposit(q[0], cell, time.Minute)
+		s.want(earlier, nil)
+		if !earlier.Until.Equal(s.now.Add(2 * time.Hour)) {
+			s.t.Fatalf("an earlier expiry moved it to %v", earlier.Until)
+		}
+		s.holds(box, cell)
+		s.want(s.deposit(q[1], cell, time.Hour), mailbox.ErrTaken)
+		s.now = s.now.Add(90 * time.Minute)
+		s.want(&mailbox.Expire{At: s.now}, nil)
+		s.holds(box, cell)
+	})
+	run("queues have quotas", func(s *shelf) {
+		box, q := s.box(mailbox.Ordinary, 2)
+		var cells [][]byte
+		for range 4 {
+			cells = append(cells, s.put(q[0], mailbox.CellSmall))
+		}
+		s.want(s.deposit(q[0], Random(mailbox.CellSmall), time.Hour), mailbox.ErrQuota)
+		s.want(s.deposit(q[0], cells[1], mailbox.MaxTTL+time.Hour), nil) // known, so it adds nothing
+		for range 3 {
+			cells = append(cells, s.put(q[1], mailbox.CellLarge))
+		}
+		s.want(s.deposit(q[1], Random(mailbox.CellSmall), time.Hour), mailbox.ErrQuota) // by bytes
+		s.want(&mailbox.Delete{Box: box, Cells: []mailbox.CellID{mailbox.IDOf(cells[0])}}, nil)
+		cells = append(cells[1:], s.put(q[0], mailbox.CellSmall))
+		s.holds(box, cells...)
+	})
+	run("boxes have quotas", func(s *shelf) {
+		box, q := s.box(mailbox.Ordinary, 3)
+		for _, i := range []int{0, 0, 1, 1} {
+			s.put(q[i], mailbox.CellLarge)
+		}
+		s.put(q[2], mailbox.CellMedium) // to the last byte
+		s.want(s.deposit(q[2], Random(mailbox.CellSmall), time.Hour), mailbox.ErrBoxFull)
+		s.want(s.notice(box, mailbox.NoticeID{1}), mailbox.ErrBoxFull)
+		more := make([]mailbox.QID, 6)
+		for i := range more {
+			more[i] = mailbox.QID(Random(32))
+		}
+		open := func(q ...mailbox.QID) *mailbox.OpenQueues {
+			return &mailbox.OpenQueues{Box: box, Class: mailbox.Ordinary, Until: s.now.Add(time.Hour), Queues: q}
+		}
+		s.want(open(more...), mailbox.ErrBoxFull)
+		s.want(open(append(slices.Clone(more[:5]), more[0], q[0])...), nil) // named twice, or open: counts once
+		if info, _ := s.store.Box(box); info.Queues != 8 {
+			s.t.Fatalf("%d queues, want 8", info.Queues)
+		}
+	})
+	run("what is not a cell is refused", func(s *shelf) {
+		_, q := s.box(mailbox.Ordinary, 1)
+		for _, n := range []int{0, 1, 4095, 4097, 16383, 65535} {
+			s.want(s.deposit(q[0], Random(n), time.Hour), mailbox.ErrSize)
+		}
+	})
+	run("an invitation's queue takes 32 first flights", func(s *shelf) {
+		// The box is too small for 32, so this asks for the limits of one cell.
+		box, q := s.box(mailbox.Invite, 1)
+		s.want(s.deposit(q[0], Random(mailbox.CellSmall), time.Hour), mailbox.ErrSize)
+		s.want(s.deposit(q[0], Random(mailbox.CellLarge), time.Hour), mailbox.ErrSize)
+		s.holds(box, s.put(q[0], mailbox.CellMedium), s.put(q[0], mailbox.CellMedium), s.put(q[0], mailbox.CellMedium),
+			s.put(q[0], mailbox.CellMedium), s.put(q[0], mailbox.CellMedium)) // more than Quotas' 4
+	})
+	run("a closed queue refuses and its cells stay", func(s *shelf) {
+		box, q := s.box(mailbox.Ordinary, 2)
+		a := s.put(q[0], mailbox.CellSmall)
+		s.want(&mailbox.CloseQueues{Box: box, Queues: []mailbox.QID{q[0], {7}}}, nil)
+		s.want(s.deposit(q[0], Random(mailbox.CellSmall), time.Hour), mailbox.ErrUnknownQueue)
+		s.want(s.deposit(q[0], a, time.Hour), mailbox.ErrUnknownQueue)
+		s.holds(box, a)
+		s.want(&mailbox.OpenQueues{Box: box, Class: mailbox.Ordinary, Until: s.now.Add(time.Hour), Queues: q[:1]}, nil)
+		b := s.put(q[0], mailbox.CellSmall)
+		s.want(&mailbox.Delete{Box: box, Cells: []mailbox.CellID{mailbox.IDOf(a)}}, nil)
+		s.holds(box, b)
+		if info, _ := s.store.Box(box); info.Queues != 2 {
+			s.t.Fatalf("%d queues, want 2", info.Queues)
+		}
+	})
+	run("time passes", func(s *shelf) {
+		box, q := s.box(mailbox.Ordinary, 2)
+		short := Random(mailbox.CellSmall)
+		s.want(s.deposit(q[0], short, time.Hour), nil)
+		long := s.put(q[0], mailbox.CellSmall)
+		s.want(&mailbox.OpenQueues{Box: box, Class: mailbox.Ordinary, Until: s.now.Add(time.Hour), Queues: []mailbox.QID{{5}}}, nil)
+		s.want(&mailbox.PostNotice{Box: box, ID: mailbox.NoticeID{6}, Expiry: s.now.Add(time.Hour), Notice: Random(mailbox.NoticeSize)}, nil)
+		s.now = s.now.Add(time.Hour - time.Second)
+		s.want(&mailbox.Expire{At: s.now}, nil)
+		s.holds(box, short, long)
+		s.now = s.now.Add(time.Second)
+		s.holds(box, long) // before anything was removed
+		if _, err := s.store.Notice(mailbox.NoticeID{6}, s.now); !errors.Is(err, mailbox.ErrNotFound) {
+			s.t.Fatal(err)
+		}
+		if err := s.store.Writable(mailbox.QID{5}, s.now); !errors.Is(err, mailbox.ErrUnknownQueue) {
+			s.t.Fatal(err)
+		}
+		s.want(&mailbox.Expire{At: s.now}, nil)
+		if u := s.store.Usage(); u.Cells != 1 || u.Notices != 0 || u.Queues != 2 {
+			s.t.Fatalf("usage %+v", u)
+		}
+		s.want(s.deposit(q[0], Random(mailbox.CellSmall), time.Hour), nil)
+
+		s.now = s.now.Add(mailbox.LeaseTime) // less than the queues, as long as the cells
+		s.want(s.deposit(q[0], Random(mailbox.CellSmall), time.Hour), mailbox.ErrLease)
+		s.want(s.notice(box, mailbox.NoticeID{7}), mailbox.ErrLease)
+		s.want(&mailbox.OpenQueues{Box: box, Class: mailbox.Ordinary, Until: s.now.Add(time.Hour), Queues: []mailbox.QID{{5}}}, mailbox.ErrLease)
+		s.want(&mailbox.GrantLease{Box: box, Until: s.now.Add(mailbox.LeaseTime)}, nil)
+		s.want(&mailbox.GrantLease{Box: box, Until: s.now}, nil) // never shorter
+		s.put(q[0], mailbox.CellSmall)
+
+		s.now = s.now.Add(300 * 24 * time.Hour)
+		s.want(&mailbox.Expire{At: s.now}, nil)
+		if u := s.store.Usage(); u.Cells+u.Bytes+u.Notices+u.Queues+u.Boxes != 0 {
+			s.t.Fatalf("after all has expired: %+v", u)
+		}
+	})
+	run("much expires in parts", func(s *shelf) {
+		for range 150 {
+			s.box(mailbox.Ordinary, 8)
+		}
+		s.now = s.now.Add(365 * 24 * time.Hour)
+		for more, parts := true, 0; more; parts++ {
+			e := &mailbox.Expire{At: s.now}
+			s.want(e, nil)
+			if more = e.More; parts > 100 {
+				s.t.Fatal("it never ends")
+			}
+		}
+		if u := s.store.Usage(); u.Queues+u.Boxes != 0 {
+			s.t.Fatalf("after all has expired: %+v", u)
+		}
+	})
+	run("notices", func(s *shelf) {
+		box, _ := s.box(mailbox.Ordinary, 1)
+		other, _ := s.box(mailbox.Ordinary, 1)
+		id := mailbox.NoticeID(Random(32))
+		first := s.notice(box, id)
+		blob := bytes.Clone(first.Notice)
+		s.want(first, nil)
+		if got, err := s.store.Notice(id, s.now); err != nil || !bytes.Equal(got, blob) {
+			s.t.Fatal("not the notice", err)
+		}
+		s.want(s.notice(other, id), mailbox.ErrTaken)
+		s.want(&mailbox.RemoveNotice{Box: other, ID: id}, nil)
+		second := s.notice(box, id)
+		blob = bytes.Clone(second.Notice)
+		s.want(second, nil)
+		if got, err := s.store.Notice(id, s.now); err != nil || !bytes.Equal(got, blob) {
+			s.t.Fatal("not the newer notice", err)
+		}
+		if info, _ := s.store.Box(box); info.Used != mailbox.NoticeSize {
+			s.t.Fatalf("box uses %d", info.Used)
+		}
+		s.want(&mailbox.RemoveNotice{Box: box, ID: id}, nil)
+		s.want(&mailbox.RemoveNotice{Box: box, ID: id}, nil)
+		if _, err := s.store.Notice(id, s.now); !errors.Is(err, mailbox.ErrNotFound) {
+			s.t.Fatal(err)
+		}
+		s.want(s.notice(other, id), nil)
+		s.want(&mailbox.PostNotice{Box: other, ID: mailbox.NoticeID{1}, Expiry: s.now.Add(time.Hour), Notice: Random(17)}, mailbox.ErrSize)
+	})
+	run("a stranger is given nothing", func(s *shelf) {
+		box := mailbox.BoxPublic{1}
+		s.want(s.notice(box, mailbox.NoticeID{1}), mailbox.ErrLease)
+		s.want(&mailbox.OpenQueues{Box: box, Class: mailbox.Ordinary, Until: s.now.Add(time.Hour), Queues: []mailbox.QID{{1}}}, mailbox.ErrLease)
+		s.want(s.deposit(mailbox.QID{1}, Random(mailbox.CellSmall), time.Hour), mailbox.ErrUnknownQueue)
+		s.holds(box)
+		if info, err := s.store.Box(box); err != nil || info != (mailbox.BoxInfo{}) {
+			s.t.Fatal(info, err)
+		}
+		if u := s.store.Usage(); u.Boxes != 0 {
+			s.t.Fatalf("usage %+v", u)
+		}
+	})
+	run("one bad change spoils no other", func(s *shelf) {
+		box, q := s.box(mailbox.Ordinary, 1)
+		good, bad, late := s.deposit(q[0], Random(mailbox.CellSmall), time.Hour), s.deposit(mailbox.QID{1}, Random(mailbox.CellSmall), time.Hour),
+			s.deposit(q[0], Random(mailbox.CellSmall), time.Hour)
+		a, b := bytes.Clone(good.Cell), bytes.Clone(late.Cell)
+		del := &mailbox.Delete{Box: box, Cells: []mailbox.CellID{good.ID}}
+		s.commit(good, bad, &mailbox.Expire{At: s.now}, late, del, s.deposit(q[0], a, 2*time.Hour))
+		if good.Err != nil || late.Err != nil || !errors.Is(bad.Err, mailbox.ErrUnknownQueue) || del.Deleted != 1 {
+			s.t.Fatal(good.Err, bad.Err, late.Err, del.Deleted)
+		}
+		s.holds(box, b, a) // in the order of the changes
+	})
+	if !reopens {
+		return
+	}
+	run("all is there after opening anew", func(s *shelf) {
+		box, q := s.box(mailbox.Ordinary, 3)
+		a, b, c := s.put(q[0], mailbox.CellSmall), s.put(q[1], mailbox.CellLarge), s.put(q[0], mailbox.CellMedium)
+		s.want(&mailbox.Delete{Box: box, Cells: []mailbox.CellID{mailbox.IDOf(a)}}, nil)
+		s.want(&mailbox.CloseQueues{Box: box, Queues: q[2:]}, nil)
+		s.want(s.notice(box, mailbox.NoticeID{1}), nil)
+		want, latest := s.store.Usage(), s.store.Latest()
+		for range 2 {
+			if err := s.store.Close(); err != nil {
+				s.t.Fatal(err)
+			}
+			s.store = s.open(s.t)
+			got := s.store.Usage()
+			if got.Disk = want.Disk; got != want || !s.store.Latest().Equal(latest) {
+				s.t.Fatalf("after opening anew %+v (%v), want %+v (%v)", got, s.store.Latest(), want, latest)
+			}
+			s.holds(box, b, c)
+			if err := s.store.Writable(q[2], s.now); !errors.Is(err, mailbox.ErrUnknownQueue) {
+				s.t.Fatal(err)
+			}
+			if _, err := s.store.Notice(mailbox.NoticeID{1}, s.now); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+		d := s.put(q[1], mailbox.CellSmall)
+		s.holds(box, b, c, d)
+	})
+}
+
+func (s *shelf) notice(box mailbox.BoxPublic, id mailbox.NoticeID) *mailbox.PostNotice {
+	return &mailbox.PostNotice{Box: box, ID: id, Expiry: s.now.Add(time.Hour), Notice: Random(mailbox.NoticeSize)}
+}

@@ -1,0 +1,297 @@
+package mailbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"golang.org/x/sync/semaphore"
+)
+
+// Bounds of section 3.
+const (
+	firstTimeout = 30 * time.Second // from the opening of a stream to its first request
+	nextTimeout  = 5 * time.Minute  // from one request to the next
+
+	window         = 1 << 20  // bytes of requests without answer, per stream
+	waitingBytes   = 32 << 20 // bytes of deposits that wait for the disk
+	rememberProofs = 256      // queues proven per stream
+	badProofs      = 16       // wrong signatures until a stream is closed
+	watchersPerBox = 8
+
+	defaultStreams     = 4096
+	defaultPeerStreams = 16
+
+	// sweepEvery is how often what has expired is removed.
+	sweepEvery = 30 * time.Second
+)
+
+// A Signer signs for the relay's PeerID; a libp2p crypto.PrivKey is one.
+type Signer interface {
+	Sign(text []byte) ([]byte, error)
+}
+
+// ServerConfig says on what terms a Server serves. The zero values stand for
+// what the comments say.
+type ServerConfig struct {
+	Quotas      Quotas      // what the Store enforces, to be told; DefaultQuotas
+	Leases      []LeaseKind // accepted; none
+	Tokens      [][]byte    // for LeaseToken, 16 to 64 bytes each
+	Difficulty  uint8       // of LeaseWork, in bits
+	Streams     int         // at once; 4096
+	PeerStreams int         // at once per peer; 16
+	Log         *slog.Logger
+}
+
+// Stats counts what a Server did since it was made.
+type Stats struct {
+	Streams   int    // open now
+	Deposits  uint64 // accepted, repeated ones included
+	Fetches   uint64 // cells and notices given out
+	Deletions uint64 // cells acknowledged
+	Refusals  uint64
+	Groups    uint64 // commits
+}
+
+// A Server is a relay's side of the protocol, on top of a Store that it does
+// not own.
+type Server struct {
+	host  host.Host
+	key   Signer
+	store Store
+	cfg   ServerConfig
+	log   *slog.Logger
+	relay peer.ID
+
+	queue   chan *batch
+	waiting *semaphore.Weighted
+
+	mu       sync.Mutex
+	closing  bool
+	sessions map[*session]struct{}
+	peers    map[peer.ID]int
+	watchers map[BoxPublic][]*session
+	ends     sync.WaitGroup
+
+	deposits, fetches, deletions, refusals, groups atomic.Uint64
+}
+
+// NewServer makes a server for a host whose key is given. The error is ErrRelay
+// if the host's PeerID cannot be a relay's.
+func NewServer(h host.Host, key Signer, store Store, cfg ServerConfig) (*Server, error) {
+	if _, err := relayKey(h.ID()); err != nil {
+		return nil, err
+	}
+	if cfg.Quotas == (Quotas{}) {
+		cfg.Quotas = DefaultQuotas()
+	}
+	if cfg.Streams == 0 {
+		cfg.Streams = defaultStreams
+	}
+	if cfg.PeerStreams == 0 {
+		cfg.PeerStreams = defaultPeerStreams
+	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	for _, t := range cfg.Tokens {
+		if len(t) < minToken || len(t) > maxToken {
+			return nil, fmt.Errorf("mailbox: a token of %d bytes, not %d to %d", len(t), minToken, maxToken)
+		}
+	}
+	return &Server{
+		host: h, key: key, store: store, cfg: cfg, log: cfg.Log, relay: h.ID(),
+		queue:    make(chan *batch, 64),
+		waiting:  semaphore.NewWeighted(waitingBytes),
+		sessions: make(map[*session]struct{}),
+		peers:    make(map[peer.ID]int),
+		watchers: make(map[BoxPublic][]*session),
+	}, nil
+}
+
+// Run serves until the context ends; it returns nil then, and the Store's error
+// if that is of no more use. It can be called once.
+func (s *Server) Run(ctx context.Context) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	committed := make(chan struct{})
+	go func() {
+		defer close(committed)
+		s.commit(func(err error) { cancel(err) })
+	}()
+	swept := make(chan struct{})
+	go func() {
+		defer close(swept)
+		s.sweep(ctx)
+	}()
+	s.host.SetStreamHandler(Protocol, s.serve)
+	<-ctx.Done()
+	s.host.RemoveStreamHandler(Protocol)
+
+	s.mu.Lock()
+	s.closing = true
+	for c := range s.sessions {
+		c.kill()
+	}
+	s.mu.Unlock()
+	s.ends.Wait()
+	<-swept
+	close(s.queue) // nobody is left to send
+	<-committed
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// Stats tells what the server did.
+func (s *Server) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Stats{
+		Streams: len(s.sessions), Deposits: s.deposits.Load(), Fetches: s.fetches.Load(),
+		Deletions: s.deletions.Load(), Refusals: s.refusals.Load(), Groups: s.groups.Load(),
+	}
+}
+
+// serve is a stream's handler.
+func (s *Server) serve(stream network.Stream) {
+	c := newSession(s, stream)
+	who := stream.Conn().RemotePeer()
+	err := func() error {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		switch {
+		case s.closing || len(s.sessions) >= s.cfg.Streams:
+			return ErrTryLater
+		case s.peers[who] >= s.cfg.PeerStreams:
+			return ErrTooMany
+		}
+		s.sessions[c] = struct{}{}
+		s.peers[who]++
+		s.ends.Add(1)
+		return nil
+	}()
+	if err != nil {
+		c.turnAway(err)
+		return
+	}
+	defer s.ends.Done()
+	c.run()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, c)
+	if s.peers[who]--; s.peers[who] == 0 {
+		delete(s.peers, who)
+	}
+	if c.box != nil {
+		s.unwatch(*c.box, c)
+	}
+}
+
+// watch makes a session hear of a box. The error is ErrTooMany.
+func (s *Server) watch(box BoxPublic, c *session) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.watchers[box]) >= watchersPerBox {
+		return ErrTooMany
+	}
+	s.watchers[box] = append(s.watchers[box], c)
+	return nil
+}
+
+func (s *Server) unwatch(box BoxPublic, c *session) {
+	left := slices.DeleteFunc(s.watchers[box], func(w *session) bool { return w == c })
+	if len(left) == 0 {
+		delete(s.watchers, box)
+		return
+	}
+	s.watchers[box] = left
+}
+
+// tell wakes those who watch boxes in which something is new.
+func (s *Server) tell(boxes map[BoxPublic]struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for box := range boxes {
+		for _, c := range s.watchers[box] {
+			c.tell()
+		}
+	}
+}
+
+func (s *Server) limits() Limits {
+	return Limits{
+		Difficulty: s.cfg.Difficulty, Leases: s.cfg.Leases, Proofs: rememberProofs, Window: window, MaxTTL: MaxTTL,
+		QueueCells: s.cfg.Quotas.QueueCells, QueueBytes: s.cfg.Quotas.QueueBytes,
+		BoxBytes: s.cfg.Quotas.BoxBytes, BoxQueues: s.cfg.Quotas.BoxQueues,
+	}
+}
+
+// sweep removes what has expired, while the clock can be trusted.
+func (s *Server) sweep(ctx context.Context) {
+	clock := newClock(time.Now(), s.store.Latest())
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			trusted, jumped := clock.look(now)
+			if jumped != 0 {
+				s.log.Warn("the clock jumped, so nothing is deleted by expiry for an hour", "by", jumped)
+			}
+			if !trusted {
+				continue
+			}
+			for more := true; more; {
+				e := &Expire{At: now}
+				done := make(chan struct{})
+				s.queue <- &batch{changes: []Change{e}, done: func() { close(done) }}
+				<-done
+				more = e.More && e.Err == nil && ctx.Err() == nil
+			}
+		}
+	}
+}
+
+// clock tells whether the wall clock can be trusted with deletions.
+type clock struct {
+	last time.Time // with its monotonic reading
+	from time.Time // when it may be trusted
+}
+
+const (
+	clockJump = time.Hour
+	clockWait = time.Hour
+)
+
+// newClock starts with the latest time known from before.
+func newClock(now, latest time.Time) *clock {
+	c := &clock{last: now, from: now}
+	if now.Before(latest.Add(-clockJump)) {
+		c.from = now.Add(clockWait)
+	}
+	return c
+}
+
+// look compares the wall clock with the monotonic one since the last look.
+func (c *clock) look(now time.Time) (trusted bool, jumped time.Duration) {
+	steady := now.Sub(c.last)
+	wall := now.Round(0).Sub(c.last.Round(0))
+	c.last = now
+	if d := wall - steady; d.Abs() > clockJump {
+		jumped = d
+		c.from = now.Add(clockWait)
+	}
+	return now.Sub(c.from) >= 0, jumped
+}

@@ -1,0 +1,477 @@
+package mailbox
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"io"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/godwit-im/godwit/p2p/frame"
+	pool "github.com/libp2p/go-buffer-pool"
+	"github.com/libp2p/go-libp2p/core/network"
+)
+
+// session is one stream as the relay sees it. The goroutine of run reads and
+// owns what is not under mu; another writes. Changes go through Server.queue and are
+// answered from there.
+type session struct {
+	server    *Server
+	stream    network.Stream
+	in        *frame.Reader
+	challenge [32]byte
+	proofs    proofs
+	failures  int        // wrong signatures
+	box       *BoxPublic // after LOGIN
+	leased    bool
+	batch     *batch   // what came and was not handed to the committer
+	watching  *watches // asked for, to begin after its answer
+
+	mu      sync.Mutex
+	room    *sync.Cond // owed, owedBytes, held shrank, or dead
+	out     []answered // to be written
+	held    int        // bytes of them
+	owed    int        // requests without answer, those in out included
+	owing   int        // bytes of them
+	ending  bool       // nothing more will be asked
+	dead    bool       // the stream is of no more use
+	wake    chan struct{}
+	watches *watches
+}
+
+// watches is a session's WATCH.
+type watches struct {
+	id    uint32
+	box   BoxPublic
+	after uint64
+	news  bool // there may be something after it
+}
+
+func newSession(s *Server, stream network.Stream) *session {
+	c := &session{
+		server: s, stream: stream, in: frame.NewReader(stream, maxFrame, firstTimeout),
+		proofs: proofs{max: rememberProofs}, wake: make(chan struct{}, 1),
+	}
+	c.room = sync.NewCond(&c.mu)
+	rand.Read(c.challenge[:]) // never fails, see crypto/rand
+	return c
+}
+
+// turnAway refuses a stream before it begins.
+func (c *session) turnAway(reason error) {
+	defer c.in.Close()
+	w := frame.NewWriter(c.stream, maxFrame, 5*time.Second)
+	defer w.Close()
+	if w.Append(encode(nil, 0, c.server.refusal(reason))) != nil || w.Flush() != nil {
+		c.stream.Reset()
+		return
+	}
+	c.stream.Close()
+}
+
+// run serves the stream until its end.
+func (c *session) run() {
+	defer c.in.Close()
+	c.answer(answered{frame: encode(nil, 0, &hello{time.Now(), c.challenge, c.server.limits()})})
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		if err := c.write(); err != nil {
+			c.server.log.Debug("a stream ended while writing", "error", err)
+			c.kill()
+		}
+	}()
+	if err := c.read(); err != nil && !errors.Is(err, io.EOF) {
+		c.server.log.Debug("a stream ended while reading", "error", err)
+	}
+	c.mu.Lock()
+	c.ending = true
+	c.mu.Unlock()
+	c.rouse()
+	<-written
+	if err := c.stream.Close(); err != nil {
+		c.stream.Reset()
+	}
+}
+
+// kill ends the stream now. It may be called at any time.
+func (c *session) kill() {
+	c.mu.Lock()
+	c.dead = true
+	c.room.Broadcast()
+	c.mu.Unlock()
+	c.rouse()
+	c.stream.Reset()
+}
+
+func (c *session) rouse() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// read takes in requests until the stream ends or says something malformed.
+func (c *session) read() error {
+	for {
+		b, err := c.in.Next()
+		if err != nil {
+			return err
+		}
+		c.in.SetTimeout(nextTimeout)
+		k, id, body, err := splitFrame(b)
+		if err != nil {
+			return err
+		}
+		if !c.owe(len(b)) {
+			return ErrClosed
+		}
+		req, err := parseRequest(k, body)
+		if err != nil {
+			c.submit()
+			c.answer(answered{encode(nil, id, c.server.refusal(ErrMalformed)), len(b)})
+			return err
+		}
+		m, err := c.handle(id, len(b), req)
+		switch {
+		case err != nil:
+			c.answer(answered{encode(nil, id, c.server.refusal(err)), len(b)})
+		case m != nil:
+			c.answer(answered{encode(make([]byte, 0, 64), id, m), len(b)})
+			if k == kindWatch {
+				c.beginWatch()
+			}
+		case k == kindProve:
+			c.paid(1, len(b))
+			if c.failures >= badProofs {
+				c.submit()
+				return ErrSignature
+			}
+		}
+		if !c.in.Buffered() || c.batch != nil && (len(c.batch.changes) >= maxOutstanding || c.batch.bytes >= window) {
+			c.submit()
+		}
+	}
+}
+
+// owe counts a request and waits until there is room for it; false means that
+// the stream is dead.
+func (c *session) owe(size int) bool {
+	full := func() bool { return c.owed >= maxOutstanding || c.owed > 0 && c.owing+c.held+size > window }
+	c.mu.Lock()
+	if !c.dead && full() && c.batch != nil { // what is waited for must be under way
+		c.mu.Unlock()
+		c.submit()
+		c.mu.Lock()
+	}
+	defer c.mu.Unlock()
+	for !c.dead && full() {
+		c.room.Wait()
+	}
+	c.owed++
+	c.owing += size
+	return !c.dead
+}
+
+// paid counts requests that need no more answers.
+func (c *session) paid(n, size int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.owed -= n
+	c.owing -= size
+	c.room.Broadcast()
+}
+
+// answer queues answers to be written.
+func (c *session) answer(answers ...answered) {
+	c.mu.Lock()
+	c.out = append(c.out, answers...)
+	for _, a := range answers {
+		c.held += len(a.frame)
+	}
+	c.mu.Unlock()
+	c.rouse()
+}
+
+// add puts a change into the batch, to be answered after its commit.
+func (c *session) add(change Change, id uint32, k kind, size int, held int) {
+	if c.batch == nil {
+		c.batch = &batch{from: c}
+	}
+	c.batch.changes = append(c.batch.changes, change)
+	c.batch.asked = append(c.batch.asked, asked{id, k, size})
+	c.batch.bytes += int64(held)
+}
+
+// submit hands the batch to the committer.
+func (c *session) submit() {
+	b := c.batch
+	if c.batch = nil; b == nil {
+		return
+	}
+	// It never takes more than a window, which is less than there is, and the
+	// committer gives it back.
+	if err := c.server.waiting.Acquire(context.Background(), b.bytes); err != nil {
+		panic("mailbox: acquire without a context's end: " + err.Error())
+	}
+	c.server.queue <- b
+}
+
+// write writes answers and news until nothing more can come.
+func (c *session) write() error {
+	w := frame.NewWriter(c.stream, maxFrame, writeTimeout)
+	defer w.Close()
+	for {
+		c.mu.Lock()
+		out := c.out
+		c.out = nil
+		dead, over := c.dead, c.ending && c.owed == 0 && len(out) == 0
+		var look watches
+		if c.watches != nil && c.watches.news && len(out) == 0 {
+			look = *c.watches
+			c.watches.news = false
+		}
+		c.mu.Unlock()
+		switch {
+		case dead:
+			return ErrClosed
+		case len(out) > 0:
+			bytes, asked, held := 0, 0, 0
+			for _, a := range out {
+				if err := w.Append(a.frame); err != nil {
+					return err
+				}
+				held += len(a.frame)
+				if a.size > 0 { // HELLO answers nothing
+					asked++
+					bytes += a.size
+				}
+			}
+			if err := w.Flush(); err != nil {
+				return err
+			}
+			c.mu.Lock()
+			c.held -= held
+			c.mu.Unlock()
+			c.paid(asked, bytes)
+			continue
+		case look.news:
+			if err := c.tellNews(w, look); err != nil {
+				return err
+			}
+			continue
+		case over:
+			return nil
+		}
+		<-c.wake
+	}
+}
+
+// tellNews writes one page of news.
+func (c *session) tellNews(w *frame.Writer, look watches) error {
+	entries, more, err := c.server.store.List(look.box, look.after, MaxEntries, time.Now())
+	if err != nil || len(entries) == 0 {
+		return err
+	}
+	if err := w.Append(encode(nil, look.id, &news{entries})); err != nil {
+		return err
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watches.after = entries[len(entries)-1].Sequence
+	c.watches.news = c.watches.news || more
+	return nil
+}
+
+// tell says that something may be new in the watched box.
+func (c *session) tell() {
+	c.mu.Lock()
+	if c.watches != nil {
+		c.watches.news = true
+	}
+	c.mu.Unlock()
+	c.rouse()
+}
+
+// handle does what is asked, or says why not, or adds it to the batch; then
+// both results are nil.
+func (c *session) handle(id uint32, size int, req request) (message, error) {
+	now := time.Now()
+	switch m := req.(type) {
+	case *prove:
+		c.prove(m, now)
+		return nil, nil
+	case *put:
+		return nil, c.put(m, id, size, now)
+	case *fetch:
+		b, err := c.server.store.Notice(m.id, now)
+		if err != nil {
+			return nil, err
+		}
+		c.server.fetches.Add(1)
+		return raw{kindFetch | kindAnswer, b}, nil
+	case *ping:
+		return &pingAnswer{now}, nil
+	case *login:
+		return c.login(m)
+	}
+	if c.box == nil {
+		return nil, ErrLogin
+	}
+	box := *c.box
+	switch m := req.(type) {
+	case *lease:
+		return nil, c.lease(m, id, size, now)
+	case *open:
+		if !m.until.After(now) || m.until.After(now.Add(MaxUntil)) {
+			return nil, ErrTTL
+		}
+		c.add(&OpenQueues{Box: box, Class: m.class, Until: m.until, Queues: m.queues}, id, kindOpen, size, 0)
+	case *closeQueues:
+		c.add(&CloseQueues{Box: box, Queues: m.queues}, id, kindClose, size, 0)
+	case *ack:
+		c.add(&Delete{Box: box, Cells: m.cells}, id, kindAck, size, 0)
+	case *unpost:
+		c.add(&RemoveNotice{Box: box, ID: m.id}, id, kindUnpost, size, 0)
+	case *post:
+		expiry, err := expiryOf(now, m.ttl)
+		if err != nil {
+			return nil, err
+		}
+		c.add(&PostNotice{Box: box, ID: m.id, Expiry: expiry, Notice: copied(m.blob)}, id, kindPost, size, len(m.blob))
+	case *list:
+		entries, more, err := c.server.store.List(box, m.after, int(m.max), now)
+		return &listAnswer{more, entries}, err
+	case *get:
+		cell, err := c.server.store.Cell(box, m.cell, now)
+		if err != nil {
+			return nil, err
+		}
+		c.server.fetches.Add(1)
+		return raw{kindGet | kindAnswer, cell}, nil
+	case *watch:
+		return c.watch(m, id, box)
+	}
+	return nil, nil
+}
+
+func copied(b []byte) []byte {
+	c := pool.Get(len(b))
+	copy(c, b)
+	return c
+}
+
+// expiryOf is when something left now for ttl expires, in whole seconds.
+func expiryOf(now time.Time, ttl time.Duration) (time.Time, error) {
+	if ttl < time.Second || ttl > MaxTTL {
+		return time.Time{}, ErrTTL
+	}
+	return time.Unix(now.Unix(), 0).Add(ttl), nil
+}
+
+// prove remembers how the proof went, see PROVE in section 2.
+func (c *session) prove(m *prove, now time.Time) {
+	q := qid(c.server.relay, m.epoch, m.public[:])
+	c.proofs.set(q, func() error {
+		if today := Epoch(now); m.epoch != CatchAll && (m.epoch > today+1 || m.epoch+1 < today) {
+			return ErrEpoch
+		}
+		if err := c.server.store.Writable(q, now); err != nil {
+			return err
+		}
+		if !ed25519.Verify(m.public[:], signed("godwit/1/mailbox/prove", c.server.relay, c.challenge, q[:]), m.signature[:]) {
+			c.failures++
+			return ErrSignature
+		}
+		return nil
+	}())
+}
+
+func (c *session) put(m *put, id uint32, size int, now time.Time) error {
+	if err := c.proofs.outcome(m.queue); err != nil {
+		return err
+	}
+	if !ValidSize(len(m.cell)) {
+		return ErrSize
+	}
+	expiry, err := expiryOf(now, m.ttl)
+	if err != nil {
+		return err
+	}
+	c.add(&Deposit{Queue: m.queue, ID: IDOf(m.cell), Cell: copied(m.cell), Expiry: expiry}, id, kindPut, size, len(m.cell))
+	return nil
+}
+
+func (c *session) login(m *login) (message, error) {
+	if c.box != nil {
+		return nil, ErrLogin
+	}
+	if !ed25519.Verify(m.box[:], signed("godwit/1/mailbox/login", c.server.relay, c.challenge, m.box[:]), m.signature[:]) {
+		if c.failures++; c.failures >= badProofs {
+			return nil, ErrTooMany
+		}
+		return nil, ErrSignature
+	}
+	info, err := c.server.store.Box(m.box)
+	if err != nil {
+		return nil, err
+	}
+	c.box = &m.box
+	info.Limit = c.server.cfg.Quotas.BoxBytes
+	return &loginAnswer{info}, nil
+}
+
+func (c *session) lease(m *lease, id uint32, size int, now time.Time) error {
+	if c.leased {
+		return ErrTooMany
+	}
+	if !slices.Contains(c.server.cfg.Leases, m.proof) || !c.pays(m) {
+		return ErrLease
+	}
+	c.leased = true
+	c.add(&GrantLease{Box: *c.box, Until: time.Unix(now.Unix(), 0).Add(LeaseTime)}, id, kindLease, size, 0)
+	return nil
+}
+
+// pays tells whether a lease is paid for.
+func (c *session) pays(m *lease) bool {
+	switch m.proof {
+	case LeaseOpen:
+		return len(m.bytes) == 0
+	case LeaseToken:
+		good := 0
+		for _, t := range c.server.cfg.Tokens {
+			good |= subtle.ConstantTimeCompare(t, m.bytes)
+		}
+		return good == 1
+	case LeaseWork:
+		return len(m.bytes) == 8 && worked(workText(c.server.relay, c.challenge, *c.box), m.bytes, int(c.server.cfg.Difficulty))
+	}
+	return false
+}
+
+func (c *session) watch(m *watch, id uint32, box BoxPublic) (message, error) {
+	if c.watching != nil {
+		return nil, ErrTooMany
+	}
+	if err := c.server.watch(box, c); err != nil {
+		return nil, err
+	}
+	c.watching = &watches{id: id, box: box, after: m.after, news: true}
+	return answer(kindWatch), nil
+}
+
+// beginWatch lets news follow the answer to WATCH.
+func (c *session) beginWatch() {
+	c.mu.Lock()
+	c.watches = c.watching
+	c.mu.Unlock()
+	c.rouse()
+}
