@@ -40,7 +40,7 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 	transport := &http.Transport{
 		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path) },
 		DisableCompression:  true,
-		MaxIdleConnsPerHost: 16,
+		MaxIdleConnsPerHost: 256,
 	}
 	c := &Client{http: &http.Client{Transport: transport}}
 	ctx, cancel := context.WithTimeoutCause(ctx, greetTime, problem.New(problem.NodeSilent, nil))

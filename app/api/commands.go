@@ -144,7 +144,7 @@ type Status struct {
 	Relays     []Relay    `json:"relays,omitempty"`
 	Contacts   int        `json:"contacts"`
 	Connected  int        `json:"connected"` // contacts that are connected directly now
-	Waiting    int        `json:"waiting"`   // own messages without an acknowledgement from the other side
+	Waiting    int        `json:"waiting"`   // own messages and first flights without an acknowledgement from the other side
 	Queued     int        `json:"queued"`    // of these, those that are on this device only
 	Protection Protection `json:"protection"`
 	Version    string     `json:"version"`
@@ -259,10 +259,13 @@ type Sent struct {
 	Reason       string  `json:"reason,omitempty"` // why it is not further, in words
 }
 
+// MaxMessages is the most that one request reads.
+const MaxMessages = 10000
+
 // MessagesRequest reads a conversation.
 type MessagesRequest struct {
 	Contact string `json:"contact"`
-	Limit   int    `json:"limit,omitempty"`  // 0: 50; 10,000 at most
+	Limit   int    `json:"limit,omitempty"`  // 0: 50; MaxMessages at most
 	Before  string `json:"before,omitempty"` // a message id; empty: the end
 }
 

@@ -288,3 +288,27 @@ func TestTheLogKeepsThreeFilesOfABoundedSize(t *testing.T) {
 		t.Fatalf("%q %v", newest, err)
 	}
 }
+
+// FuzzFile reads any bytes as config.toml: a configuration, or a problem with
+// the file's name, and never a crash.
+func FuzzFile(f *testing.F) {
+	for _, text := range []string{"", "network = \"lan\"\n", "relay = [\"/ip4/127.0.0.1/tcp/1/p2p/A\"]\n", "[x]\n", "\"a b\" = 1", "max_disk = 1", "http = \"[::1]:0\"", "log_level = \"DEBUG+3\""} {
+		f.Add([]byte(text))
+	}
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if err := os.WriteFile(filepath.Join(dir, "config.toml"), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, settings, err := Load(Sources{Profile: dir, Getenv: env()})
+		if err != nil {
+			if p := problem.From(err); p.Exit != problem.ExitConfig || !strings.Contains(err.Error(), "config.toml") {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		if cfg.Network == "" || cfg.MaxDisk < 0 || len(settings) != len(keys()) {
+			t.Fatalf("%+v", cfg)
+		}
+	})
+}

@@ -1,3 +1,110 @@
 package main
-import "github.com/spf13/cobra"
-func (c *cli) benchCommand() *cobra.Command { return &cobra.Command{Use: "bench [NAME]", Short:"x", RunE: c.group} }
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/godwit-im/godwit/app/problem"
+)
+
+// figure is one result of a benchmark: a line `name value unit`.
+type figure struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Unit  string  `json:"unit"`
+}
+
+// bench is one benchmark: it gives each figure to report as soon as it has it.
+// Each ratio's parts are figures too.
+type bench struct {
+	name, means string
+	run         func(ctx context.Context, report func(figure) error) error
+}
+
+// benches are all benchmarks, in the order in which `bench` runs them.
+func benches() []bench {
+	return []bench{
+		{"session", "sealing and opening messages, against the bare primitives", benchSession},
+		{"direct", "messages between two nodes: latency and throughput", benchDirect},
+		{"mailbox", "deposits at a relay, against a bare server that stores as durably", benchMailbox},
+		{"start", "from the start of a process to a contact's message", benchStart},
+		{"memory", "a node with 20 contacts and 10,000 messages, a relay with 10,000 cells, idle (takes minutes)", benchMemory},
+	}
+}
+
+func (c *cli) benchCommand() *cobra.Command {
+	var names []string
+	long := "Measures the real program on this computer and prints lines of `name value unit`. Without NAME all of:\n"
+	for _, b := range benches() {
+		names = append(names, b.name)
+		long += fmt.Sprintf("  %-8s %s\n", b.name, b.means)
+	}
+	return &cobra.Command{
+		Use:       "bench [NAME]",
+		Short:     "Measure the real program",
+		Long:      strings.TrimSpace(long),
+		Args:      cobra.MaximumNArgs(1),
+		ValidArgs: names,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.benchAll(cmd.Context(), names)
+			}
+			i := slices.Index(names, args[0])
+			if i < 0 {
+				return problem.Newf(problem.Usage, "there is no benchmark %q: %s", args[0], strings.Join(names, ", "))
+			}
+			err := benches()[i].run(cmd.Context(), func(f figure) error {
+				return c.result(f, func(w io.Writer) { fmt.Fprintf(w, "%s %s %s\n", f.Name, number(f.Value), f.Unit) })
+			})
+			if err != nil && cmd.Context().Err() == nil {
+				return problem.New(problem.BenchFailed, err)
+			}
+			return err
+		},
+	}
+}
+
+// benchAll runs each benchmark in a process of its own, so that one does not
+// leave its garbage to the next. One that fails does not keep the others from
+// running, but is the end's problem.
+func (c *cli) benchAll(ctx context.Context, names []string) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	var failed []string
+	for _, name := range names {
+		args := []string{"bench", name}
+		if c.json {
+			args = append(args, "--json")
+		}
+		cmd := exec.CommandContext(ctx, self, args...)
+		cmd.Stdout, cmd.Stderr = c.out, c.err
+		if err := cmd.Run(); err != nil {
+			failed = append(failed, name)
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	if failed != nil {
+		return problem.Newf(problem.BenchFailed, "failed: %s", strings.Join(failed, ", "))
+	}
+	return nil
+}
+
+// number writes a figure with four digits that matter.
+func number(v float64) string {
+	if v >= 1000 || v <= -1000 {
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(v, 'g', 4, 64)
+}

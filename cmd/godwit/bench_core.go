@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/identity/ratchet"
+	"github.com/godwit-im/godwit/p2p/direct"
+	"github.com/godwit-im/godwit/p2p/node"
+)
+
+// Measures of the benchmarks.
+const (
+	benchSessionTime = 2 * time.Second // CPU time for each figure
+	benchWarm        = 100             // messages before the clock starts
+	benchLatency     = 500             // messages one after the other
+	benchThroughput  = 5000            // messages in the window
+	benchWindow      = 256             // messages without acknowledgement at any time
+	benchStarts      = 3               // starts, of which the median counts
+	benchContacts    = 20
+	benchHistory     = 10_000 // messages in the history, or cells at the relay
+	benchIdle        = time.Minute
+	benchLimit       = 10 * time.Minute // for one benchmark
+)
+
+func benchSession(_ context.Context, report func(figure) error) error {
+	for _, f := range ratchet.Bench(benchSessionTime) {
+		if err := report(figure(f)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pair starts two people who know each other, without a relay.
+func pair(ctx context.Context, w *world) (anna, bob *process, err error) {
+	if anna, err = w.startNode(ctx, "anna"); err != nil {
+		return nil, nil, err
+	}
+	if bob, err = w.startNode(ctx, "bob"); err != nil {
+		return nil, nil, err
+	}
+	return anna, bob, acquaint(ctx, anna, bob)
+}
+
+// inWorld runs f in a world of its own and shows the logs if it fails.
+func inWorld(ctx context.Context, f func(context.Context, *world) error) error {
+	ctx, w, err := newWorld(ctx)
+	if err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, benchLimit, fmt.Errorf("not done after %s", benchLimit))
+	defer cancel()
+	err = f(limited, w)
+	if err != nil {
+		w.showLogs(os.Stderr)
+		if limited.Err() != nil {
+			err = errors.Join(err, context.Cause(limited))
+		}
+	}
+	return errors.Join(err, w.end())
+}
+
+// flood sends n messages, as many as the window allows at a time, and returns
+// once all are acknowledged.
+func (p *process) flood(ctx context.Context, to string, n int) error {
+	numbers := make(chan int)
+	failed := make(chan error, benchWindow)
+	var senders sync.WaitGroup
+	for range min(n, benchWindow) {
+		senders.Go(func() {
+			for i := range numbers {
+				if err := p.delivered(ctx, to, fmt.Sprintf("message %d of %d: a line as long as people write them", i+1, n)); err != nil {
+					failed <- err
+					return
+				}
+			}
+		})
+	}
+	var err error
+	for i := 0; i < n && err == nil; i++ {
+		select {
+		case numbers <- i:
+		case err = <-failed:
+		}
+	}
+	close(numbers)
+	senders.Wait()
+	select {
+	case late := <-failed:
+		err = errors.Join(err, late)
+	default:
+	}
+	return err
+}
+
+// benchDirect measures two nodes that are connected. Sending goes through the
+// local API, as every program's does, and counts.
+func benchDirect(ctx context.Context, report func(figure) error) error {
+	return inWorld(ctx, func(ctx context.Context, w *world) error {
+		anna, bob, err := pair(ctx, w)
+		if err != nil {
+			return err
+		}
+		to := bob.ready.Account
+		var times []time.Duration
+		for i := range benchWarm + benchLatency {
+			began := time.Now()
+			if err := anna.delivered(ctx, to, "How long does this take?"); err != nil {
+				return err
+			}
+			if i >= benchWarm {
+				times = append(times, time.Since(began))
+			}
+		}
+		roundTrip, err := direct.BareRoundTrip(ctx, node.Loopback, benchLatency)
+		if err != nil {
+			return err
+		}
+		sync, err := syncTime(filepath.Join(w.dir, "sync"), benchLatency)
+		if err != nil {
+			return err
+		}
+		latency, bare := median(times), roundTrip+2*sync
+		for _, f := range []figure{
+			{"direct_latency_ratio", float64(latency) / float64(bare), "ratio"},
+			{"direct_latency_us", micros(latency), "us"},
+			{"bare_round_trip_us", micros(roundTrip), "us"},
+			{"bare_fdatasync_us", micros(sync), "us"},
+			{"bare_latency_us", micros(bare), "us"},
+		} {
+			if err := report(f); err != nil {
+				return err
+			}
+		}
+		began := time.Now()
+		if err := anna.flood(ctx, to, benchThroughput); err != nil {
+			return err
+		}
+		return report(figure{"direct_throughput", benchThroughput / time.Since(began).Seconds(), "messages/s"})
+	})
+}
+
+// syncTime is the median time to append a page to a file and have it on disk.
+func syncTime(path string, n int) (time.Duration, error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	page := make([]byte, 4096)
+	var times []time.Duration
+	for range n {
+		began := time.Now()
+		if _, err := f.Write(page); err != nil {
+			return 0, err
+		}
+		if err := dataSync(f); err != nil {
+			return 0, err
+		}
+		times = append(times, time.Since(began))
+	}
+	return median(times), nil
+}
+
+// benchStart measures how soon a person who comes back has what a contact, who
+// is online, has for them.
+func benchStart(ctx context.Context, report func(figure) error) error {
+	return inWorld(ctx, func(ctx context.Context, w *world) error {
+		anna, bob, err := pair(ctx, w)
+		if err != nil {
+			return err
+		}
+		to := bob.ready.Account
+		if err := anna.delivered(ctx, to, "Hello"); err != nil {
+			return err
+		}
+		var starts []time.Duration
+		for i := range benchStarts {
+			if err := bob.stop(); err != nil {
+				return err
+			}
+			text := fmt.Sprintf("Back already? %d", i)
+			if _, err := anna.client.Send(ctx, api.SendRequest{Contact: to, Text: text}); err != nil {
+				return err
+			}
+			began := time.Now()
+			if bob, err = w.startNode(ctx, "bob"); err != nil {
+				return err
+			}
+			if err := bob.has(ctx, anna.ready.Account, text); err != nil {
+				return err
+			}
+			starts = append(starts, time.Since(began))
+		}
+		return report(figure{"start_online_seconds", median(starts).Seconds(), "s"})
+	})
+}
+
+// benchMemory measures what a node and a relay hold in memory when nothing
+// happens. The contacts come one after the other and are away when it is
+// measured; the node is not started anew in between.
+func benchMemory(ctx context.Context, report func(figure) error) error {
+	return inWorld(ctx, func(ctx context.Context, w *world) error {
+		anna, err := w.startNode(ctx, "anna")
+		if err != nil {
+			return err
+		}
+		for i := range benchContacts {
+			friend, err := w.startNode(ctx, fmt.Sprintf("friend%d", i+1))
+			if err != nil {
+				return err
+			}
+			if err := acquaint(ctx, anna, friend); err != nil {
+				return err
+			}
+			if err := anna.flood(ctx, friend.ready.Account, benchHistory/benchContacts); err != nil {
+				return err
+			}
+			if err := friend.stop(); err != nil {
+				return err
+			}
+		}
+		relay, err := w.startRelay(ctx, "relay")
+		if err != nil {
+			return err
+		}
+		if err := fillRelay(ctx, relay, benchHistory); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(benchIdle):
+		}
+		for _, m := range []struct {
+			name string
+			p    *process
+		}{{"node_rss_mib", anna}, {"relay_rss_mib", relay}} {
+			rss, err := residentMiB(m.p.cmd.Process.Pid)
+			if err != nil {
+				return err
+			}
+			if err := report(figure{m.name, rss, "MiB"}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func median(d []time.Duration) time.Duration {
+	d = slices.Sorted(slices.Values(d))
+	return d[len(d)/2]
+}
+
+func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1000 }
