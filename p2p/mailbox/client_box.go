@@ -290,6 +290,9 @@ func (c *Client) Watch(ctx context.Context, after uint64, take func([]Entry) err
 			come := w.come
 			w.come = nil
 			c.mu.Unlock()
+			if len(come) == 0 {
+				continue // the last look took them
+			}
 			if err := take(come); err != nil {
 				return err
 			}
