@@ -1,0 +1,248 @@
+package mailbox_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
+	"github.com/godwit-im/godwit/p2p/node"
+	"github.com/godwit-im/godwit/p2p/p2ptest"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// relay is a relay on loopback, with its Store in memory unless another is given.
+type relay struct {
+	info   peer.AddrInfo
+	server *mailbox.Server
+	store  mailbox.Store
+}
+
+type terms struct {
+	store  mailbox.Store
+	sign   mailbox.Signer
+	config mailbox.ServerConfig
+}
+
+func startRelay(t testing.TB, terms terms) *relay {
+	t.Helper()
+	return serveOn(t, p2ptest.Loopback(t), terms)
+}
+
+func serveOn(t testing.TB, n *node.Node, terms terms) *relay {
+	t.Helper()
+	if terms.store == nil {
+		terms.store = mailboxtest.NewMemory(mailbox.DefaultQuotas(), 0)
+	}
+	if terms.sign == nil {
+		terms.sign = n.Host().Peerstore().PrivKey(n.Host().ID())
+	}
+	if terms.config.Leases == nil {
+		terms.config.Leases = []mailbox.LeaseKind{mailbox.LeaseOpen}
+	}
+	s, err := mailbox.NewServer(n.Host(), terms.sign, terms.store, terms.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil && !errors.Is(err, mailbox.ErrDamaged) {
+			t.Error(err)
+		}
+	})
+	return &relay{p2ptest.Info(n), s, terms.store}
+}
+
+// person is someone with one connection to one relay.
+type person struct {
+	*mailbox.Client
+	t   testing.TB
+	key mailbox.BoxPrivate
+}
+
+func (r *relay) as(t testing.TB) *person {
+	t.Helper()
+	return r.via(t, p2ptest.Loopback(t).Host())
+}
+
+func (r *relay) via(t testing.TB, h host.Host) *person {
+	t.Helper()
+	c, err := mailbox.Dial(t.Context(), h, r.info)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return &person{c, t, mailbox.GenerateBox()}
+}
+
+// moveIn logs in and leases.
+func (p *person) moveIn() *person {
+	p.t.Helper()
+	if _, err := p.Login(p.t.Context(), p.key); err != nil {
+		p.t.Fatal(err)
+	}
+	if _, err := p.Lease(p.t.Context(), p.key.Public(), nil); err != nil {
+		p.t.Fatal(err)
+	}
+	return p
+}
+
+// describe makes a descriptor and opens its queues.
+func (p *person) describe() *mailbox.Descriptor {
+	p.t.Helper()
+	d, err := mailbox.NewDescriptor(peer.AddrInfo{ID: p.Relay()}, p.Now(), p.Limits())
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var names []mailbox.QID
+	for _, q := range d.Queues() {
+		names = append(names, q.Write.QID())
+	}
+	if err := p.Open(p.t.Context(), mailbox.Ordinary, d.Expiry, names...); err != nil {
+		p.t.Fatal(err)
+	}
+	return d
+}
+
+// leave seals a message into today's queue.
+func (p *person) leave(d *mailbox.Descriptor, message []byte) (mailbox.CellID, mailbox.Receipt) {
+	p.t.Helper()
+	q := d.Queue(p.Epoch())
+	cell, err := q.Key.Seal(message)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r, err := p.Put(p.t.Context(), q.Write, cell, 0)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return mailbox.IDOf(cell), r
+}
+
+func message(text string, size int) []byte {
+	b := make([]byte, size-mailbox.CellOverhead)
+	copy(b, text)
+	return b
+}
+
+func wantErr(t testing.TB, got, want error) {
+	t.Helper()
+	if !errors.Is(got, want) {
+		t.Fatalf("error %v, want %v", got, want)
+	}
+}
+
+func TestBobIsAway(t *testing.T) {
+	r := startRelay(t, terms{})
+	bob := r.as(t).moveIn()
+	d := bob.describe()
+
+	alice := r.as(t)
+	id, receipt := alice.leave(d, message("are you there?", mailbox.CellSmall))
+	if err := receipt.Verify(r.info.ID, d.Queue(alice.Epoch()).Write.QID(), id); err != nil {
+		t.Fatal(err)
+	}
+	kept, err := mailbox.ParseReceipt(receipt.Marshal())
+	if err != nil || kept.Verify(r.info.ID, d.Queue(alice.Epoch()).Write.QID(), id) != nil {
+		t.Fatal("a stored receipt proves nothing", err)
+	}
+	if d := receipt.Expiry.Sub(alice.Now()); d < mailbox.MaxTTL-time.Minute || d > mailbox.MaxTTL {
+		t.Fatalf("kept for %v", d)
+	}
+
+	entries, more, err := bob.List(t.Context(), 0)
+	if err != nil || more || len(entries) != 1 || entries[0].Cell != id {
+		t.Fatal(entries, more, err)
+	}
+	var queue mailbox.Queue
+	for _, q := range d.Queues() {
+		if q.Write.QID() == entries[0].Queue {
+			queue = q
+		}
+	}
+	cell, err := bob.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m, err := queue.Key.Open(cell); err != nil || !bytes.HasPrefix(m, []byte("are you there?")) {
+		t.Fatal(err)
+	}
+	if n, err := bob.Ack(t.Context(), id, mailbox.CellID{1}); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	if entries, _, err := bob.List(t.Context(), 0); err != nil || len(entries) != 0 {
+		t.Fatal(entries, err)
+	}
+	_, err = bob.Get(t.Context(), id)
+	wantErr(t, err, mailbox.ErrNotFound)
+	if s := r.server.Stats(); s.Deposits != 1 || s.Fetches != 1 || s.Deletions != 1 {
+		t.Fatalf("%+v", s)
+	}
+}
+
+func TestBobWatches(t *testing.T) {
+	r := startRelay(t, terms{})
+	bob := r.as(t).moveIn()
+	d := bob.describe()
+	alice := r.as(t)
+	const before, all = 300, 700
+	for i := range before {
+		alice.leave(d, message(string(rune(i)), mailbox.CellSmall))
+	}
+	var got []mailbox.Entry
+	enough := errors.New("enough")
+	done := make(chan error, 1)
+	begun := sync.OnceFunc(func() { done <- nil })
+	watched := make(chan error, 1)
+	go func() {
+		watched <- bob.Watch(t.Context(), 0, func(e []mailbox.Entry) error {
+			begun()
+			got = append(got, e...)
+			if _, err := bob.Get(t.Context(), e[0].Cell); err != nil {
+				return err
+			}
+			if len(got) >= all {
+				return enough
+			}
+			return nil
+		})
+	}()
+	<-done
+	var putting sync.WaitGroup
+	for i := range 4 {
+		putting.Go(func() {
+			q := d.Queue(alice.Epoch() + uint32(i%2)) // one queue takes 512
+			for j := range 100 {
+				cell, _ := q.Key.Seal(message(string(rune(1000*(i+1)+j)), mailbox.CellSmall))
+				if _, err := alice.Put(t.Context(), q.Write, cell, 0); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	putting.Wait()
+	wantErr(t, <-watched, enough)
+	seen := make(map[mailbox.CellID]bool)
+	for i, e := range got {
+		if i > 0 && e.Sequence <= got[i-1].Sequence || seen[e.Cell] {
+			t.Fatalf("entry %d is out of order or came twice", i)
+		}
+		seen[e.Cell] = true
+	}
+	if len(got) != all {
+		t.Fatalf("%d entries, want %d", len(got), all)
+	}
+	wantErr(t, bob.Watch(t.Context(), 0, nil), mailbox.ErrTooMany)
+}
+
