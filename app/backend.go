@@ -1,0 +1,457 @@
+package app
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"os"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/chat"
+	"github.com/godwit-im/godwit/app/config"
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity"
+	"github.com/godwit-im/godwit/identity/vault"
+	"github.com/godwit-im/godwit/p2p/node"
+)
+
+// Status implements api.Backend.
+func (a *App) Status(ctx context.Context, _ api.StatusRequest) (s api.Status, err error) {
+	self := accountView(a.account)
+	s = api.Status{
+		Account: self.Account, Device: self.Device, Name: self.Name, Peer: a.node.Host().ID().String(), Addrs: a.addrs(), Network: string(a.cfg.Network),
+		Connected: a.chat.Connected(), Protection: a.protection(), Version: config.Version, Started: api.Time{Time: a.started}, PID: os.Getpid(),
+	}
+	if s.Relays, err = a.chat.Relays(ctx); err != nil {
+		return s, storeProblem(err)
+	}
+	err = a.store.View(ctx, func(tx *store.Tx) error {
+		people, err := tx.Contacts()
+		if err != nil {
+			return err
+		}
+		for _, p := range people {
+			if listed(p) {
+				s.Contacts++
+			}
+		}
+		n, err := tx.Undelivered()
+		s.Waiting, s.Queued = n.Waiting, n.Queued
+		return err
+	})
+	return s, storeProblem(err)
+}
+
+func (a *App) addrs() (list []string) {
+	for _, addr := range a.node.PeerAddrs() {
+		list = append(list, addr.String())
+	}
+	return list
+}
+
+func (a *App) protection() api.Protection {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch a.vault.Protection() {
+	case vault.ByKeyring:
+		return api.Protection{Kind: "keyring", Means: "The keys are sealed with a key that lies in this computer's keyring: who copies the profile without it cannot open it."}
+	case vault.ByPassphrase:
+		return api.Protection{Kind: "passphrase", Means: "The keys are sealed with your passphrase: who has the profile must guess it."}
+	}
+	return api.Protection{Kind: "file", Means: "The keys are sealed with a key in a file beside them: only file permissions protect it. `godwit lock` sets a passphrase."}
+}
+
+// Invite implements api.Backend.
+func (a *App) Invite(ctx context.Context, r api.InviteRequest) (api.Invitation, error) {
+	if r.Reusable {
+		return api.Invitation{}, problem.Newf(problem.NotYet, "reusable addresses")
+	}
+	id, err := a.chat.Invite(ctx, time.Duration(r.Expires))
+	if err != nil {
+		return api.Invitation{}, storeProblem(err)
+	}
+	return a.invitation(ctx, id)
+}
+
+func (a *App) invitation(ctx context.Context, id store.InvitationID) (v api.Invitation, err error) {
+	err = a.store.View(ctx, func(tx *store.Tx) error {
+		inv, err := tx.Invitation(id)
+		if err != nil {
+			return err
+		}
+		v, err = invitationView(tx, inv)
+		return err
+	})
+	return v, storeProblem(err)
+}
+
+func invitationView(tx *store.Tx, inv store.Invitation) (api.Invitation, error) {
+	v := api.Invitation{ID: inv.ID.String(), Expires: api.Time{Time: inv.Expires}, Kind: "single", State: string(inv.State)}
+	if inv.Kind == identity.Reusable {
+		v.Kind = "reusable"
+	}
+	if inv.State == store.InvitationOpen && time.Now().After(inv.Expires) {
+		v.State = "expired"
+	}
+	if v.State == "open" {
+		v.Link = inv.Link
+	}
+	at, err := tx.InvitationRelays(inv.ID)
+	for _, r := range at {
+		if !r.Posted.IsZero() && r.Closed.IsZero() {
+			v.Relays++
+		}
+	}
+	switch {
+	case v.State != "open":
+	case len(at) == 0:
+		v.Notice = "No relay holds this invitation: it can be accepted only while this node runs, until it stops."
+	case v.Relays == 0:
+		v.Notice = "No relay holds this invitation yet. It is left there as soon as one can be reached."
+	}
+	return v, err
+}
+
+// Invites implements api.Backend.
+func (a *App) Invites(ctx context.Context, _ api.InvitesRequest) (list []api.Invitation, err error) {
+	err = a.store.View(ctx, func(tx *store.Tx) error {
+		all, err := tx.Invitations()
+		if err != nil {
+			return err
+		}
+		for _, inv := range all {
+			v, err := invitationView(tx, inv)
+			if err != nil {
+				return err
+			}
+			list = append(list, v)
+		}
+		return nil
+	})
+	return list, storeProblem(err)
+}
+
+// RevokeInvite implements api.Backend.
+func (a *App) RevokeInvite(ctx context.Context, r api.InvitationRequest) (api.Invitation, error) {
+	var id store.InvitationID
+	raw, err := hex.DecodeString(r.ID)
+	if err != nil || len(raw) != len(id) {
+		return api.Invitation{}, problem.New(problem.NoSuchInvitation, nil)
+	}
+	id = store.InvitationID(raw)
+	if err := a.chat.Revoke(ctx, id); err != nil {
+		return api.Invitation{}, storeProblem(err)
+	}
+	return a.invitation(ctx, id)
+}
+
+// Accept implements api.Backend.
+func (a *App) Accept(ctx context.Context, r api.AcceptRequest) (api.Accepted, error) {
+	row, err := a.chat.Accept(ctx, r.Link, r.Name, r.Message)
+	if err != nil {
+		return api.Accepted{}, storeProblem(err)
+	}
+	who, err := a.contactByRow(ctx, row)
+	return api.Accepted{Contact: who.Account.String(), Name: chat.DisplayName(who)}, err
+}
+
+// listed says whether a contact is shown among the people.
+func listed(p store.Contact) bool { return p.Removed.IsZero() && p.Kind != store.ContactSelf }
+
+func contactView(p store.Contact) api.Contact {
+	return api.Contact{ID: p.Account.String(), Name: chat.DisplayName(p), Kind: "person", Verified: !p.Verified.IsZero(), Blocked: !p.Blocked.IsZero(), Frozen: p.Frozen}
+}
+
+func (a *App) contactByRow(ctx context.Context, row int64) (who store.Contact, err error) {
+	err = a.store.View(ctx, func(tx *store.Tx) error {
+		who, err = tx.Contact(row)
+		return err
+	})
+	return who, storeProblem(err)
+}
+
+// find is the contact that a person means: a petname, an account id, or a
+// beginning of one that no other contact's has.
+// Errors: problem.NoSuchContact, AmbiguousContact.
+func (a *App) find(ctx context.Context, name string) (who store.Contact, err error) {
+	err = a.store.View(ctx, func(tx *store.Tx) error {
+		people, err := tx.Contacts()
+		if err != nil {
+			return err
+		}
+		var found []store.Contact
+		for _, p := range people {
+			switch {
+			case !listed(p):
+			case p.Petname != "" && store.PetnameKey(p.Petname) == store.PetnameKey(name), p.Account.String() == name:
+				who = p
+				return nil
+			case len(name) >= 4 && strings.HasPrefix(p.Account.String(), name):
+				found = append(found, p)
+			}
+		}
+		switch len(found) {
+		case 0:
+			return problem.Newf(problem.NoSuchContact, "%q", name)
+		case 1:
+			who = found[0]
+			return nil
+		}
+		return problem.Newf(problem.AmbiguousContact, "%q", name)
+	})
+	return who, storeProblem(err)
+}
+
+// Contacts implements api.Backend.
+func (a *App) Contacts(ctx context.Context, _ api.ContactsRequest) (list []api.Contact, err error) {
+	err = a.store.View(ctx, func(tx *store.Tx) error {
+		people, err := tx.Contacts()
+		for _, p := range people {
+			if listed(p) {
+				list = append(list, contactView(p))
+			}
+		}
+		return err
+	})
+	sort.SliceStable(list, func(i, j int) bool { return store.PetnameKey(list[i].Name) < store.PetnameKey(list[j].Name) })
+	return list, storeProblem(err)
+}
+
+func (a *App) change(ctx context.Context, name, what string, change func(*store.Contact) error) (api.Contact, error) {
+	who, err := a.find(ctx, name)
+	if err != nil {
+		return api.Contact{}, err
+	}
+	who, err = a.chat.ChangeContact(ctx, who.ID, what, change)
+	return contactView(who), storeProblem(err)
+}
+
+// RenameContact implements api.Backend.
+func (a *App) RenameContact(ctx context.Context, r api.RenameRequest) (api.Contact, error) {
+	if err := chat.CheckName(r.Name); err != nil {
+		return api.Contact{}, problem.New(problem.BadName, err)
+	}
+	v, err := a.change(ctx, r.Contact, "renamed", func(c *store.Contact) error {
+		c.Petname = r.Name
+		return nil
+	})
+	if errors.Is(err, store.ErrExists) {
+		return v, problem.Newf(problem.BadName, "somebody is called %q already", r.Name)
+	}
+	return v, err
+}
+
+// BlockContact implements api.Backend.
+func (a *App) BlockContact(ctx context.Context, r api.ContactRequest) (api.Contact, error) {
+	return a.change(ctx, r.Contact, "blocked", func(c *store.Contact) error {
+		c.Blocked = time.Now()
+		return nil
+	})
+}
+
+// UnblockContact implements api.Backend.
+func (a *App) UnblockContact(ctx context.Context, r api.ContactRequest) (api.Contact, error) {
+	return a.change(ctx, r.Contact, "unblocked", func(c *store.Contact) error {
+		c.Blocked = time.Time{}
+		return nil
+	})
+}
+
+// RemoveContact implements api.Backend.
+func (a *App) RemoveContact(ctx context.Context, r api.ContactRequest) (api.Contact, error) {
+	who, err := a.find(ctx, r.Contact)
+	if err != nil {
+		return api.Contact{}, err
+	}
+	return contactView(who), storeProblem(a.chat.RemoveContact(ctx, who.ID))
+}
+
+// Verify implements api.Backend.
+func (a *App) Verify(ctx context.Context, r api.VerifyRequest) (api.SafetyNumber, error) {
+	who, err := a.find(ctx, r.Contact)
+	if err != nil {
+		return api.SafetyNumber{}, err
+	}
+	if who.Root == nil {
+		return api.SafetyNumber{}, problem.Newf(problem.NoSuchContact, "the keys of %s are not known yet", chat.DisplayName(who))
+	}
+	if r.Confirm {
+		who, err = a.chat.ChangeContact(ctx, who.ID, "verified", func(c *store.Contact) error {
+			c.Verified = time.Now()
+			return nil
+		})
+		if err != nil {
+			return api.SafetyNumber{}, storeProblem(err)
+		}
+	}
+	number := strings.Join(identity.SafetyGroups(identity.SafetyNumber(a.account.Root, *who.Root)), " ")
+	return api.SafetyNumber{Contact: who.Account.String(), Name: chat.DisplayName(who), Number: number, Verified: !who.Verified.IsZero()}, nil
+}
+
+// defaultWait is how long Send waits unless told otherwise.
+const defaultWait = 30 * time.Second
+
+// Send implements api.Backend.
+func (a *App) Send(ctx context.Context, r api.SendRequest) (api.Sent, error) {
+	who, err := a.find(ctx, r.Contact)
+	if err != nil {
+		return api.Sent{}, err
+	}
+	id, err := a.chat.Send(ctx, who.ID, r.Text)
+	if err != nil {
+		return api.Sent{}, storeProblem(err)
+	}
+	if r.Wait == "" || r.Wait == api.Queued {
+		sent, err := a.chat.Sent(ctx, id)
+		return sent, storeProblem(err)
+	}
+	limit := time.Duration(r.Timeout)
+	if limit == 0 {
+		limit = defaultWait
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	sent, err := a.chat.Wait(ctx, id, r.Wait)
+	return sent, storeProblem(err)
+}
+
+// The bounds of Messages.
+const defaultMessages, maxMessages = 50, 10_000
+
+// Messages implements api.Backend.
+func (a *App) Messages(ctx context.Context, r api.MessagesRequest) ([]api.Message, error) {
+	who, err := a.find(ctx, r.Contact)
+	if err != nil {
+		return nil, err
+	}
+	limit := r.Limit
+	if limit <= 0 {
+		limit = defaultMessages
+	}
+	list, err := a.chat.Messages(ctx, who, r.Before, min(limit, maxMessages))
+	return list, storeProblem(err)
+}
+
+// Events implements api.Backend.
+func (a *App) Events(ctx context.Context, _ api.EventsRequest, each func(api.Event) error) error {
+	ready := api.Event{Event: api.EventReady, At: api.Time{Time: time.Now()}, Account: a.account.ID.String(), Peer: a.node.Host().ID().String(),
+		Addrs: a.addrs(), Network: string(a.cfg.Network)}
+	return a.chat.Events(ctx, ready, each)
+}
+
+// AddRelay implements api.Backend.
+func (a *App) AddRelay(ctx context.Context, r api.AddRelayRequest) (api.Relay, error) {
+	at, err := parsePeer(r.Addr, node.Mode(a.cfg.Network))
+	if err != nil {
+		return api.Relay{}, err
+	}
+	if err := a.chat.AddRelay(ctx, at, store.RelayByHand); err != nil {
+		return api.Relay{}, storeProblem(err)
+	}
+	return a.relay(ctx, at.ID.String())
+}
+
+// relay is the relay of this account that is meant by a PeerID, a beginning of
+// one, or an address with it.
+func (a *App) relay(ctx context.Context, name string) (api.Relay, error) {
+	list, err := a.chat.Relays(ctx)
+	if err != nil {
+		return api.Relay{}, storeProblem(err)
+	}
+	if i := strings.LastIndex(name, "/p2p/"); i >= 0 {
+		name = name[i+len("/p2p/"):]
+	}
+	var found []api.Relay
+	for _, r := range list {
+		if r.Relay == name {
+			return r, nil
+		}
+		if len(name) >= 8 && strings.HasPrefix(r.Relay, name) {
+			found = append(found, r)
+		}
+	}
+	if len(found) != 1 {
+		return api.Relay{}, problem.New(problem.NoSuchRelay, nil)
+	}
+	return found[0], nil
+}
+
+// RemoveRelay implements api.Backend.
+func (a *App) RemoveRelay(ctx context.Context, r api.RelayRequest) (api.Relay, error) {
+	v, err := a.relay(ctx, r.Relay)
+	if err != nil {
+		return v, err
+	}
+	id, err := peer.Decode(v.Relay)
+	if err != nil {
+		return v, problem.New(problem.NoSuchRelay, err)
+	}
+	return v, storeProblem(a.chat.RemoveRelay(ctx, id))
+}
+
+// Relays implements api.Backend.
+func (a *App) Relays(ctx context.Context, _ api.RelaysRequest) ([]api.Relay, error) {
+	list, err := a.chat.Relays(ctx)
+	return list, storeProblem(err)
+}
+
+// Phrase implements api.Backend.
+func (a *App) Phrase(_ context.Context, r api.PhraseRequest) (api.Phrase, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	entropy := a.vault.Secrets().Entropy
+	if entropy == nil {
+		return api.Phrase{}, problem.New(problem.WordsGone, nil)
+	}
+	if r.Written {
+		return api.Phrase{Forgotten: true}, vaultProblem(a.vault.ForgetEntropy())
+	}
+	return api.Phrase{Words: identity.Phrase(*entropy)}, nil
+}
+
+// maxPassphrase bounds a passphrase, in bytes.
+const maxPassphrase = 1024
+
+// Lock implements api.Backend.
+func (a *App) Lock(_ context.Context, r api.LockRequest) (api.Protection, error) {
+	if r.Passphrase == "" || len(r.Passphrase) > maxPassphrase || strings.ContainsAny(r.Passphrase, "\r\n") {
+		return api.Protection{}, problem.New(problem.BadPassphrase, nil)
+	}
+	a.mu.Lock()
+	err := a.vault.SetPassphrase([]byte(r.Passphrase))
+	a.mu.Unlock()
+	return a.protection(), vaultProblem(err)
+}
+
+// Unlock implements api.Backend.
+func (a *App) Unlock(_ context.Context, r api.UnlockRequest) (api.Protection, error) {
+	a.mu.Lock()
+	err := a.unlock([]byte(r.Passphrase))
+	a.mu.Unlock()
+	return a.protection(), err
+}
+
+func (a *App) unlock(passphrase []byte) error {
+	if a.vault.Protection() != vault.ByPassphrase {
+		return problem.New(problem.NotLocked, nil)
+	}
+	// Who sits at an unlocked program need not be who set the passphrase.
+	if _, err := vault.Open(a.cfg.Dirs.Data, vault.Options{Passphrase: passphrase}); err != nil {
+		return vaultProblem(err)
+	}
+	how := vault.ByKeyring
+	if a.cfg.Dirs.Profile != "" {
+		how = vault.ByKeyFile
+	}
+	err := a.vault.RemovePassphrase(how)
+	if errors.Is(err, vault.ErrNoKeyring) {
+		err = a.vault.RemovePassphrase(vault.ByKeyFile)
+	}
+	return vaultProblem(err)
+}

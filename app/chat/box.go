@@ -1,0 +1,449 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity"
+	"github.com/godwit-im/godwit/p2p/mailbox"
+)
+
+const (
+	// getsAtOnce is how many cells are fetched at once, and takenAtOnce how
+	// many of them share one turn.
+	getsAtOnce, takenAtOnce = 64, 256
+	// leaseAhead is how long before its end a lease is renewed.
+	leaseAhead = 7 * 24 * time.Hour
+	// boxFirst and boxLast bound the pauses between tries to reach a relay of
+	// ours.
+	boxFirst, boxLast = 500 * time.Millisecond, 2 * time.Minute
+	// boxTime bounds what is asked of a relay, apart from waiting for news.
+	boxTime = time.Minute
+)
+
+// The states of a relay of ours, as api.Relay tells them.
+const (
+	relayConnecting  = "connecting"
+	relayConnected   = "connected"
+	relayUnreachable = "unreachable"
+	relayRefused     = "refused"
+)
+
+// box collects what waits for us at one relay of ours, and has the relay open
+// what others may write to. One goroutine owns it.
+type box struct {
+	c     *Chat
+	relay store.Relay
+	poke  chan struct{} // capacity 1: there is something to open, post or close
+	stop  context.CancelFunc
+
+	mu     sync.Mutex
+	state  string
+	reason string
+}
+
+// run keeps the box connected until the context ends.
+func (b *box) run(ctx context.Context) {
+	wait := pause{first: boxFirst, last: boxLast}
+	for ctx.Err() == nil {
+		err := b.attend(ctx, wait.reset)
+		if ctx.Err() != nil {
+			return
+		}
+		state := relayUnreachable
+		if refused := new(mailbox.Refusal); errors.As(err, &refused) {
+			state = relayRefused
+		}
+		b.set(state, err)
+		wait.failed(time.Now())
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Until(wait.until)):
+		}
+	}
+}
+
+func (b *box) set(state string, reason error) {
+	words := ""
+	if reason != nil {
+		words = reason.Error()
+	}
+	b.mu.Lock()
+	changed := b.state != state
+	b.state, b.reason = state, words
+	b.mu.Unlock()
+	if changed {
+		v := b.view()
+		b.c.events.emit(api.Event{Event: api.EventRelay, At: api.Time{Time: time.Now()}, Relay: v.Relay, Addrs: v.Addrs, State: v.State, Reason: v.Reason})
+	}
+}
+
+func (b *box) view() api.Relay {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	v := relayView(b.relay)
+	v.State, v.Reason = b.state, b.reason
+	return v
+}
+
+// attend is one connection: login, lease, open what is to be opened, and take
+// what comes until it ends.
+func (b *box) attend(ctx context.Context, healthy func()) error {
+	h, release, err := b.c.pool.Host(ctx, "box "+string(b.relay.Peer))
+	if err != nil {
+		return err
+	}
+	defer release()
+	client, err := mailbox.Dial(ctx, h, peer.AddrInfo{ID: peer.ID(b.relay.Peer), Addrs: multiaddrs(b.relay.Addrs)})
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	if err := b.enter(ctx, client); err != nil {
+		return err
+	}
+	if err := b.sync(ctx, client); err != nil {
+		return err
+	}
+	healthy()
+	b.set(relayConnected, nil)
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	watch.Go(func() {
+		cancel(client.Watch(ctx, 0, func(news []mailbox.Entry) error { return b.collect(ctx, client, news) }))
+	})
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-b.poke:
+			if err := b.sync(ctx, client); err != nil {
+				cancel(err)
+				return err
+			}
+		}
+	}
+}
+
+// enter proves the box and sees that it has a lease.
+func (b *box) enter(ctx context.Context, client *mailbox.Client) error {
+	key := mailbox.NewBoxPrivate(b.relay.Box)
+	info, err := client.Login(ctx, key)
+	if err != nil {
+		return fmt.Errorf("login: %w", err)
+	}
+	if info.Until.Sub(client.Now()) > leaseAhead {
+		return nil
+	}
+	until, err := client.Lease(ctx, key.Public(), b.relay.Lease)
+	if err != nil {
+		return fmt.Errorf("lease: %w", err)
+	}
+	return b.c.update(ctx, func(t *turn) error {
+		r, err := t.Relay(b.relay.Peer)
+		if err != nil {
+			return err
+		}
+		r.LeaseUntil = until
+		return t.PutRelay(r)
+	})
+}
+
+// task is something to be done at the relay, and what to note when it is done.
+type task struct {
+	do   func(context.Context, *mailbox.Client) error
+	note func(*turn) error
+}
+
+// sync opens queues, posts and removes notices, as the store says.
+func (b *box) sync(ctx context.Context, client *mailbox.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, boxTime)
+	defer cancel()
+	var tasks []task
+	err := b.c.store.View(ctx, func(tx *store.Tx) (err error) {
+		tasks, err = b.tasks(tx)
+		return err
+	})
+	if err != nil || len(tasks) == 0 {
+		return err
+	}
+	for _, t := range tasks {
+		if err := t.do(ctx, client); err != nil {
+			return err
+		}
+	}
+	return b.c.update(ctx, func(t *turn) error {
+		for _, one := range tasks {
+			if err := one.note(t); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func (b *box) tasks(tx *store.Tx) (tasks []task, err error) {
+	queues, err := tx.OwnQueuesAt(b.relay.Peer)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range queues {
+		if q.Device != nil && q.OpenedUntil < q.Epoch0+q.N {
+			tasks = append(tasks, b.openFor(q))
+		}
+	}
+	invitations, err := tx.Invitations()
+	if err != nil {
+		return nil, err
+	}
+	for _, inv := range invitations {
+		at, err := tx.InvitationRelays(inv.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range at {
+			if r.Relay != b.relay.Peer {
+				continue
+			}
+			known, err := identity.ParseLink(inv.Link)
+			if err != nil {
+				return nil, fmt.Errorf("invitation: %w", store.ErrDamaged)
+			}
+			switch open := inv.State == store.InvitationOpen && time.Now().Before(inv.Expires); {
+			case open && r.Posted.IsZero():
+				tasks = append(tasks, b.post(inv, known, r))
+			case !open && !r.Posted.IsZero() && r.Closed.IsZero():
+				tasks = append(tasks, b.unpost(inv, known, r))
+			}
+		}
+	}
+	return tasks, nil
+}
+
+// openFor opens the queues of a contact's device.
+func (b *box) openFor(q store.OwnQueue) task {
+	d := ownDescriptor(q, b.relay)
+	var ids []mailbox.QID
+	for _, queue := range d.Queues() {
+		ids = append(ids, queue.Write.QID())
+	}
+	return task{
+		func(ctx context.Context, client *mailbox.Client) error {
+			return client.Open(ctx, mailbox.Ordinary, queueEnd(q), ids...)
+		},
+		func(t *turn) error { return t.SetOpened(q.ID, q.Epoch0+q.N) },
+	}
+}
+
+// post opens an invitation's queue and leaves its notice.
+func (b *box) post(inv store.Invitation, known identity.Invitation, r store.InvitationRelay) task {
+	return task{
+		func(ctx context.Context, client *mailbox.Client) error {
+			key, err := mailbox.NewWriteKey(peer.ID(r.Relay), mailbox.CatchAll, known.WriteKey([]byte(r.Relay)))
+			if err != nil {
+				return err
+			}
+			if err := client.Open(ctx, mailbox.Invite, inv.Expires.Add(24*time.Hour), key.QID()); err != nil {
+				return err
+			}
+			ttl := min(max(time.Until(inv.Expires).Truncate(time.Second), time.Second), client.Limits().MaxTTL)
+			_, err = client.Post(ctx, mailbox.NoticeID(known.NoticeID()), inv.Notice, ttl)
+			return err
+		},
+		func(t *turn) error {
+			r.Posted = t.now
+			return t.PutInvitationRelay(r)
+		},
+	}
+}
+
+// unpost removes the notice of an invitation that is over. The queue of a used
+// one stays until its time: its flights go on until our answer arrived. That of
+// a revoked one is closed.
+func (b *box) unpost(inv store.Invitation, known identity.Invitation, r store.InvitationRelay) task {
+	return task{
+		func(ctx context.Context, client *mailbox.Client) error {
+			if inv.State == store.InvitationRevoked {
+				key, err := mailbox.NewWriteKey(peer.ID(r.Relay), mailbox.CatchAll, known.WriteKey([]byte(r.Relay)))
+				if err != nil {
+					return err
+				}
+				if err := client.CloseQueues(ctx, key.QID()); err != nil {
+					return err
+				}
+			}
+			return client.Unpost(ctx, mailbox.NoticeID(known.NoticeID()))
+		},
+		func(t *turn) error {
+			r.Closed = t.now
+			return t.PutInvitationRelay(r)
+		},
+	}
+}
+
+// collect fetches cells, keeps what is in them, and only then has the relay
+// delete them.
+func (b *box) collect(ctx context.Context, client *mailbox.Client, news []mailbox.Entry) error {
+	for len(news) > 0 {
+		n := min(len(news), takenAtOnce)
+		cells, err := b.get(ctx, client, news[:n])
+		if err != nil {
+			return err
+		}
+		done, err := b.take(ctx, cells)
+		if err != nil {
+			return err
+		}
+		if _, err := client.Ack(ctx, done...); err != nil {
+			return err
+		}
+		news = news[n:]
+	}
+	return nil
+}
+
+// came is a cell that was fetched.
+type came struct {
+	mailbox.Entry
+	cell []byte // nil: the relay does not have it any more
+}
+
+func (b *box) get(ctx context.Context, client *mailbox.Client, entries []mailbox.Entry) ([]came, error) {
+	cells := make([]came, len(entries))
+	errs := make([]error, len(entries))
+	slots := make(chan struct{}, getsAtOnce)
+	var wait sync.WaitGroup
+	for i, e := range entries {
+		slots <- struct{}{}
+		wait.Go(func() {
+			defer func() { <-slots }()
+			cells[i].Entry = e
+			cells[i].cell, errs[i] = client.Get(ctx, e.Cell)
+			if errors.Is(errs[i], mailbox.ErrNotFound) {
+				errs[i] = nil
+			}
+		})
+	}
+	wait.Wait()
+	return cells, errors.Join(errs...)
+}
+
+// take keeps what is in cells and says which the relay may delete.
+func (b *box) take(ctx context.Context, cells []came) (done []mailbox.CellID, err error) {
+	arrivals := make([]*arrival, len(cells))
+	flights := make([]bool, len(cells))
+	err = b.c.store.View(ctx, func(tx *store.Tx) error {
+		for i, cm := range cells {
+			if cm.cell == nil {
+				continue
+			}
+			if arrivals[i], flights[i], err = b.open(tx, cm); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	keep := make([]bool, len(cells))
+	err = b.c.update(ctx, func(t *turn) error {
+		clear(keep)
+		for i, a := range arrivals {
+			if a == nil {
+				continue
+			}
+			_, err := b.c.take(t, *a)
+			switch {
+			case errors.Is(err, errTooFar):
+				keep[i] = true // unacknowledged until the session is begun anew
+			case errors.Is(err, errUnreadable):
+				if err := b.aside(t, *a); err != nil {
+					return err
+				}
+			case errors.Is(err, errNotFromYou), err == nil:
+			default:
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, cm := range cells {
+		if flights[i] {
+			if err := b.flight(ctx, cm.cell); err != nil {
+				return nil, err
+			}
+		}
+		if !keep[i] {
+			done = append(done, cm.Cell)
+		}
+	}
+	return done, nil
+}
+
+// open finds whose queue a cell was in and takes the mailbox's seal off.
+func (b *box) open(tx *store.Tx, cm came) (a *arrival, flight bool, err error) {
+	q, epoch, err := tx.QueueByID(store.QueueID(cm.Queue))
+	if errors.Is(err, store.ErrNotFound) {
+		b.c.log.Warn("a relay holds a cell of a queue that is not ours")
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	if q.Invitation != nil {
+		return nil, true, nil
+	}
+	wire, err := ownDescriptor(q, b.relay).Queue(epoch).Key.Open(cm.cell)
+	if err != nil {
+		b.c.log.Warn("a cell does not open", "err", err)
+		return nil, false, nil
+	}
+	return &arrival{device: *q.Device, wire: wire, relay: b.relay.Peer}, false, nil
+}
+
+// aside keeps what no session opens: a session may have been lost here, and the
+// relay's copy is about to go.
+func (b *box) aside(t *turn, a arrival) error {
+	b.c.log.Warn("a message that no session opens was set aside")
+	return t.SetAside(store.Aside{Hash: messageHash(a.wire), Device: &a.device, Relay: a.relay, Wire: a.wire, Reason: string(problem.SessionLost), At: t.now})
+}
+
+// flight takes a first flight. What is wrong with it is its author's affair; an
+// error means that it could not be kept.
+func (b *box) flight(ctx context.Context, cell []byte) error {
+	err := b.c.firstContact(ctx, cell, b.relay.Peer)
+	if refusal(err) {
+		b.c.log.Info("a first flight was refused", "err", err)
+		return nil
+	}
+	return err
+}
+
+// refusal says whether an error of take or takeFlight is the message's own fault.
+func refusal(err error) bool {
+	return errors.Is(err, errUnreadable) || errors.Is(err, errUsed) || errors.Is(err, errNotFromYou) || errors.Is(err, errTooFar)
+}
+
+// relayView is a relay of ours as the API tells it, but for its state.
+func relayView(r store.Relay) api.Relay {
+	v := api.Relay{Relay: peer.ID(r.Peer).String(), State: "unknown"}
+	for _, a := range multiaddrs(r.Addrs) {
+		v.Addrs = append(v.Addrs, a.String()+"/p2p/"+v.Relay)
+	}
+	return v
+}

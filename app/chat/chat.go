@@ -1,0 +1,232 @@
+// Package chat is the account at work: it owns the outbox and brings what is in
+// it to people's devices, takes what arrives, keeps both in order, and says of
+// each message how far it is known to have come.
+//
+// One goroutine, the owner, makes every change, in batches: whatever waits is
+// done in one transaction of the store, and only when that is on the disk are
+// callers answered, acknowledgements given and events emitted. Around it run a
+// courier for each device that something is to be brought to, and a box for each
+// relay that keeps mail for this account. They read the store, speak to the
+// network and hand what they learnt to the owner; they keep nothing that the
+// store does not have. The life of a message is told in design order:
+//
+//	send.go      queued: numbered, sealed, into the outbox
+//	courier.go   to the device directly, else to its relays
+//	deposit.go   what relays signed; kept
+//	line.go      direct connections: messages that come and acknowledgements
+//	box.go       our own relays: cells that wait for us
+//	receive.go   opened, put in order, shown; receipts; delivered and read
+//	first.go     invitations and first flights: how a session begins
+//
+// What the states of a message mean and what each rests on is in state.go.
+package chat
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/session"
+	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity"
+	"github.com/godwit-im/godwit/p2p/direct"
+	"github.com/godwit-im/godwit/p2p/node"
+)
+
+// maxBatch is how many changes share one transaction.
+const maxBatch = 512
+
+// Config is what a Chat needs. All fields must be set, but for Log.
+type Config struct {
+	Store     *store.Store
+	Chain     identity.Chain // of this account
+	Device    identity.DevicePrivate
+	Agreement identity.AgreementPrivate
+	Node      *node.Node
+	Pool      *node.Pool
+	Relays    []peer.AddrInfo // to be used besides those that the store knows
+	Log       *slog.Logger
+}
+
+// Chat is an account at work. New makes it, Run works; its methods may be
+// called from any goroutine while Run runs.
+type Chat struct {
+	store     *store.Store
+	chain     identity.Chain
+	device    identity.DevicePrivate
+	agreement identity.AgreementPrivate
+	node      *node.Node
+	pool      *node.Pool
+	direct    *direct.Service
+	keys      *session.Keeper
+	relays    []peer.AddrInfo
+	log       *slog.Logger
+
+	ops     chan *op      // unbuffered: what was handed over will be done
+	stopped chan struct{} // closed when the owner is gone
+	events  hub
+	changed broadcast
+	running chan struct{} // closed when Run has begun
+
+	mu       sync.Mutex
+	ctx      context.Context // of Run; nil before it
+	over     bool            // Run is about to end: nothing more is started
+	couriers map[identity.DevicePublic]*courier
+	boxes    map[store.PeerID]*box
+	work     sync.WaitGroup
+}
+
+var errStopped = problem.New(problem.NodeStopped, nil)
+
+// op is one change that waits for the owner.
+type op struct {
+	change func(*turn) error
+	done   chan error // capacity 1
+}
+
+// turn is what a change is made with. What it asks to do after the commit
+// happens on the owner's goroutine and must not wait for anything.
+type turn struct {
+	*store.Tx
+	keys  *session.Batch
+	now   time.Time
+	after []func()
+	// receipts are the ratchet messages that came by mailbox in this turn.
+	receipts map[identity.DevicePublic][][32]byte
+}
+
+func (t *turn) then(f func()) { t.after = append(t.after, f) }
+
+// update has the owner make a change and returns when it is durable. The
+// function may be called again if another change of the same batch fails, so it
+// must reset what it writes outside of the turn.
+func (c *Chat) update(ctx context.Context, change func(*turn) error) error {
+	o := &op{change, make(chan error, 1)}
+	select {
+	case c.ops <- o:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-c.stopped:
+		return errStopped
+	}
+	// From here the change will be made or refused soon, whatever the caller
+	// does: to leave now would be not to know which.
+	return <-o.done
+}
+
+// own makes changes until the context ends.
+func (c *Chat) own(ctx context.Context) {
+	defer close(c.stopped)
+	batch := make([]*op, 0, maxBatch)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case o := <-c.ops:
+			batch = append(batch[:0], o)
+		}
+	fill:
+		for len(batch) < maxBatch {
+			select {
+			case o := <-c.ops:
+				batch = append(batch, o)
+			default:
+				break fill
+			}
+		}
+		c.commit(batch)
+	}
+}
+
+// commit makes the changes of a batch in one transaction. If one fails the
+// others must not suffer: they are made again, each in its own. It does not
+// follow the context of Run: what was begun is finished.
+func (c *Chat) commit(batch []*op) {
+	after, err := c.transact(batch)
+	switch {
+	case err == nil:
+		for _, f := range after {
+			f()
+		}
+		for _, o := range batch {
+			o.done <- nil
+		}
+		c.changed.tell()
+	case len(batch) == 1:
+		batch[0].done <- err
+	default:
+		for i := range batch {
+			c.commit(batch[i : i+1])
+		}
+	}
+}
+
+func (c *Chat) transact(batch []*op) (after []func(), err error) {
+	err = c.keys.Update(context.Background(), func(tx *store.Tx, b *session.Batch) error {
+		t := &turn{Tx: tx, keys: b, now: time.Now()}
+		for _, o := range batch {
+			if err := o.change(t); err != nil {
+				return err
+			}
+		}
+		if err := c.flushReceipts(t); err != nil {
+			return err
+		}
+		after = t.after
+		return nil
+	})
+	return after, err
+}
+
+// broadcast wakes all who wait for the next change.
+type broadcast struct {
+	mu sync.Mutex
+	ch chan struct{}
+}
+
+func (b *broadcast) wait() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ch == nil {
+		b.ch = make(chan struct{})
+	}
+	return b.ch
+}
+
+func (b *broadcast) tell() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.ch != nil {
+		close(b.ch)
+		b.ch = nil
+	}
+}
+
+// await waits until a view of the store satisfies the function, and tells
+// whether it did before the context ended.
+func (c *Chat) await(ctx context.Context, ready func(*store.Tx) (bool, error)) (bool, error) {
+	for {
+		next := c.changed.wait()
+		var ok bool
+		err := c.store.View(ctx, func(tx *store.Tx) (err error) {
+			ok, err = ready(tx)
+			return err
+		})
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) || ok {
+			return ok, err
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return false, nil
+		}
+	}
+}
+
+// self is this account's id.
+func (c *Chat) self() identity.AccountID { return c.chain.Account() }

@@ -1,0 +1,115 @@
+package chat
+
+import (
+	"context"
+	"errors"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/content"
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/store"
+)
+
+// ChangeContact changes a contact and tells of it by the given word, see
+// api.Event. Errors: problem.NoSuchContact, and those of the function.
+func (c *Chat) ChangeContact(ctx context.Context, row int64, word string, change func(*store.Contact) error) (who store.Contact, err error) {
+	err = c.update(ctx, func(t *turn) error {
+		if who, err = t.Contact(row); err != nil {
+			return ignoreAs(err, store.ErrNotFound, problem.New(problem.NoSuchContact, nil))
+		}
+		if err := change(&who); err != nil {
+			return err
+		}
+		now := who
+		t.then(func() { c.contactEvent(now, word) })
+		return t.UpdateContact(who)
+	})
+	return who, err
+}
+
+func ignoreAs(err, is, as error) error {
+	if errors.Is(err, is) {
+		return as
+	}
+	return err
+}
+
+// RemoveContact forgets a contact: the sessions with its devices, what waits for
+// them, and the history.
+func (c *Chat) RemoveContact(ctx context.Context, row int64) error {
+	return c.update(ctx, func(t *turn) error {
+		who, err := t.Contact(row)
+		if err != nil {
+			return ignoreAs(err, store.ErrNotFound, problem.New(problem.NoSuchContact, nil))
+		}
+		devices, err := t.Devices(row)
+		if err != nil {
+			return err
+		}
+		for _, d := range devices {
+			heads, err := t.SessionHeads(d.Device)
+			if err != nil {
+				return err
+			}
+			for _, h := range heads {
+				if err := t.keys.Erase(h.ID); err != nil {
+					return err
+				}
+			}
+			t.then(func() { c.courier(d.Device).changed() })
+		}
+		t.then(func() { c.contactEvent(who, "removed") })
+		return t.ForgetContact(row, t.now)
+	})
+}
+
+// Messages reads a conversation, oldest first: up to limit messages before the
+// one of the given id, or the newest. Errors: problem.NoSuchMessage.
+func (c *Chat) Messages(ctx context.Context, who store.Contact, before string, limit int) (list []api.Message, err error) {
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		list = nil
+		conv, err := tx.ConversationWith(who.ID)
+		if errors.Is(err, store.ErrNotFound) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var row int64
+		if before != "" {
+			id, err := content.ParseID(before)
+			if err != nil {
+				return problem.New(problem.NoSuchMessage, nil)
+			}
+			m, err := tx.MessageByID(store.MessageID(id))
+			if err != nil || m.Conversation != conv.ID {
+				return problem.New(problem.NoSuchMessage, nil)
+			}
+			row = m.ID
+		}
+		rows, err := tx.Messages(conv.ID, row, limit)
+		if err != nil {
+			return err
+		}
+		for _, m := range rows {
+			v, err := c.lineView(tx, m, who)
+			if err != nil {
+				return err
+			}
+			list = append(list, v)
+		}
+		return nil
+	})
+	return list, err
+}
+
+// lineView is a message with how far it has come.
+func (c *Chat) lineView(tx *store.Tx, m store.Message, who store.Contact) (api.Message, error) {
+	v := c.messageView(m, who, nil)
+	if !m.Mine || m.State != store.Queued && m.State != store.Kept {
+		return v, nil
+	}
+	sent, err := c.sentView(tx, m)
+	v.Relays, v.Expires, v.Reason = sent.Relays, sent.Expires, sent.Reason
+	return v, err
+}

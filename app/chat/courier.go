@@ -1,0 +1,429 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity"
+	"github.com/godwit-im/godwit/p2p/direct"
+)
+
+// The rhythm of delivery (network.md, "Kept").
+const (
+	// directPatience is how long a direct delivery may go without an
+	// acknowledgement before the message is left at relays too.
+	directPatience = 5 * time.Second
+	// window is how many messages for one device are in memory at once; the
+	// rest wait in the outbox. The outbox is read again below half of it.
+	window = 512
+	// A device that did not answer is dialled again after dialFirst, then
+	// after ever longer pauses up to dialLast.
+	dialFirst, dialLast = time.Second, 5 * time.Minute
+	// The same for a relay that could not be reached or refused.
+	relayFirst, relayLast = time.Second, 10 * time.Minute
+	// renewBefore is how long before its receipt ends a deposit is made anew.
+	renewBefore = 48 * time.Hour
+	// putsAtOnce is how many deposits are under way at one relay.
+	putsAtOnce = 128
+	// presenceTTL is how long a relay keeps a presence: the address is stale soon.
+	presenceTTL = time.Hour
+	// keptEnough and keptWanted are the receipts that make a message *kept*
+	// (fewer if the recipient named fewer relays) and that there should be.
+	keptEnough, keptWanted = 2, 3
+)
+
+// courier brings what the outbox holds for one device to it: over the direct
+// connection while there is one, else to the relays the device named. Its own
+// goroutine does so; others only tell it what has changed.
+type courier struct {
+	c      *Chat
+	device identity.DevicePublic
+	wake   chan struct{} // capacity 1: something below has changed
+
+	mu      sync.Mutex
+	line    *direct.Conn
+	offered []store.Outgoing  // rows that were just added to the outbox
+	reload  bool              // rows, addresses or relays are not what they were
+	settled map[[32]byte]bool // messages that need no further delivery
+	refused map[[32]byte]bool // messages that the device wants again later
+	reports []report
+
+	// What follows belongs to the goroutine.
+	parcels  []*parcel
+	newest   int64 // the newest outbox row read
+	more     bool  // the outbox holds later rows
+	onLine   *direct.Conn
+	places   []place // where the device reads
+	addrs    peer.AddrInfo
+	dial     pause
+	dialling bool
+	depots   map[placeKey]*depot
+	work     sync.WaitGroup
+}
+
+// parcel is an outbox row on its way.
+type parcel struct {
+	row     int64
+	device  identity.DevicePublic
+	wire    []byte
+	hash    [32]byte
+	flight  bool
+	session store.SessionID
+	class   store.Class
+	created time.Time
+	next    time.Time // not before
+	expires time.Time // zero: never
+	handed  time.Time // when it went out on the present line; zero: it did not
+	kept    map[peer.ID]time.Time
+}
+
+func newParcel(o store.Outgoing) *parcel {
+	return &parcel{
+		row: o.ID, device: o.Device, wire: o.Wire, hash: *o.Hash, flight: o.Flight, session: *o.Session, class: o.Class,
+		created: o.Created, next: o.Next, expires: o.Expires, kept: make(map[peer.ID]time.Time),
+	}
+}
+
+// depot is the courier's view of one relay.
+type depot struct {
+	pause pause
+	busy  bool // a round of deposits is under way
+}
+
+// report is what a goroutine of the courier brings back.
+type report struct {
+	at      *place // nil: the dial
+	results []depositResult
+	err     error
+}
+
+// pause spaces tries out: doubling, with jitter so that not all who lost the
+// same relay come back at the same moment.
+type pause struct {
+	first, last time.Duration
+	next        time.Duration
+	until       time.Time
+}
+
+func (p *pause) failed(now time.Time) {
+	p.next = min(max(p.next*2, p.first), p.last)
+	p.until = now.Add(p.next/2 + rand.N(p.next))
+}
+
+func (p *pause) reset() { p.next, p.until = 0, time.Time{} }
+
+func newCourier(c *Chat, device identity.DevicePublic) *courier {
+	return &courier{
+		c: c, device: device, wake: make(chan struct{}, 1),
+		reload:  true,
+		settled: make(map[[32]byte]bool), refused: make(map[[32]byte]bool),
+		dial:   pause{first: dialFirst, last: dialLast},
+		depots: make(map[placeKey]*depot),
+	}
+}
+
+// tell changes what others may change and wakes the courier.
+func (k *courier) tell(change func()) {
+	k.mu.Lock()
+	change()
+	k.mu.Unlock()
+	select {
+	case k.wake <- struct{}{}:
+	default:
+	}
+}
+
+// offer says that a row was added to the outbox. Rows are offered in their order.
+func (k *courier) offer(o store.Outgoing) { k.tell(func() { k.offered = append(k.offered, o) }) }
+
+// changed says that what was known of the device holds no more.
+func (k *courier) changed() { k.tell(func() { k.reload = true }) }
+
+func (k *courier) connected(line *direct.Conn) { k.tell(func() { k.line = line }) }
+
+func (k *courier) disconnected(line *direct.Conn) {
+	k.tell(func() {
+		if k.line == line {
+			k.line = nil
+		}
+	})
+}
+
+func (k *courier) done(hashes ...[32]byte) {
+	k.tell(func() {
+		for _, h := range hashes {
+			k.settled[h] = true
+		}
+	})
+}
+
+func (k *courier) again(hash [32]byte) { k.tell(func() { k.refused[hash] = true }) }
+
+// isConnected says whether the device is connected now.
+func (k *courier) isConnected() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.line != nil
+}
+
+// run delivers until the context ends, and waits for what it started.
+func (k *courier) run(ctx context.Context) {
+	defer k.work.Wait()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-k.wake:
+		case <-timer.C:
+		}
+		next, err := k.step(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return
+			}
+			k.c.log.Error("delivery stopped for a while", "err", err)
+			next = time.Second
+		}
+		timer.Reset(next)
+	}
+}
+
+// step does what can be done now and says when to look again at the latest.
+func (k *courier) step(ctx context.Context) (time.Duration, error) {
+	k.takeNews()
+	if err := k.read(ctx); err != nil {
+		return 0, err
+	}
+	now := time.Now()
+	if k.onLine != nil {
+		k.handOver(ctx, now)
+	} else {
+		k.call(ctx, now)
+	}
+	return k.deposit(ctx, now), nil
+}
+
+// takeNews applies what others have told since the last step.
+func (k *courier) takeNews() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.line != k.onLine {
+		k.onLine = k.line
+		for _, p := range k.parcels {
+			p.handed = time.Time{}
+		}
+		if k.line != nil {
+			k.dial.reset()
+		}
+	}
+	if len(k.settled) > 0 {
+		k.parcels = slices.DeleteFunc(k.parcels, func(p *parcel) bool { return k.settled[p.hash] })
+		clear(k.settled)
+	}
+	if len(k.refused) > 0 {
+		for _, p := range k.parcels {
+			if k.refused[p.hash] {
+				p.handed = p.created.Add(-directPatience) // relays may have it at once
+			}
+		}
+		clear(k.refused)
+	}
+	now := time.Now()
+	for _, r := range k.reports {
+		if r.at == nil {
+			k.dialling = false
+			if r.err != nil {
+				k.dial.failed(now)
+			}
+			continue
+		}
+		d := k.depots[r.at.key()]
+		d.busy = false
+		if r.err != nil {
+			d.pause.failed(now)
+		} else {
+			d.pause.reset()
+		}
+		for _, res := range r.results {
+			// The row may have been read again since the round began.
+			i := slices.IndexFunc(k.parcels, func(p *parcel) bool { return p.row == res.parcel.row })
+			if res.err == nil && i >= 0 {
+				k.parcels[i].kept[r.at.relay.ID] = res.until
+			}
+		}
+	}
+	k.reports = k.reports[:0]
+	for _, o := range k.offered {
+		switch {
+		case o.ID <= k.newest:
+		case k.more || len(k.parcels) >= window:
+			k.more = true // it is read in its turn
+		default:
+			k.newest = o.ID
+			if o.Wire != nil {
+				k.parcels = append(k.parcels, newParcel(o))
+			}
+		}
+	}
+	k.offered = nil
+	if k.reload {
+		k.reload, k.more = false, true
+		k.parcels, k.newest, k.places = nil, 0, nil
+		k.dial.reset()
+		for _, d := range k.depots {
+			d.pause.reset()
+		}
+	}
+}
+
+// read fetches the next rows of the outbox, and where they can go.
+func (k *courier) read(ctx context.Context) error {
+	if k.more && len(k.parcels) < window/2 {
+		rows, last, more, err := k.c.readOutbox(ctx, k.device, k.newest, window-len(k.parcels))
+		if err != nil {
+			return err
+		}
+		k.newest, k.more = last, more
+		k.parcels = append(k.parcels, rows...)
+	}
+	if len(k.parcels) > 0 && k.places == nil {
+		places, addrs, err := k.c.readPlaces(ctx, k.device)
+		if err != nil {
+			return err
+		}
+		k.places, k.addrs = places, addrs
+	}
+	return nil
+}
+
+// handOver gives the line all messages that it does not have yet. Send waits
+// while the other side's window is full; acknowledgements come in elsewhere.
+func (k *courier) handOver(ctx context.Context, now time.Time) {
+	for _, p := range k.parcels {
+		if !p.handed.IsZero() || p.flight {
+			continue
+		}
+		if err := k.onLine.Send(ctx, p.wire); err != nil {
+			return // the line's end is told by disconnected
+		}
+		p.handed = now
+	}
+}
+
+// call tries to reach the device itself, in the background.
+func (k *courier) call(ctx context.Context, now time.Time) {
+	if len(k.parcels) == 0 || len(k.addrs.Addrs) == 0 || k.dialling || now.Before(k.dial.until) {
+		return
+	}
+	k.dialling = true
+	addrs := k.addrs
+	var flights []*parcel
+	for _, p := range k.parcels {
+		if p.flight {
+			flights = append(flights, p)
+		}
+	}
+	k.background(func() report {
+		if len(flights) > 0 {
+			return report{err: k.c.sendFlights(ctx, k.device, addrs, flights)}
+		}
+		return report{err: k.c.connect(ctx, k.device, addrs)}
+	})
+}
+
+// background runs a function and brings its report to takeNews.
+func (k *courier) background(f func() report) {
+	k.work.Add(1)
+	go func() {
+		defer k.work.Done()
+		r := f()
+		k.tell(func() { k.reports = append(k.reports, r) })
+	}()
+}
+
+// deposit leaves at the device's relays what should not wait for it to come
+// online, and says when to look again.
+func (k *courier) deposit(ctx context.Context, now time.Time) time.Duration {
+	again := time.Hour
+	sooner := func(t time.Time) { again = min(again, max(t.Sub(now), time.Millisecond)) }
+	if k.onLine == nil && !k.dialling && len(k.parcels) > 0 && len(k.addrs.Addrs) > 0 {
+		sooner(k.dial.until)
+	}
+	for _, at := range k.places {
+		d := k.depots[at.key()]
+		if d == nil {
+			d = &depot{pause: pause{first: relayFirst, last: relayLast}}
+			k.depots[at.key()] = d
+		}
+		if d.busy {
+			continue // its report wakes us
+		}
+		var due []*parcel
+		for _, p := range k.parcels {
+			switch when, want := k.depositAt(p, at.relay.ID, now); {
+			case !want || !at.takes(p):
+			case when.After(now):
+				sooner(when)
+			default:
+				due = append(due, p)
+			}
+		}
+		if len(due) == 0 {
+			continue
+		}
+		if now.Before(d.pause.until) {
+			sooner(d.pause.until)
+			continue
+		}
+		d.busy = true
+		k.background(func() report { return k.round(ctx, at, due) })
+	}
+	return again
+}
+
+// depositAt says when a parcel should go to a relay, if at all.
+func (k *courier) depositAt(p *parcel, relay peer.ID, now time.Time) (at time.Time, want bool) {
+	if until, ok := p.kept[relay]; ok {
+		return until.Add(-renewBefore), p.class != store.ClassPresence
+	}
+	if p.class == store.ClassPresence && len(p.kept) > 0 {
+		return at, false // one relay is enough for what is stale in an hour
+	}
+	switch {
+	case p.next.After(now):
+		return p.next, true
+	case k.onLine != nil && p.handed.IsZero():
+		return now.Add(directPatience), true // the window is full; it moves or the line ends
+	case k.onLine != nil:
+		return p.handed.Add(directPatience), true
+	case k.dialling:
+		return p.created.Add(directPatience), true
+	}
+	return now, true
+}
+
+// round deposits parcels at one relay and records what came of it.
+func (k *courier) round(ctx context.Context, at place, due []*parcel) report {
+	results, err := k.c.deposit(ctx, k.device, at, due)
+	if rerr := k.c.recordDeposits(ctx, at, due, results, err); rerr != nil && err == nil {
+		err = rerr
+	}
+	for _, r := range results {
+		if r.err != nil && err == nil {
+			err = r.err
+		}
+	}
+	if errors.Is(err, context.Canceled) {
+		err = ctx.Err()
+	}
+	return report{at: &at, results: results, err: err}
+}

@@ -1,0 +1,669 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+	"golang.org/x/crypto/cryptobyte"
+
+	"github.com/godwit-im/godwit/app/content"
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/session"
+	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity"
+	"github.com/godwit-im/godwit/identity/pqxdh"
+	"github.com/godwit-im/godwit/identity/ratchet"
+	"github.com/godwit-im/godwit/p2p/direct"
+	"github.com/godwit-im/godwit/p2p/mailbox"
+)
+
+// The lifetime of a single-use invitation.
+const (
+	DefaultLifetime = 7 * 24 * time.Hour
+	MinLifetime     = time.Minute
+	MaxLifetime     = 30 * 24 * time.Hour
+)
+
+// openingTime is how long Invite and Accept wait for relays to open queues; what
+// is not open then is opened when the relay is reached.
+const openingTime = 3 * time.Second
+
+// fetchTime bounds the search for an invitation's notice at one place.
+const fetchTime = 10 * time.Second
+
+// Invite makes a single-use invitation. It returns when the invitation is durable
+// here and at those of our relays that answered in time.
+// Errors: problem.InvitationLifetime, NoWayIn.
+func (c *Chat) Invite(ctx context.Context, lifetime time.Duration) (store.InvitationID, error) {
+	if lifetime == 0 {
+		lifetime = DefaultLifetime
+	}
+	if lifetime < MinLifetime || lifetime > MaxLifetime {
+		return store.InvitationID{}, problem.New(problem.InvitationLifetime, nil)
+	}
+	var id store.InvitationID
+	var relays int
+	err := c.update(ctx, func(t *turn) (err error) {
+		id, relays, err = c.invite(t, lifetime)
+		return err
+	})
+	if err != nil || relays == 0 {
+		return id, err
+	}
+	c.syncBoxes()
+	ctx, cancel := context.WithTimeout(ctx, openingTime)
+	defer cancel()
+	_, err = c.await(ctx, func(tx *store.Tx) (bool, error) {
+		at, err := tx.InvitationRelays(id)
+		for _, r := range at {
+			if r.Posted.IsZero() {
+				return false, err
+			}
+		}
+		return true, err
+	})
+	return id, err
+}
+
+func (c *Chat) invite(t *turn, lifetime time.Duration) (id store.InvitationID, relays int, err error) {
+	hints, err := c.hints(t.Tx)
+	if err != nil {
+		return id, 0, err
+	}
+	if len(hints) == 0 {
+		return id, 0, problem.New(problem.NoWayIn, nil)
+	}
+	inv := identity.NewInvitation(identity.Single, c.self(), hints)
+	noticeID := inv.NoticeID()
+	id = store.InvitationID(noticeID[:8])
+	expires := t.now.Add(lifetime).Truncate(time.Second)
+
+	set, keys, err := currentPrekeys(t)
+	if err != nil {
+		return id, 0, err
+	}
+	oneTime := identity.GeneratePrekey()
+	oneTimePublic, oneTimePrivate := oneTime.Public(), oneTime.Bytes()
+	bundle := &identity.Bundle{
+		Suite: identity.Suite, Chain: c.chain, Device: c.device.Public(), Agreement: c.agreement.Public(), Signed: keys.signed.Public(),
+		KEM:     identity.KEMPrekey{ID: uint32(set), Public: keys.kem.EncapsulationKey().Bytes(), LastResort: true},
+		OneTime: &oneTimePublic, Intro: keys.intro.PublicKey().Bytes(), Relays: hints, Expiry: expires,
+	}
+	raw, err := bundle.Sign(c.device)
+	if err != nil {
+		return id, 0, err
+	}
+	notice, err := inv.SealNotice(raw)
+	if err != nil {
+		return id, 0, err
+	}
+	err = t.InsertInvitation(store.Invitation{ID: id, Kind: inv.Kind, Secret: inv.Secret, Link: inv.Link(), Notice: notice,
+		Created: t.now, Expires: expires, State: store.InvitationOpen})
+	if err != nil {
+		return id, 0, err
+	}
+	err = t.InsertBundle(store.Bundle{ID: store.BundleID(bundle.ID()), PrekeySet: set, OneTime: &oneTimePrivate, Raw: raw, Invitation: &id, Expires: expires})
+	if err != nil {
+		return id, 0, err
+	}
+	for _, h := range hints {
+		if h.Kind != identity.HintRelay {
+			continue
+		}
+		relays++
+		key, err := mailbox.NewWriteKey(peer.ID(h.Peer), mailbox.CatchAll, inv.WriteKey(h.Peer))
+		if err != nil {
+			return id, 0, err
+		}
+		q := store.OwnQueue{Invitation: &id, Relay: store.PeerID(h.Peer), N: 1}
+		row, err := t.InsertOwnQueue(q)
+		if err != nil {
+			return id, 0, err
+		}
+		if err := t.PutQueueID(store.QueueID(key.QID()), row, mailbox.CatchAll); err != nil {
+			return id, 0, err
+		}
+		if err := t.PutInvitationRelay(store.InvitationRelay{Invitation: id, Relay: store.PeerID(h.Peer)}); err != nil {
+			return id, 0, err
+		}
+	}
+	return id, relays, nil
+}
+
+// hints say where who is invited finds us: our relays, and in the places left
+// over this device itself.
+func (c *Chat) hints(tx *store.Tx) ([]identity.Hint, error) {
+	relays, err := tx.Relays()
+	if err != nil {
+		return nil, err
+	}
+	var hints []identity.Hint
+	for _, r := range relays {
+		if r.Removed.IsZero() && len(hints) < identity.MaxHints {
+			hints = append(hints, hint(identity.HintRelay, []byte(r.Peer), r.Addrs))
+		}
+	}
+	if own := c.presence(); len(own.Addrs) > 0 && len(hints) < identity.MaxHints {
+		hints = append(hints, hint(identity.HintDevice, own.Peer, own.Addrs))
+	}
+	return hints, nil
+}
+
+// hint keeps to the bounds of a hint: what it leaves out would not fit a link.
+func hint(kind byte, peer []byte, addrs [][]byte) identity.Hint {
+	h := identity.Hint{Kind: kind, Peer: peer}
+	for _, a := range addrs {
+		if len(a) <= identity.MaxAddrSize && len(h.Addrs) < identity.MaxAddrs {
+			h.Addrs = append(h.Addrs, a)
+		}
+	}
+	return h
+}
+
+// openNotice is the notice of an invitation that is still good.
+func openNotice(tx *store.Tx, id [32]byte) ([]byte, error) {
+	inv, err := tx.Invitation(store.InvitationID(id[:8]))
+	if err != nil {
+		return nil, err
+	}
+	known, err := identity.ParseLink(inv.Link)
+	if err != nil || known.NoticeID() != id {
+		return nil, errors.Join(err, store.ErrNotFound)
+	}
+	if inv.State != store.InvitationOpen || time.Now().After(inv.Expires) {
+		return nil, errUsed
+	}
+	return inv.Notice, nil
+}
+
+// Revoke ends an open invitation. Errors: problem.NoSuchInvitation, InvitationGone.
+func (c *Chat) Revoke(ctx context.Context, id store.InvitationID) error {
+	defer c.syncBoxes()
+	return c.update(ctx, func(t *turn) error {
+		inv, err := t.Invitation(id)
+		switch {
+		case errors.Is(err, store.ErrNotFound):
+			return problem.New(problem.NoSuchInvitation, nil)
+		case err != nil:
+			return err
+		case inv.State != store.InvitationOpen:
+			return problem.New(problem.InvitationGone, nil)
+		}
+		return t.SetInvitationState(id, store.InvitationRevoked, 0)
+	})
+}
+
+// Accept adds the inviter as a contact and returns its row once the first flight
+// is durable here. petname and text may be empty.
+// Errors: problem.NotAnInvitation, NotYet, OwnInvitation, InvitationGone,
+// InvitationUnreachable, InvitationForged, BadName, BadText.
+func (c *Chat) Accept(ctx context.Context, link, petname, text string) (contact int64, err error) {
+	inv, err := identity.ParseLink(link)
+	switch {
+	case err != nil:
+		return 0, problem.New(problem.NotAnInvitation, err)
+	case inv.Kind != identity.Single:
+		return 0, problem.New(problem.NotYet, errors.New("reusable addresses"))
+	case inv.Account == c.self():
+		return 0, problem.New(problem.OwnInvitation, nil)
+	}
+	if petname != "" {
+		if err := CheckName(petname); err != nil {
+			return 0, problem.New(problem.BadName, err)
+		}
+	}
+	var body []byte
+	if text != "" {
+		if body, err = (content.Text{Text: text}).Marshal(); err != nil {
+			return 0, problem.New(problem.BadText, err)
+		}
+	}
+	raw, err := c.fetchNotice(ctx, inv)
+	if err != nil {
+		return 0, err
+	}
+	bundle, err := identity.ParseBundle(raw)
+	if err == nil {
+		err = bundle.Verify(inv.Account, time.Now())
+	}
+	switch {
+	case errors.Is(err, identity.ErrExpired):
+		return 0, problem.New(problem.InvitationGone, err)
+	case err != nil:
+		return 0, problem.New(problem.InvitationForged, err)
+	}
+	// First the contact and its queues; then the relays open them; then the
+	// flight, which tells where they are.
+	err = c.update(ctx, func(t *turn) (err error) {
+		contact, err = c.meet(t, bundle, inv, petname)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	c.openQueues(ctx, bundle.Device)
+	return contact, c.update(ctx, func(t *turn) error {
+		return c.firstFlight(t, contact, bundle.Device, body)
+	})
+}
+
+// fetchNotice finds the bundle of an invitation. That one place has it not says
+// that it is gone; that none answers says nothing.
+func (c *Chat) fetchNotice(ctx context.Context, inv identity.Invitation) ([]byte, error) {
+	var gone, failed error
+	for _, h := range inv.Hints {
+		at := peer.AddrInfo{ID: peer.ID(h.Peer), Addrs: multiaddrs(h.Addrs)}
+		notice, err := c.fetchFrom(ctx, h.Kind, at, inv.NoticeID())
+		switch {
+		case err == nil:
+			raw, err := inv.OpenNotice(notice)
+			if err == nil {
+				return raw, nil
+			}
+			failed = problem.New(problem.InvitationForged, err)
+		case errors.Is(err, mailbox.ErrNotFound), errors.Is(err, direct.Unknown), errors.Is(err, direct.Used):
+			gone = err
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case failed == nil:
+			failed = problem.New(problem.InvitationUnreachable, err)
+		}
+	}
+	if gone != nil {
+		return nil, problem.New(problem.InvitationGone, gone)
+	}
+	if failed == nil {
+		failed = problem.New(problem.InvitationUnreachable, errors.New("the invitation names no place"))
+	}
+	return nil, failed
+}
+
+func (c *Chat) fetchFrom(ctx context.Context, kind byte, at peer.AddrInfo, id [32]byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTime)
+	defer cancel()
+	if kind == identity.HintDevice {
+		return c.direct.FetchNotice(ctx, at, id)
+	}
+	h, release, err := c.pool.Host(ctx, "fetch "+string(id[:]))
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	client, err := mailbox.Dial(ctx, h, at)
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	return client.Fetch(ctx, mailbox.NoticeID(id))
+}
+
+// meet makes a contact of who signed a verified bundle, and begins a session.
+func (c *Chat) meet(t *turn, bundle *identity.Bundle, inv identity.Invitation, petname string) (int64, error) {
+	who, err := c.person(t, bundle.Chain)
+	if err != nil {
+		return 0, err
+	}
+	if petname != "" {
+		if other, err := t.ContactByPetname(petname); err == nil && other.ID != who.ID {
+			return 0, problem.Newf(problem.BadName, "somebody is called %q already", petname)
+		}
+		who.Petname = petname
+	}
+	who.Kind = store.ContactKnown
+	if err := t.UpdateContact(who); err != nil {
+		return 0, err
+	}
+	if err := t.PutDevice(store.Device{Device: bundle.Device, Contact: who.ID, Agreement: bundle.Agreement}); err != nil {
+		return 0, err
+	}
+	offer, secrets, err := pqxdh.Initiate(pqxdh.Initiator{
+		Root: c.chain.Root(), Head: c.chain.Head(), Device: c.device.Public(), Agreement: c.agreement,
+	}, bundle)
+	if err != nil {
+		return 0, problem.New(problem.InvitationForged, err)
+	}
+	in := intro{invitation: inv, key: bundle.Intro}
+	_, err = t.keys.Start(session.Initiated{Offer: offer, Secrets: secrets, Prekey: bundle.Signed, Intro: in.marshal(), Parties: ratchet.Parties{
+		InitiatorRoot: c.chain.Root(), InitiatorDevice: c.device.Public(), ResponderRoot: bundle.Chain.Root(), ResponderDevice: bundle.Device, Suite: bundle.Suite,
+	}}, t.now)
+	if err != nil {
+		return 0, err
+	}
+	for _, h := range inv.Hints {
+		if h.Kind == identity.HintDevice {
+			a := store.Address{Device: bundle.Device, Peer: store.PeerID(h.Peer), Addrs: h.Addrs, Told: time.UnixMilli(0), Seen: t.now}
+			if _, err := t.PutAddress(a); err != nil {
+				return 0, err
+			}
+		}
+	}
+	t.then(func() { c.contactEvent(who, "added") })
+	return who.ID, c.makeQueues(t, bundle.Device)
+}
+
+// person finds or makes the contact of an account, whose chain was verified, and
+// pins it.
+func (c *Chat) person(t *turn, chain identity.Chain) (store.Contact, error) {
+	root := chain.Root()
+	who, err := t.ContactByAccount(chain.Account())
+	if errors.Is(err, store.ErrNotFound) {
+		pin, err := identity.NewPin(chain, identity.Suite)
+		if err != nil {
+			return who, err
+		}
+		who = store.Contact{Account: chain.Account(), Root: &root, Chain: chain.Marshal(), PinN: pin.N, PinHead: pin.Head, PinSuite: pin.Suite,
+			Kind: store.ContactNew, Created: t.now}
+		who.ID, err = t.InsertContact(who)
+		return who, err
+	}
+	if err != nil {
+		return who, err
+	}
+	known, err := identity.ParseChain(who.Chain)
+	if err != nil {
+		return who, fmt.Errorf("chain of contact %d: %w", who.ID, store.ErrDamaged)
+	}
+	pinned := known.Newest()
+	pin := identity.Pin{Account: who.Account, N: who.PinN, Head: who.PinHead, RootSigned: pinned.RootSigned(), Suite: who.PinSuite, Frozen: who.Frozen}
+	next, perr := pin.Advance(chain)
+	who.PinN, who.PinHead, who.Frozen = next.N, next.Head, next.Frozen
+	switch {
+	case perr == nil:
+		who.Chain = chain.Marshal()
+	case errors.Is(perr, identity.ErrFork):
+		if err := t.UpdateContact(who); err != nil {
+			return who, err
+		}
+		t.then(func() { c.contactEvent(who, "frozen") })
+		return who, problem.New(problem.ContactFrozen, perr)
+	default:
+		return who, problem.New(problem.InvitationForged, perr)
+	}
+	who.Removed = time.Time{}
+	return who, t.UpdateContact(who)
+}
+
+// firstFlight puts the first message of a session into the outbox: who we are,
+// where we read and listen, and what the person wants to say at once.
+func (c *Chat) firstFlight(t *turn, contact int64, device identity.DevicePublic, body []byte) error {
+	items, err := c.introduction(t, device)
+	if err != nil {
+		return err
+	}
+	if body == nil {
+		return c.queue(t, device, store.ClassProfile, 0, items...)
+	}
+	who, err := t.Contact(contact)
+	if err != nil {
+		return err
+	}
+	item, row, err := c.say(t, who, content.NewID(), content.KindText, body)
+	if err != nil {
+		return err
+	}
+	room := ratchet.PayloadMax(ratchet.Small) - content.HeaderSize - item.Size()
+	for i := range items {
+		room -= items[i].Size()
+	}
+	if room >= 0 {
+		return c.queue(t, device, store.ClassMessage, row, append(items, item)...)
+	}
+	if err := c.queue(t, device, store.ClassProfile, 0, items...); err != nil {
+		return err
+	}
+	return c.queue(t, device, store.ClassMessage, row, item)
+}
+
+// introduction is what a device is told first: our name, where we read, where we
+// listen.
+func (c *Chat) introduction(t *turn, device identity.DevicePublic) ([]content.Item, error) {
+	me, err := t.Account()
+	if err != nil {
+		return nil, err
+	}
+	body, err := content.Profile{Name: me.Name}.Marshal()
+	profile, err := loose(t.now, content.KindProfile, content.WantsReceipt, body, err)
+	if err != nil {
+		return nil, err
+	}
+	descriptors, err := c.descriptors(t, device)
+	if err != nil {
+		return nil, err
+	}
+	items := []content.Item{profile, descriptors}
+	if own := c.presence(); len(own.Addrs) > 0 {
+		body, err := own.Marshal()
+		item, err := loose(t.now, content.KindPresence, 0, body, err)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
+	return items, nil
+}
+
+// opened is a first flight whose outside was opened and whose author's manifests
+// hold.
+type openedFlight struct {
+	flight pqxdh.Flight
+	chain  identity.Chain
+	from   pqxdh.Peer
+}
+
+// openFlight does the costly part of a first flight beside the owner.
+func (c *Chat) openFlight(ctx context.Context, cell []byte) (o openedFlight, err error) {
+	var sets []store.PrekeySet
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		sets, err = tx.PrekeySets()
+		return err
+	})
+	if err != nil {
+		return o, err
+	}
+	err = errUnreadable
+	for _, set := range sets {
+		keys, perr := parsePrekeys(set.Secrets)
+		if perr != nil {
+			return o, perr
+		}
+		if o.flight, perr = pqxdh.OpenFlight(keys.intro, cell); perr == nil {
+			err = nil
+			break
+		}
+	}
+	if err != nil {
+		return o, err
+	}
+	if o.chain, o.from, err = o.flight.From(); err != nil {
+		c.log.Info("a first flight of somebody whose keys do not hold", "err", err)
+		return o, errUnreadable
+	}
+	return o, nil
+}
+
+// takeFlight begins the session of a first flight and keeps its message. The
+// same flight again, or a later one of the same session, is taken as any message.
+func (c *Chat) takeFlight(t *turn, o openedFlight, relay store.PeerID) (auth [32]byte, hash direct.Hash, err error) {
+	hash = direct.Hash(ratchet.MessageHash(o.flight.Message))
+	sid := store.SessionID(o.flight.Offer.SessionID())
+	a := arrival{device: o.flight.Device, wire: o.flight.Message, relay: relay}
+	if known, err := t.keys.Has(sid); err != nil {
+		return auth, hash, err
+	} else if known {
+		if auth, err = t.keys.Auth(sid); err != nil {
+			return auth, hash, err
+		}
+		_, err = c.take(t, a)
+		return auth, hash, err
+	}
+	given, err := t.Bundle(store.BundleID(o.flight.Offer.Bundle))
+	if errors.Is(err, store.ErrNotFound) {
+		return auth, hash, errUsed
+	}
+	if err != nil {
+		return auth, hash, err
+	}
+	if given.ConsumedBy != nil || given.OneTime == nil || given.Invitation == nil {
+		return auth, hash, errUsed
+	}
+	inv, err := t.Invitation(*given.Invitation)
+	if err != nil {
+		return auth, hash, err
+	}
+	if inv.State != store.InvitationOpen || t.now.After(inv.Expires) && relay == "" {
+		// By mailbox a flight may have been deposited in time and come late.
+		return auth, hash, errUsed
+	}
+	if known, err := t.ContactByAccount(o.chain.Account()); err == nil && !known.Blocked.IsZero() {
+		return auth, hash, errNotFromYou
+	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return auth, hash, err
+	}
+	secrets, parties, keys, err := c.respond(t, given, o)
+	if err != nil {
+		return auth, hash, err
+	}
+	who, err := c.person(t, o.chain)
+	if err != nil {
+		return auth, hash, fmt.Errorf("%w: %w", errNotFromYou, err)
+	}
+	if err := t.PutDevice(store.Device{Device: o.flight.Device, Contact: who.ID, Agreement: o.flight.Agreement}); err != nil {
+		return auth, hash, err
+	}
+	_, payload, err := t.keys.Answer(session.Answered{Offer: o.flight.Offer, Secrets: secrets, Parties: parties, Prekey: keys.signed, Message: o.flight.Message}, t.now)
+	if err != nil {
+		// Who cannot seal under the session does not hold the keys it names.
+		return auth, hash, fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	if err := t.ConsumeBundle(given.ID, sid); err != nil {
+		return auth, hash, err
+	}
+	if err := t.SetInvitationState(inv.ID, store.InvitationUsed, who.ID); err != nil {
+		return auth, hash, err
+	}
+	t.then(func() {
+		c.contactEvent(who, "added")
+		c.syncBoxes()
+	})
+	if err := c.keep(t, who, a, store.Hash(hash), payload); err != nil {
+		return auth, hash, err
+	}
+	return secrets.Auth, hash, c.welcome(t, o.flight.Device)
+}
+
+// respond is the responder's part of the handshake.
+func (c *Chat) respond(t *turn, given store.Bundle, o openedFlight) (s pqxdh.Secrets, p ratchet.Parties, keys prekeys, err error) {
+	bundle, err := identity.ParseBundle(given.Raw)
+	if err != nil {
+		return s, p, keys, fmt.Errorf("own bundle: %w: %w", store.ErrDamaged, err)
+	}
+	set, err := t.PrekeySet(given.PrekeySet)
+	if err != nil {
+		return s, p, keys, err
+	}
+	if keys, err = parsePrekeys(set.Secrets); err != nil {
+		return s, p, keys, err
+	}
+	oneTime := identity.NewPrekeyPrivate(*given.OneTime)
+	s, err = pqxdh.Respond(pqxdh.Prekeys{Agreement: c.agreement, Signed: keys.signed, KEM: keys.kem, OneTime: &oneTime}, bundle, o.from, o.flight.Offer)
+	if err != nil {
+		return s, p, keys, fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	p = ratchet.Parties{InitiatorRoot: o.from.Root, InitiatorDevice: o.from.Device, ResponderRoot: c.chain.Root(), ResponderDevice: c.device.Public(), Suite: bundle.Suite}
+	return s, p, keys, nil
+}
+
+// welcome answers a first flight, which ends the other side's flights.
+func (c *Chat) welcome(t *turn, device identity.DevicePublic) error {
+	if err := c.makeQueues(t, device); err != nil {
+		return err
+	}
+	items, err := c.introduction(t, device)
+	if err != nil {
+		return err
+	}
+	t.then(c.syncBoxes)
+	return c.queue(t, device, store.ClassProfile, 0, items...)
+}
+
+// sealFlight puts an outbox row's message into a flight, a new one each time.
+func (c *Chat) sealFlight(ctx context.Context, device identity.DevicePublic, p *parcel) (cell []byte, auth [32]byte, err error) {
+	var s store.Session
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		o, err := tx.Outgoing(p.row)
+		if err != nil {
+			return err
+		}
+		s, err = tx.Session(*o.Session)
+		return err
+	})
+	if errors.Is(err, store.ErrNotFound) || err == nil && s.Offer == nil {
+		return nil, auth, errNoSession
+	}
+	if err != nil {
+		return nil, auth, err
+	}
+	in, err := parseIntro(s.Intro)
+	if err != nil {
+		return nil, auth, err
+	}
+	offer, err := pqxdh.ParseOffer(s.Offer)
+	if err != nil {
+		return nil, auth, err
+	}
+	cell, err = pqxdh.SealFlight(in.key, pqxdh.Flight{
+		Chain: c.chain.Marshal(), Device: c.device.Public(), Agreement: c.agreement.Public(), Offer: offer, Message: p.wire,
+	})
+	return cell, s.Auth, err
+}
+
+// intro is what flights need until the first answer: the invitation, whose queues
+// they go to, and the key that they are sealed to.
+//
+//	length 2 | link | introduction key
+type intro struct {
+	invitation identity.Invitation
+	key        []byte
+}
+
+func (i intro) marshal() []byte {
+	var b cryptobyte.Builder
+	b.AddUint16LengthPrefixed(func(b *cryptobyte.Builder) { b.AddBytes([]byte(i.invitation.Link())) })
+	b.AddBytes(i.key)
+	return b.BytesOrPanic()
+}
+
+func parseIntro(raw []byte) (*intro, error) {
+	s := cryptobyte.String(raw)
+	var link cryptobyte.String
+	if !s.ReadUint16LengthPrefixed(&link) || len(s) != identity.IntroSize {
+		return nil, fmt.Errorf("intro: %w", store.ErrDamaged)
+	}
+	inv, err := identity.ParseLink(string(link))
+	return &intro{inv, []byte(s)}, err
+}
+
+// relays are those that hold the invitation's queue.
+func (i intro) relays() (list []peer.AddrInfo) {
+	for _, h := range i.invitation.Hints {
+		if h.Kind == identity.HintRelay {
+			list = append(list, peer.AddrInfo{ID: peer.ID(h.Peer), Addrs: multiaddrs(h.Addrs)})
+		}
+	}
+	return list
+}
+
+// presence is where this device listens now.
+func (c *Chat) presence() content.Presence {
+	p := content.Presence{Peer: []byte(c.node.Host().ID())}
+	for _, a := range c.node.PeerAddrs() {
+		if a, last := ma.SplitLast(a); last != nil && last.Protocol().Code == ma.P_P2P && len(a.Bytes()) <= content.MaxAddr && len(p.Addrs) < content.MaxAddrs {
+			p.Addrs = append(p.Addrs, a.Bytes())
+		}
+	}
+	return p
+}

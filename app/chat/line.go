@@ -1,0 +1,185 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity"
+	"github.com/godwit-im/godwit/p2p/direct"
+)
+
+// lines is the Chat as package direct sees it.
+type lines struct{ *Chat }
+
+// Sessions are those of all contacts that are not blocked.
+func (c lines) Sessions() []direct.Session {
+	auths := c.keys.Auths()
+	out := make([]direct.Session, 0, len(auths))
+	for _, a := range auths {
+		out = append(out, direct.Session{ID: direct.SessionID(a.ID), Auth: a.Auth})
+	}
+	return out
+}
+
+// Deliver keeps what came over a line, and accepts it once that is durable.
+func (c lines) Deliver(ctx context.Context, sid direct.SessionID, messages [][]byte) []direct.Code {
+	codes := make([]direct.Code, len(messages))
+	device, ok := c.deviceOf(sid)
+	if !ok {
+		for i := range codes {
+			codes[i] = direct.Unreadable
+		}
+		return codes
+	}
+	err := c.update(ctx, func(t *turn) error {
+		for i, wire := range messages {
+			_, err := c.take(t, arrival{device: device, wire: wire})
+			if codes[i] = answer(err); codes[i] == direct.Full {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		c.log.Error("messages could not be kept", "count", len(messages), "err", err)
+		for i := range codes {
+			codes[i] = direct.Full
+		}
+	}
+	return codes
+}
+
+// answer is how the outcome of take is told to the other device.
+func answer(err error) direct.Code {
+	switch {
+	case err == nil:
+		return direct.Accepted
+	case errors.Is(err, errNotFromYou):
+		return direct.Refused
+	case errors.Is(err, errTooFar):
+		return direct.TooFar
+	case errors.Is(err, errUnreadable):
+		return direct.Unreadable
+	case errors.Is(err, errUsed):
+		return direct.Used
+	}
+	return direct.Full
+}
+
+// Flight keeps the message in a first flight.
+func (c lines) Flight(ctx context.Context, cell []byte) (auth [32]byte, hash direct.Hash, code direct.Code) {
+	opened, err := c.openFlight(ctx, cell)
+	if err != nil {
+		return auth, hash, answer(err)
+	}
+	if auth, hash, err = c.takeOpened(ctx, opened, ""); err != nil {
+		c.log.Info("a first flight was refused", "err", err)
+	}
+	return auth, hash, answer(err)
+}
+
+// Notice is the sealed bundle of an open invitation.
+func (c lines) Notice(ctx context.Context, id [32]byte) (notice []byte, err error) {
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		notice, err = openNotice(tx, id)
+		return err
+	})
+	return notice, err
+}
+
+// Connected hands the line to the device's courier.
+func (c lines) Connected(sid direct.SessionID, line *direct.Conn) {
+	device, ok := c.deviceOf(sid)
+	if !ok {
+		return
+	}
+	c.courier(device).connected(line)
+	c.online(device, true)
+}
+
+// Disconnected takes it back.
+func (c lines) Disconnected(sid direct.SessionID, line *direct.Conn, reason error) {
+	device, ok := c.deviceOf(sid)
+	if !ok {
+		return
+	}
+	c.log.Debug("a direct connection ended", "reason", reason)
+	k := c.courier(device)
+	k.disconnected(line)
+	c.online(device, k.isConnected())
+}
+
+// Acked records what the other device keeps.
+func (c lines) Acked(sid direct.SessionID, acks []direct.Ack) {
+	device, ok := c.deviceOf(sid)
+	if !ok {
+		return
+	}
+	var via []byte
+	if line := c.direct.Conn(sid); line != nil {
+		via = []byte(line.Peer())
+	}
+	if err := c.recordAcks(device, via, acks); err != nil {
+		c.log.Error("acknowledgements could not be kept", "count", len(acks), "err", err)
+	}
+}
+
+// Refused sends what was refused another way, or later.
+func (c lines) Refused(sid direct.SessionID, naks []direct.Nak) {
+	device, ok := c.deviceOf(sid)
+	if !ok {
+		return
+	}
+	for _, n := range naks {
+		c.log.Warn("the other device did not keep a message", "code", n.Code.String())
+		c.courier(device).again(n.Hash)
+	}
+}
+
+// connect reaches a device directly; its courier learns of the line by Connected.
+func (c *Chat) connect(ctx context.Context, device identity.DevicePublic, at peer.AddrInfo) error {
+	var head store.SessionHead
+	err := c.store.View(ctx, func(tx *store.Tx) error {
+		heads, err := tx.SessionHeads(device)
+		if len(heads) > 0 {
+			head = heads[0]
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	a, ok := c.keys.Auth(head.ID)
+	if !ok {
+		return errNoSession
+	}
+	_, err = c.direct.Connect(ctx, at, direct.Session{ID: direct.SessionID(a.ID), Auth: a.Auth})
+	return err
+}
+
+// sendFlights brings first flights to the inviting device itself.
+func (c *Chat) sendFlights(ctx context.Context, device identity.DevicePublic, at peer.AddrInfo, parcels []*parcel) error {
+	for _, p := range parcels {
+		flight, auth, err := c.sealFlight(ctx, device, p)
+		if err != nil {
+			return err
+		}
+		ack, err := c.direct.SendFlight(ctx, at, flight, p.hash, auth)
+		if err != nil {
+			return fmt.Errorf("send a first flight: %w", err)
+		}
+		if err := c.recordAcks(device, []byte(at.ID), []direct.Ack{ack}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *Chat) deviceOf(sid direct.SessionID) (identity.DevicePublic, bool) {
+	a, ok := c.keys.Auth(store.SessionID(sid))
+	return a.Device, ok
+}

@@ -1,0 +1,194 @@
+package chat
+
+import (
+	"context"
+	"crypto/rand"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/godwit-im/godwit/app/content"
+	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity"
+	"github.com/godwit-im/godwit/p2p/mailbox"
+)
+
+// renewEpochs is how many epochs of a descriptor may pass before it is renewed:
+// what a device was told stays 40 of 45 epochs ahead (network.md, "Queues").
+const renewEpochs = 5
+
+// makeQueues makes queues at our relays for a device that has none there, and
+// renews those that are too old. It tells whether the device is to be told.
+func (c *Chat) makeQueues(t *turn, device identity.DevicePublic) error {
+	relays, err := t.Relays()
+	if err != nil {
+		return err
+	}
+	have, err := t.OwnQueuesFor(device)
+	if err != nil {
+		return err
+	}
+	today := mailbox.Epoch(t.now)
+	for _, r := range relays {
+		if !r.Removed.IsZero() {
+			continue
+		}
+		fresh := false
+		for _, q := range have {
+			fresh = fresh || q.Relay == r.Peer && today < q.Epoch0+1+renewEpochs
+		}
+		if fresh {
+			continue
+		}
+		q := store.OwnQueue{Device: &device, Relay: r.Peer, Epoch0: today - 1, N: mailbox.DescriptorEpochs, OpenedUntil: today - 1}
+		rand.Read(q.Seed[:])
+		if q.ID, err = t.InsertOwnQueue(q); err != nil {
+			return err
+		}
+		d := ownDescriptor(q, r)
+		for i, queue := range d.Queues() {
+			epoch := q.Epoch0 + uint32(i)
+			if i == int(q.N) {
+				epoch = mailbox.CatchAll
+			}
+			if err := t.PutQueueID(store.QueueID(queue.Write.QID()), q.ID, epoch); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// ownDescriptor is what a device is told of a queue of ours.
+func ownDescriptor(q store.OwnQueue, r store.Relay) *mailbox.Descriptor {
+	quotas := mailbox.DefaultQuotas()
+	return &mailbox.Descriptor{
+		Relay: peer.ID(q.Relay), Addrs: multiaddrs(r.Addrs), Seed: q.Seed, Epoch0: q.Epoch0, N: uint16(q.N),
+		Cells: quotas.QueueCells, Bytes: quotas.QueueBytes, Expiry: queueEnd(q),
+	}
+}
+
+// queueEnd is until when a queue stays open: its last day, and for the catch-all
+// as long again as a cell is kept.
+func queueEnd(q store.OwnQueue) time.Time {
+	return time.Unix(int64(q.Epoch0+q.N)*int64(mailbox.EpochTime/time.Second), 0).Add(mailbox.MaxTTL)
+}
+
+// openQueues has our relays open what was made for a device, as far as they
+// answer in time.
+func (c *Chat) openQueues(ctx context.Context, device identity.DevicePublic) {
+	c.syncBoxes()
+	ctx, cancel := context.WithTimeout(ctx, openingTime)
+	defer cancel()
+	_, err := c.await(ctx, func(tx *store.Tx) (bool, error) {
+		queues, err := tx.OwnQueuesFor(device)
+		for _, q := range queues {
+			if q.OpenedUntil < q.Epoch0+q.N {
+				return false, err
+			}
+		}
+		return true, err
+	})
+	if err != nil {
+		c.log.Warn("could not see whether queues are open", "err", err)
+	}
+}
+
+// descriptors is the item that tells a device where it can leave messages: the
+// newest queue at each of our relays.
+func (c *Chat) descriptors(t *turn, device identity.DevicePublic) (content.Item, error) {
+	queues, err := t.OwnQueuesFor(device)
+	if err != nil {
+		return content.Item{}, err
+	}
+	relays, err := t.Relays()
+	if err != nil {
+		return content.Item{}, err
+	}
+	d := content.Descriptors{Version: uint64(t.now.UnixMilli())}
+	for _, r := range relays {
+		if !r.Removed.IsZero() || len(d.List) == content.MaxDescriptors {
+			continue
+		}
+		var newest *store.OwnQueue
+		for i := range queues {
+			if queues[i].Relay == r.Peer {
+				newest = &queues[i]
+			}
+		}
+		if newest == nil {
+			continue
+		}
+		raw, err := ownDescriptor(*newest, r).Marshal()
+		if err != nil {
+			return content.Item{}, err
+		}
+		d.List = append(d.List, raw)
+		if err := t.SetQueueVersion(newest.ID, int64(d.Version)); err != nil {
+			return content.Item{}, err
+		}
+	}
+	body, err := d.Marshal()
+	return loose(t.now, content.KindDescriptors, content.WantsReceipt, body, err)
+}
+
+// tellQueues renews the queues of all devices and tells each of its own.
+func (c *Chat) tellQueues(t *turn) error {
+	devices, err := t.AllDevices()
+	if err != nil {
+		return err
+	}
+	for _, d := range devices {
+		if err := c.tellQueuesTo(t, d.Device); err != nil {
+			return err
+		}
+	}
+	t.then(c.syncBoxes)
+	return nil
+}
+
+func (c *Chat) tellQueuesTo(t *turn, device identity.DevicePublic) error {
+	if err := c.makeQueues(t, device); err != nil {
+		return err
+	}
+	item, err := c.descriptors(t, device)
+	if err != nil {
+		return err
+	}
+	return c.queue(t, device, store.ClassDescriptors, 0, item)
+}
+
+// renewQueues does tellQueuesTo for the devices whose descriptors are too old,
+// and closes what nobody writes to any more.
+func (c *Chat) renewQueues(t *turn) error {
+	devices, err := t.AllDevices()
+	if err != nil {
+		return err
+	}
+	today := mailbox.Epoch(t.now)
+	for _, d := range devices {
+		queues, err := t.OwnQueuesFor(d.Device)
+		if err != nil {
+			return err
+		}
+		newest := make(map[store.PeerID]uint32)
+		for _, q := range queues {
+			newest[q.Relay] = max(newest[q.Relay], q.Epoch0)
+			if t.now.After(queueEnd(q).Add(mailbox.MaxTTL)) {
+				if err := t.CloseQueue(q.ID, t.now); err != nil {
+					return err
+				}
+			}
+		}
+		for _, epoch0 := range newest {
+			if today >= epoch0+1+renewEpochs {
+				if err := c.tellQueuesTo(t, d.Device); err != nil {
+					return err
+				}
+				t.then(c.syncBoxes)
+				break
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,405 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/content"
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/session"
+	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity"
+	"github.com/godwit-im/godwit/identity/ratchet"
+	"github.com/godwit-im/godwit/p2p/mailbox"
+)
+
+const (
+	// heldFor is how long a message waits for the one before it.
+	heldFor = 24 * time.Hour
+	// reacknowledge is how old an opened message must be when a copy comes
+	// by mailbox to be acknowledged again: younger copies are those of the
+	// other relays, an older one says that our receipt was lost.
+	reacknowledge = time.Hour
+)
+
+// Why something that arrived was not kept.
+var (
+	errUnreadable = errors.New("chat: no session opens this message")
+	errTooFar     = errors.New("chat: too many messages before this one are missing")
+	errNotFromYou = errors.New("chat: from somebody who is blocked")
+	errUsed       = errors.New("chat: the invitation is used, revoked or expired")
+	errNoSession  = errors.New("chat: no session with this device yet")
+)
+
+// arrival is a ratchet message that came.
+type arrival struct {
+	device identity.DevicePublic
+	wire   []byte
+	relay  store.PeerID // empty: directly
+}
+
+// take opens what arrived and keeps what is in it, all in the turn's
+// transaction; only after its commit may it be acknowledged. A copy of what was
+// opened before is a success. The error is one of those above if the message is
+// at fault, any other if it could not be kept.
+func (c *Chat) take(t *turn, a arrival) (fresh bool, err error) {
+	hash := store.Hash(ratchet.MessageHash(a.wire))
+	seen, err := t.Seen(hash)
+	if err == nil {
+		if a.relay != "" && t.now.Sub(seen.At) > reacknowledge {
+			t.receipt(a.device, hash)
+		}
+		return false, nil
+	}
+	if !errors.Is(err, store.ErrNotFound) {
+		return false, err
+	}
+	who, err := t.ContactByDevice(a.device)
+	if err != nil {
+		return false, err
+	}
+	if !who.Blocked.IsZero() || !who.Removed.IsZero() {
+		return false, errNotFromYou
+	}
+	if aside, err := t.IsAside(hash); err != nil || aside {
+		return false, errors.Join(err, errTooFar)
+	}
+	before, err := t.keys.Preferred(a.device)
+	if err != nil {
+		return false, ignore(err, session.ErrNoSession)
+	}
+	sid, payload, err := t.keys.OpenAny(a.device, a.wire, t.now)
+	switch {
+	case errors.Is(err, ratchet.ErrTooFarAhead):
+		c.log.Warn("a message was set aside: the session has to be begun anew")
+		if err := t.SetAside(store.Aside{Hash: hash, Device: &a.device, Relay: a.relay, Wire: a.wire, Reason: string(problem.SessionLost), At: t.now}); err != nil {
+			return false, err
+		}
+		t.then(func() { c.contactEvent(who, "session lost") })
+		return false, errTooFar
+	case errors.Is(err, ratchet.ErrUsed):
+		return false, nil // its mark in seen is past its time
+	case errors.Is(err, session.ErrNoSession), errors.Is(err, ratchet.ErrUnknown), errors.Is(err, ratchet.ErrForged), errors.Is(err, ratchet.ErrMalformed):
+		return false, errUnreadable
+	case err != nil:
+		return false, err
+	}
+	if err := c.keep(t, who, a, hash, payload); err != nil {
+		return false, err
+	}
+	if sid == before.ID && before.Initiator && before.Confirmed.IsZero() {
+		return true, c.confirmed(t, a.device, sid)
+	}
+	return true, nil
+}
+
+// keep keeps what was in an opened message.
+func (c *Chat) keep(t *turn, who store.Contact, a arrival, hash store.Hash, payload []byte) error {
+	p, err := content.Parse(payload)
+	if err != nil {
+		// Authentic, and yet nothing that we can read: keep it for a version
+		// that can, and do not have it sent for ever.
+		c.log.Warn("the content of a message is malformed", "err", err)
+		return t.SetAside(store.Aside{Hash: hash, Device: &a.device, Relay: a.relay, Wire: payload, Reason: string(problem.ContentUnknown), At: t.now})
+	}
+	wants := false
+	for _, item := range p.Items {
+		wants = wants || item.Flags&content.WantsReceipt != 0
+		if err := c.takeItem(t, &who, a, item); err != nil {
+			return err
+		}
+	}
+	if wants && a.relay != "" {
+		t.receipt(a.device, hash)
+	}
+	return nil
+}
+
+// takeItem acts upon one item. A body that is malformed is logged and passed
+// over: what else came with it is good.
+func (c *Chat) takeItem(t *turn, who *store.Contact, a arrival, item content.Item) error {
+	if item.Flags&content.Numbered != 0 {
+		return c.takeNumbered(t, *who, a, item)
+	}
+	var err error
+	switch item.Kind {
+	case content.KindReceipt:
+		var r content.Receipt
+		if r, err = content.ParseReceipt(item.Body); err == nil {
+			return c.takeReceipt(t, a, r)
+		}
+	case content.KindRead:
+		var r content.Read
+		if r, err = content.ParseRead(item.Body); err == nil {
+			return c.takeRead(t, *who, a, r)
+		}
+	case content.KindProfile:
+		var p content.Profile
+		if p, err = content.ParseProfile(item.Body); err == nil {
+			return c.takeProfile(t, who, p)
+		}
+	case content.KindDescriptors:
+		var d content.Descriptors
+		if d, err = content.ParseDescriptors(item.Body); err == nil {
+			return c.takeDescriptors(t, a.device, d)
+		}
+	case content.KindPresence:
+		var p content.Presence
+		if p, err = content.ParsePresence(item.Body); err == nil {
+			return c.takePresence(t, a.device, item.Sent, p)
+		}
+	case content.KindGaveUp:
+		var g content.GaveUp
+		if g, err = content.ParseGaveUp(item.Body); err == nil {
+			return c.takeGaveUp(t, *who, a.device, g)
+		}
+	default:
+		c.log.Info("passed over something of a newer version", "kind", item.Kind.String())
+		return nil
+	}
+	c.log.Warn("passed over something malformed", "kind", item.Kind.String(), "err", err)
+	return nil
+}
+
+// takeNumbered keeps something said, and shows it if its turn has come.
+func (c *Chat) takeNumbered(t *turn, who store.Contact, a arrival, item content.Item) error {
+	conv, err := c.conversation(t.Tx, who)
+	if err != nil {
+		return err
+	}
+	if item.Place.Conversation != content.ConversationID(conv.Conversation) {
+		c.log.Warn("passed over a message of a conversation that its author is not in")
+		return nil
+	}
+	s, err := t.Stream(a.device, conv.ID)
+	if err != nil {
+		return err
+	}
+	if s.NextSeq == 0 {
+		s.NextSeq = 1
+	}
+	m := store.Message{
+		Message: store.MessageID(item.ID), Conversation: conv.ID, Author: a.device, Seq: item.Place.Seq, Prev: item.Place.Prev,
+		Sent: item.Sent, At: t.now, Kind: int(item.Kind), Body: item.Body, State: store.Received, Shown: item.Place.Seq <= s.NextSeq,
+	}
+	if !m.Shown {
+		m.ShowBy = t.now.Add(heldFor)
+	}
+	if m.Seq < s.NextSeq || m.Seq == s.NextSeq && m.Prev != s.Prev {
+		// A second message of this number: the author's profile was copied or
+		// put back. What they said is shown all the same.
+		m.Reason = string(problem.Renumbered)
+	}
+	m.ID, err = t.InsertMessage(m)
+	if errors.Is(err, store.ErrExists) {
+		return nil // sealed anew after a session was reset
+	}
+	if err != nil || !m.Shown {
+		return err
+	}
+	c.shown(t, who, m)
+	if m.Seq == s.NextSeq {
+		return c.advance(t, who, s, item.Hash())
+	}
+	return nil
+}
+
+// advance moves a stream past its next item, which has the given hash, and
+// shows what waited for that.
+func (c *Chat) advance(t *turn, who store.Contact, s store.Stream, hash [32]byte) error {
+	s.NextSeq, s.Prev = s.NextSeq+1, hash
+	hidden, err := t.Hidden(s.Device, s.Conversation)
+	if err != nil {
+		return err
+	}
+	for _, m := range hidden {
+		if m.Seq != s.NextSeq {
+			break
+		}
+		if err := c.show(t, who, &m); err != nil {
+			return err
+		}
+		s.NextSeq, s.Prev = s.NextSeq+1, c.itemHash(t.Tx, m)
+	}
+	return t.PutStream(s)
+}
+
+// show shows a message that waited.
+func (c *Chat) show(t *turn, who store.Contact, m *store.Message) (err error) {
+	if m.ID, err = t.Show(m.ID); err != nil {
+		return err
+	}
+	m.Shown = true
+	c.shown(t, who, *m)
+	return nil
+}
+
+// itemHash is the hash of the item that a message of another's was.
+func (c *Chat) itemHash(tx *store.Tx, m store.Message) [32]byte {
+	conv, err := tx.Conversation(m.Conversation)
+	if err != nil {
+		panic(fmt.Sprintf("chat: message %d has no conversation: %v", m.ID, err)) // a foreign key
+	}
+	item := content.Item{
+		Flags: content.Numbered | content.WantsReceipt, ID: content.ID(m.Message), Sent: m.Sent, Kind: content.Kind(m.Kind), Body: m.Body,
+		Place: content.Place{Conversation: content.ConversationID(conv.Conversation), Seq: m.Seq, Prev: m.Prev},
+	}
+	return item.Hash()
+}
+
+func (c *Chat) shown(t *turn, who store.Contact, m store.Message) {
+	t.then(func() { c.events.emit(api.MessageEvent(t.now, c.messageView(m, who, nil))) })
+}
+
+// takeGaveUp moves past an item that will not come any more.
+func (c *Chat) takeGaveUp(t *turn, who store.Contact, device identity.DevicePublic, g content.GaveUp) error {
+	conv, err := c.conversation(t.Tx, who)
+	if err != nil || g.Conversation != content.ConversationID(conv.Conversation) {
+		return err
+	}
+	s, err := t.Stream(device, conv.ID)
+	if err != nil {
+		return err
+	}
+	if s.NextSeq == 0 {
+		s.NextSeq = 1
+	}
+	if g.Seq != s.NextSeq {
+		return nil // an earlier one is missing too; its own note or the time will move us
+	}
+	return c.advance(t, who, s, g.Hash)
+}
+
+// takeReceipt notes what the other device says it has.
+func (c *Chat) takeReceipt(t *turn, a arrival, r content.Receipt) error {
+	for _, h := range r.Hashes {
+		o, err := t.OutgoingByHash(store.Hash(h))
+		if errors.Is(err, store.ErrNotFound) || err == nil && o.Device != a.device {
+			continue // known already, or not this device's to say
+		}
+		if err != nil {
+			return err
+		}
+		taken, err := t.Acknowledge(store.Hash(h))
+		if err != nil {
+			return err
+		}
+		if err := c.delivered(t, taken, store.Evidence{Path: store.PathMailbox, Peer: a.relay, What: store.WhatReceipt, Proof: h[:]}); err != nil {
+			return err
+		}
+		t.then(func() { c.courier(a.device).done(h) })
+	}
+	return nil
+}
+
+func (c *Chat) takeRead(t *turn, who store.Contact, a arrival, r content.Read) error {
+	for _, id := range r.IDs {
+		m, err := t.MessageByID(store.MessageID(id))
+		if errors.Is(err, store.ErrNotFound) || err == nil && (!m.Mine || m.State == store.Failed) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		conv, err := t.Conversation(m.Conversation)
+		if err != nil {
+			return err
+		}
+		if conv.Contact != who.ID {
+			continue
+		}
+		e := store.Evidence{Message: m.ID, Device: a.device, At: t.now, Path: store.PathMailbox, What: store.WhatReceipt}
+		if err := t.AddEvidence(e); err != nil {
+			return err
+		}
+		if err := c.setState(t, m, store.Read, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeProfile keeps what people call themselves, and calls them so if nobody
+// else is and the name is fit.
+func (c *Chat) takeProfile(t *turn, who *store.Contact, p content.Profile) error {
+	if p.Name == who.Name && who.Petname != "" {
+		return nil
+	}
+	change := "renamed"
+	who.Name = p.Name
+	if who.Petname == "" && CheckName(p.Name) == nil {
+		if _, err := t.ContactByPetname(p.Name); errors.Is(err, store.ErrNotFound) {
+			who.Petname = p.Name
+		} else if err != nil {
+			return err
+		}
+	}
+	if err := t.UpdateContact(*who); err != nil {
+		return err
+	}
+	now := *who
+	t.then(func() { c.contactEvent(now, change) })
+	return nil
+}
+
+// takeDescriptors keeps where the device reads from now on.
+func (c *Chat) takeDescriptors(t *turn, device identity.DevicePublic, d content.Descriptors) error {
+	var queues []store.TheirQueue
+	for _, raw := range d.List {
+		one, err := mailbox.ParseDescriptor(raw)
+		if err != nil {
+			c.log.Warn("passed over a descriptor", "err", err)
+			continue
+		}
+		q := store.TheirQueue{Device: device, Relay: store.PeerID(one.Relay), Seed: one.Seed, Epoch0: one.Epoch0, N: uint32(one.N), Expires: one.Expiry, Version: int64(d.Version)}
+		for _, a := range one.Addrs {
+			q.Addrs = append(q.Addrs, a.Bytes())
+		}
+		queues = append(queues, q)
+	}
+	newer, err := t.PutTheirQueues(device, int64(d.Version), queues)
+	if newer {
+		t.then(func() { c.courier(device).changed() })
+	}
+	return err
+}
+
+// takePresence keeps where the device listens.
+func (c *Chat) takePresence(t *turn, device identity.DevicePublic, told time.Time, p content.Presence) error {
+	newer, err := t.PutAddress(store.Address{Device: device, Peer: store.PeerID(p.Peer), Addrs: p.Addrs, Told: told, Seen: t.now})
+	if newer {
+		t.then(func() { c.courier(device).changed() })
+	}
+	return err
+}
+
+// receipt notes that a ratchet message that came by mailbox is to be
+// acknowledged; flushReceipts does so at the end of the turn.
+func (t *turn) receipt(device identity.DevicePublic, hash store.Hash) {
+	if t.receipts == nil {
+		t.receipts = make(map[identity.DevicePublic][][32]byte)
+	}
+	t.receipts[device] = append(t.receipts[device], hash)
+}
+
+func (c *Chat) flushReceipts(t *turn) error {
+	for device, hashes := range t.receipts {
+		for len(hashes) > 0 {
+			n := min(len(hashes), content.MaxReceipts)
+			body, err := content.Receipt{Hashes: hashes[:n]}.Marshal()
+			item, err := loose(t.now, content.KindReceipt, 0, body, err)
+			if err != nil {
+				return err
+			}
+			if err := c.queue(t, device, store.ClassReceipt, 0, item); err != nil {
+				return err
+			}
+			hashes = hashes[n:]
+		}
+	}
+	return nil
+}
+
+func messageHash(wire []byte) store.Hash { return store.Hash(ratchet.MessageHash(wire)) }

@@ -1,0 +1,492 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/content"
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/session"
+	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity"
+	"github.com/godwit-im/godwit/p2p/direct"
+	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/node"
+)
+
+const (
+	// tidyEvery is how often expired and overdue messages are looked for,
+	// maintainEvery how often the store is maintained.
+	tidyEvery, maintainEvery = time.Minute, time.Hour
+	// receiptJitter is the longest time that an acknowledgement by mailbox is
+	// held back outside of loopback mode (network.md, "Receipts in time").
+	receiptJitter = 5 * time.Second
+	// drainFor is how long a relay that was given up is still asked for mail.
+	drainFor = 90 * 24 * time.Hour
+	// maxRelays is how many relays are used at most.
+	maxRelays = content.MaxDescriptors
+)
+
+// New makes a Chat. It is at work while Run runs.
+func New(ctx context.Context, cfg Config) (*Chat, error) {
+	keys, err := session.New(ctx, cfg.Store)
+	if err != nil {
+		return nil, err
+	}
+	log := cfg.Log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	return &Chat{
+		store: cfg.Store, chain: cfg.Chain, device: cfg.Device, agreement: cfg.Agreement, node: cfg.Node, pool: cfg.Pool, log: log,
+		keys: keys, ops: make(chan *op), stopped: make(chan struct{}), running: make(chan struct{}),
+		relays: cfg.Relays, couriers: make(map[identity.DevicePublic]*courier), boxes: make(map[store.PeerID]*box),
+	}, nil
+}
+
+// Run works until the context ends, and returns when all that it started has
+// ended. It is called once.
+func (c *Chat) Run(ctx context.Context) error {
+	// Those who learn things end first, then the owner who writes them down.
+	ownerCtx, stopOwner := context.WithCancel(context.WithoutCancel(ctx))
+	var owner sync.WaitGroup
+	owner.Go(func() { c.own(ownerCtx) })
+	defer owner.Wait()
+	defer stopOwner()
+
+	c.mu.Lock()
+	c.ctx = ctx
+	c.mu.Unlock()
+	c.direct = direct.New(c.node, lines{c}, direct.Config{})
+	close(c.running)
+	err := c.begin(ctx)
+	if err == nil {
+		c.tidy(ctx)
+	}
+	c.mu.Lock()
+	c.over = true
+	c.mu.Unlock()
+	c.direct.Close()
+	c.work.Wait()
+	return err
+}
+
+// begin starts the boxes and the couriers that have something to do.
+func (c *Chat) begin(ctx context.Context) error {
+	var relays []store.Relay
+	var devices []store.Device
+	err := c.store.View(ctx, func(tx *store.Tx) (err error) {
+		if relays, err = tx.Relays(); err != nil {
+			return err
+		}
+		devices, err = tx.AllDevices()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range relays {
+		c.startBox(r)
+	}
+	for _, at := range c.relays {
+		if err := c.AddRelay(ctx, at, store.RelayByFlag); err != nil {
+			return err
+		}
+	}
+	// Contacts learn where we listen now: those that are connected in a moment
+	// by that connection, the others by their relays.
+	err = c.update(ctx, func(t *turn) error {
+		for _, d := range devices {
+			if err := c.tellPresence(t, d.Device); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	for _, d := range devices {
+		c.courier(d.Device)
+	}
+	return err
+}
+
+// tellPresence queues where we listen for a device that can be told.
+func (c *Chat) tellPresence(t *turn, device identity.DevicePublic) error {
+	own := c.presence()
+	if len(own.Addrs) == 0 {
+		return nil
+	}
+	who, err := t.ContactByDevice(device)
+	if err != nil || !who.Blocked.IsZero() || !who.Removed.IsZero() {
+		return err
+	}
+	if head, err := t.keys.Preferred(device); err != nil || head.Initiator && head.Confirmed.IsZero() {
+		return ignore(err, session.ErrNoSession)
+	}
+	body, err := own.Marshal()
+	item, err := loose(t.now, content.KindPresence, 0, body, err)
+	if err != nil {
+		return err
+	}
+	return c.queue(t, device, store.ClassPresence, 0, item)
+}
+
+func ignore(err, harmless error) error {
+	if errors.Is(err, harmless) {
+		return nil
+	}
+	return err
+}
+
+// tidy does what is due by time alone, until the context ends.
+func (c *Chat) tidy(ctx context.Context) {
+	tick := time.NewTicker(tidyEvery)
+	defer tick.Stop()
+	var maintained time.Time
+	for {
+		err := c.update(ctx, func(t *turn) error {
+			return errors.Join(c.giveUp(t), c.showOverdue(t), retirePrekeys(t), c.renewQueues(t), c.forgetRelays(t))
+		})
+		if err == nil && time.Since(maintained) >= maintainEvery {
+			maintained = time.Now()
+			err = errors.Join(
+				c.update(ctx, func(t *turn) error { return t.keys.Expire(t.now) }),
+				c.store.Maintain(ctx, maintained))
+		}
+		if err != nil && ctx.Err() == nil {
+			c.log.Error("tidying up failed", "err", err)
+		}
+		c.syncBoxes() // invitations that have expired are taken down
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// courier finds or starts the courier of a device.
+func (c *Chat) courier(device identity.DevicePublic) *courier {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.couriers[device]
+	if k == nil {
+		k = newCourier(c, device)
+		c.couriers[device] = k
+		c.start(k.run)
+	}
+	return k
+}
+
+// start runs something for as long as Run does. The lock is held.
+func (c *Chat) start(run func(context.Context)) {
+	if c.ctx == nil || c.over {
+		return
+	}
+	c.work.Go(func() { run(c.ctx) })
+}
+
+// startBox starts or restarts the box at a relay.
+func (c *Chat) startBox(r store.Relay) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if old := c.boxes[r.Peer]; old != nil {
+		old.stop()
+	}
+	b := &box{c: c, relay: r, poke: make(chan struct{}, 1), state: relayConnecting}
+	c.boxes[r.Peer] = b
+	if c.ctx == nil || c.over {
+		b.stop = func() {}
+		return
+	}
+	ctx, stop := context.WithCancel(c.ctx)
+	b.stop = stop
+	c.work.Go(func() {
+		defer stop()
+		b.run(ctx)
+	})
+}
+
+// syncBoxes has every box look for what is to be opened, posted or closed.
+func (c *Chat) syncBoxes() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, b := range c.boxes {
+		select {
+		case b.poke <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// jitter is how long an acknowledgement by mailbox is held back, so that a relay
+// cannot tell by the time alone who answers whom.
+func (c *Chat) jitter() time.Duration {
+	if c.node.Mode() == node.Loopback {
+		return 0
+	}
+	return rand.N(receiptJitter)
+}
+
+// firstContact opens and keeps a first flight that came by a relay.
+func (c *Chat) firstContact(ctx context.Context, cell []byte, relay store.PeerID) error {
+	opened, err := c.openFlight(ctx, cell)
+	if err != nil {
+		return err
+	}
+	_, _, err = c.takeOpened(ctx, opened, relay)
+	return err
+}
+
+// takeOpened is takeFlight in a turn of its own. A flight that shows two lists of
+// devices of one account freezes the contact.
+func (c *Chat) takeOpened(ctx context.Context, o openedFlight, relay store.PeerID) (auth [32]byte, hash direct.Hash, err error) {
+	err = c.update(ctx, func(t *turn) (err error) {
+		auth, hash, err = c.takeFlight(t, o, relay)
+		return err
+	})
+	return auth, hash, c.freezeIf(ctx, o.chain.Account(), err)
+}
+
+// freezeIf marks a contact whose keys contradict each other, if that is what an
+// error says. The turn that found out kept nothing.
+func (c *Chat) freezeIf(ctx context.Context, account identity.AccountID, err error) error {
+	if !errors.Is(err, problem.ContactFrozen) {
+		return err
+	}
+	return errors.Join(err, c.update(ctx, func(t *turn) error {
+		who, err := t.ContactByAccount(account)
+		if err != nil || who.Frozen {
+			return err
+		}
+		who.Frozen = true
+		t.then(func() { c.contactEvent(who, "frozen") })
+		return t.UpdateContact(who)
+	}))
+}
+
+// AddRelay keeps a box at one more relay, or changes the addresses of one, and
+// tells contacts. Errors: problem.TooManyRelays.
+func (c *Chat) AddRelay(ctx context.Context, at peer.AddrInfo, source store.RelaySource) error {
+	var r store.Relay
+	var same bool
+	err := c.update(ctx, func(t *turn) error {
+		all, err := t.Relays()
+		if err != nil {
+			return err
+		}
+		used, again := 0, false
+		for _, have := range all {
+			if have.Removed.IsZero() && have.Peer != store.PeerID(at.ID) {
+				used++
+			}
+			if have.Peer == store.PeerID(at.ID) {
+				r, again = have, true
+			}
+		}
+		if used >= maxRelays {
+			return problem.New(problem.TooManyRelays, nil)
+		}
+		if !again {
+			r = store.Relay{Peer: store.PeerID(at.ID), Box: mailbox.GenerateBox().Seed(), Added: t.now}
+		}
+		addrs := make([][]byte, 0, len(at.Addrs))
+		for _, a := range at.Addrs {
+			addrs = append(addrs, a.Bytes())
+		}
+		if same = again && r.Removed.IsZero() && equalLists(r.Addrs, addrs); same {
+			return nil
+		}
+		r.Addrs, r.Source, r.Removed = addrs, source, time.Time{}
+		if err := t.PutRelay(r); err != nil {
+			return err
+		}
+		return c.tellQueues(t)
+	})
+	if err != nil || same {
+		return err
+	}
+	c.startBox(r)
+	return nil
+}
+
+func equalLists(a, b [][]byte) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if string(a[i]) != string(b[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// RemoveRelay gives a relay up and tells contacts. Its box is asked for mail for
+// drainFor longer, for those who have not heard. Errors: problem.NoSuchRelay.
+func (c *Chat) RemoveRelay(ctx context.Context, id peer.ID) error {
+	return c.update(ctx, func(t *turn) error {
+		r, err := t.Relay(store.PeerID(id))
+		if errors.Is(err, store.ErrNotFound) || err == nil && !r.Removed.IsZero() {
+			return problem.New(problem.NoSuchRelay, nil)
+		}
+		if err != nil {
+			return err
+		}
+		if err := t.RemoveRelay(r.Peer, t.now); err != nil {
+			return err
+		}
+		return c.tellQueues(t)
+	})
+}
+
+// forgetRelays ends the boxes at relays that were given up long ago.
+func (c *Chat) forgetRelays(t *turn) error {
+	relays, err := t.Relays()
+	if err != nil {
+		return err
+	}
+	for _, r := range relays {
+		if r.Removed.IsZero() || t.now.Sub(r.Removed) < drainFor {
+			continue
+		}
+		if err := t.DeleteRelay(r.Peer); err != nil {
+			return err
+		}
+		t.then(func() {
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			if b := c.boxes[r.Peer]; b != nil {
+				b.stop()
+				delete(c.boxes, r.Peer)
+			}
+		})
+	}
+	return nil
+}
+
+// Relays are the relays of this account with the states of their boxes.
+func (c *Chat) Relays(ctx context.Context) (list []api.Relay, err error) {
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		relays, err := tx.Relays()
+		if err != nil {
+			return err
+		}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		list = nil
+		for _, r := range relays {
+			switch b := c.boxes[r.Peer]; {
+			case !r.Removed.IsZero():
+			case b != nil:
+				list = append(list, b.view())
+			default:
+				list = append(list, relayView(r))
+			}
+		}
+		return nil
+	})
+	return list, err
+}
+
+// Connected is the number of devices that are connected directly.
+func (c *Chat) Connected() (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, k := range c.couriers {
+		if k.isConnected() {
+			n++
+		}
+	}
+	return n
+}
+
+// Events gives what happens from now on to the function; see api.Backend. first
+// is given before anything else.
+func (c *Chat) Events(ctx context.Context, first api.Event, each func(api.Event) error) error {
+	s := c.events.subscribe()
+	defer c.events.unsubscribe(s)
+	if err := each(first); err != nil {
+		return err
+	}
+	return c.events.follow(ctx, s, each)
+}
+
+// Wait follows a message until its state meets want or it failed, or the context
+// ends, and returns what is known then.
+func (c *Chat) Wait(ctx context.Context, id content.ID, want api.State) (sent api.Sent, err error) {
+	s := c.events.subscribe()
+	defer c.events.unsubscribe(s)
+	if sent, err = c.Sent(context.WithoutCancel(ctx), id); err != nil || sent.State.Meets(want) || sent.State == api.Failed {
+		return sent, err
+	}
+	errMet := errors.New("met")
+	err = c.events.follow(ctx, s, func(e api.Event) error {
+		if e.Event != api.EventState || e.ID != sent.ID {
+			return nil
+		}
+		if state := api.State(e.State); state.Meets(want) || state == api.Failed {
+			return errMet
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, errMet) && ctx.Err() == nil && !errors.Is(err, problem.EventsLost) {
+		return sent, err
+	}
+	return c.Sent(context.WithoutCancel(ctx), id)
+}
+
+// Sent is how far a message of ours has come.
+func (c *Chat) Sent(ctx context.Context, id content.ID) (sent api.Sent, err error) {
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		m, err := tx.MessageByID(store.MessageID(id))
+		if errors.Is(err, store.ErrNotFound) || err == nil && !m.Mine {
+			return problem.New(problem.NoSuchMessage, nil)
+		}
+		if err != nil {
+			return err
+		}
+		sent, err = c.sentView(tx, m)
+		return err
+	})
+	return sent, err
+}
+
+// contactEvent tells of a change of a contact.
+func (c *Chat) contactEvent(who store.Contact, change string) {
+	c.events.emit(api.Event{Event: api.EventContact, At: api.Time{Time: time.Now()}, Contact: who.Account.String(), Name: DisplayName(who),
+		Verified: !who.Verified.IsZero(), Change: change})
+}
+
+// online tells that a contact's device came or went.
+func (c *Chat) online(device identity.DevicePublic, now bool) {
+	var who store.Contact
+	err := c.store.View(context.Background(), func(tx *store.Tx) (err error) {
+		who, err = tx.ContactByDevice(device)
+		return err
+	})
+	if err != nil {
+		return
+	}
+	change := "offline"
+	if now {
+		change = "online"
+	}
+	c.contactEvent(who, change)
+}
+
+// context is that of Run.
+func (c *Chat) context() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx == nil {
+		return context.Background()
+	}
+	return c.ctx
+}

@@ -1,0 +1,206 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/content"
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/session"
+	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity"
+	"github.com/godwit-im/godwit/identity/ratchet"
+)
+
+// giveUpAfter is how long a message is tried: as long as a relay keeps it.
+const giveUpAfter = 30 * 24 * time.Hour
+
+// Send queues a text for a contact and returns when it is durable here.
+// Errors: problem.ContactBlocked, ContactFrozen, BadText, NoSuchContact.
+func (c *Chat) Send(ctx context.Context, contact int64, text string) (content.ID, error) {
+	body, err := content.Text{Text: text}.Marshal()
+	if err != nil {
+		return content.ID{}, problem.New(problem.BadText, err)
+	}
+	id := content.NewID()
+	return id, c.update(ctx, func(t *turn) error {
+		who, err := sendable(t, contact)
+		if err != nil {
+			return err
+		}
+		item, row, err := c.say(t, who, id, content.KindText, body)
+		if err != nil {
+			return err
+		}
+		return c.queueToAll(t, who, row, item)
+	})
+}
+
+// sendable is the contact, if it can be written to.
+func sendable(t *turn, contact int64) (store.Contact, error) {
+	who, err := t.Contact(contact)
+	switch {
+	case errors.Is(err, store.ErrNotFound) || err == nil && !who.Removed.IsZero():
+		return who, problem.New(problem.NoSuchContact, nil)
+	case err != nil:
+		return who, err
+	case !who.Blocked.IsZero():
+		return who, problem.New(problem.ContactBlocked, nil)
+	case who.Frozen:
+		return who, problem.New(problem.ContactFrozen, nil)
+	}
+	return who, nil
+}
+
+// say numbers something and keeps it as queued. It is not in the outbox yet.
+func (c *Chat) say(t *turn, who store.Contact, id content.ID, kind content.Kind, body []byte) (content.Item, int64, error) {
+	conv, err := c.conversation(t.Tx, who)
+	if err != nil {
+		return content.Item{}, 0, err
+	}
+	item := content.Item{
+		Flags: content.Numbered | content.WantsReceipt, ID: id, Sent: t.now.Truncate(time.Millisecond).UTC(), Kind: kind, Body: body,
+		Place: content.Place{Conversation: content.ConversationID(conv.Conversation), Seq: conv.SendSeq, Prev: conv.SendPrev},
+	}
+	if err := t.AdvanceSend(conv.ID, conv.SendSeq+1, item.Hash()); err != nil {
+		return item, 0, err
+	}
+	m := store.Message{
+		Message: store.MessageID(id), Conversation: conv.ID, Author: c.device.Public(), Mine: true, Seq: item.Place.Seq, Prev: item.Place.Prev,
+		Sent: item.Sent, At: t.now, Kind: int(kind), Body: body, State: store.Queued, Expires: t.now.Add(giveUpAfter), Shown: true,
+	}
+	row, err := t.InsertMessage(m)
+	if err != nil {
+		return item, 0, err
+	}
+	m.ID = row
+	t.then(func() { c.events.emit(api.MessageEvent(t.now, c.messageView(m, who, nil))) })
+	return item, row, nil
+}
+
+// conversation finds or begins the conversation with a contact.
+func (c *Chat) conversation(tx *store.Tx, who store.Contact) (store.Conversation, error) {
+	conv, err := tx.ConversationWith(who.ID)
+	if !errors.Is(err, store.ErrNotFound) {
+		return conv, err
+	}
+	conv = store.Conversation{Conversation: store.ConversationID(content.Between(c.self(), who.Account)), Contact: who.ID, SendSeq: 1}
+	conv.ID, err = tx.InsertConversation(conv)
+	return conv, err
+}
+
+// queueToAll puts items into the outbox once for each device of a contact.
+func (c *Chat) queueToAll(t *turn, who store.Contact, message int64, items ...content.Item) error {
+	devices, err := t.Devices(who.ID)
+	if err != nil {
+		return err
+	}
+	if len(devices) == 0 {
+		return fmt.Errorf("contact %d has no device", who.ID)
+	}
+	for _, d := range devices {
+		if err := c.queue(t, d.Device, store.ClassMessage, message, items...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// queue puts items into the outbox for one device, sealed if that is possible
+// now. message is the row of what they say, or 0.
+func (c *Chat) queue(t *turn, device identity.DevicePublic, class store.Class, message int64, items ...content.Item) error {
+	o := store.Outgoing{Message: message, Device: device, Class: class, Created: t.now, Next: t.now}
+	var err error
+	if o.Item, err = (&content.Payload{Items: items}).Marshal(); err != nil {
+		return err
+	}
+	switch class {
+	case store.ClassMessage:
+		o.Expires = t.now.Add(giveUpAfter)
+	case store.ClassReceipt:
+		o.Expires = t.now.Add(giveUpAfter)
+		o.Next = t.now.Add(c.jitter())
+	case store.ClassPresence:
+		o.Expires = t.now.Add(presenceTTL)
+	}
+	if err := c.seal(t, &o); err != nil {
+		return err
+	}
+	if o.ID, err = t.Enqueue(o); err != nil {
+		return err
+	}
+	t.then(func() { c.courier(device).offer(o) })
+	return nil
+}
+
+// seal fills in the ratchet message of a row, or leaves it without one while
+// there is no session, or no place left in its first flights.
+func (c *Chat) seal(t *turn, o *store.Outgoing) error {
+	head, err := t.keys.Preferred(o.Device)
+	if err != nil {
+		return ignore(err, session.ErrNoSession)
+	}
+	p, err := content.Parse(o.Item)
+	if err != nil {
+		return err
+	}
+	who, err := t.ContactByDevice(o.Device)
+	if err != nil {
+		return err
+	}
+	p.Author, p.Reader = c.chain.Head(), who.PinHead
+	raw, err := p.Marshal()
+	if err != nil {
+		return err
+	}
+	sealed, err := t.keys.Seal(head.ID, raw, t.now)
+	if err != nil {
+		if _, serr := ratchet.SizeFor(len(raw)); serr != nil {
+			return problem.New(problem.BadText, serr)
+		}
+		if errors.Is(err, session.ErrFlights) || errors.Is(err, session.ErrTooLong) {
+			return nil // it waits for the first answer
+		}
+		return err
+	}
+	o.Session, o.Wire, o.Hash, o.Flight, o.Size = &sealed.Session, sealed.Wire, &sealed.Hash, sealed.Flight, len(sealed.Wire)
+	return nil
+}
+
+// confirmed is told when the other side first answered on a session that we
+// began: its flights are over, and what waited for this can go.
+func (c *Chat) confirmed(t *turn, device identity.DevicePublic, sid store.SessionID) error {
+	for after := int64(0); ; {
+		rows, err := t.Pending(device, after, 100)
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			o := &rows[i]
+			after = o.ID
+			if o.Wire != nil {
+				if o.Flight && *o.Session == sid {
+					err = t.SetFlight(o.ID, false)
+				}
+			} else if err = c.seal(t, o); err == nil && o.Wire != nil {
+				err = t.SetSealed(o.ID, *o.Session, o.Wire, *o.Hash, o.Flight)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if len(rows) < 100 {
+			break
+		}
+	}
+	t.then(func() { c.courier(device).changed() })
+	return nil
+}
+
+// loose makes an item without a place in a conversation.
+func loose(now time.Time, kind content.Kind, flags content.Flags, body []byte, err error) (content.Item, error) {
+	return content.Item{Flags: flags, ID: content.NewID(), Sent: now.Truncate(time.Millisecond).UTC(), Kind: kind, Body: body}, err
+}

@@ -1,0 +1,320 @@
+package chat
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/content"
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity"
+	"github.com/godwit-im/godwit/p2p/direct"
+	"github.com/godwit-im/godwit/p2p/mailbox"
+)
+
+// What the states of our messages rest on:
+//
+//	queued     a row in the outbox, and a reason if one is known
+//	kept       receipts of min(2, relays named) relays, checked against their
+//	           keys, in deposits and evidence
+//	delivered  the device's acknowledgement: a MAC under the session's key over
+//	           the message's hash (direct), or a Receipt inside the session
+//	read       a Read inside the session
+//	failed     past its expiry, or refused for good, with the reason
+//
+// States only rise, but for failed, which ends a message that is neither
+// delivered nor read.
+func rank(s store.State) int {
+	return slices.Index([]store.State{store.Queued, store.Kept, store.Delivered, store.Read}, s)
+}
+
+// setState raises a message's state, or changes the reason for it, and tells.
+func (c *Chat) setState(t *turn, m store.Message, state store.State, reason problem.Code) error {
+	if m.State == store.Failed || state != store.Failed && rank(state) < rank(m.State) {
+		return nil
+	}
+	if m.State == state && m.Reason == string(reason) && state != store.Kept {
+		return nil
+	}
+	if err := t.SetState(m.ID, state, string(reason)); err != nil {
+		return err
+	}
+	m.State, m.Reason = state, string(reason)
+	sent, err := c.sentView(t.Tx, m)
+	if err != nil {
+		return err
+	}
+	t.then(func() { c.events.emit(api.StateEvent(t.now, sent)) })
+	return nil
+}
+
+// judge works out how far a message has come by what relays signed.
+func (c *Chat) judge(t *turn, message int64) error {
+	m, err := t.Message(message)
+	if err != nil || m.State != store.Queued && m.State != store.Kept {
+		return err
+	}
+	copies, err := c.copies(t.Tx, m)
+	if err != nil {
+		return err
+	}
+	switch enough := min(keptEnough, copies.Named); {
+	case copies.Named == 0:
+		return c.setState(t, m, m.State, problem.NoRelayNamed)
+	case copies.Kept < enough:
+		return c.setState(t, m, m.State, copies.reason)
+	case copies.Kept < keptWanted && copies.Named < keptWanted:
+		return c.setState(t, m, store.Kept, problem.FewRelays)
+	case copies.Kept < copies.Named:
+		return c.setState(t, m, store.Kept, copies.reason)
+	}
+	return c.setState(t, m, store.Kept, "")
+}
+
+// copies counts the relays that keep a message, for the device that has the
+// fewest, and says why it is not more.
+type copies struct {
+	api.Copies
+	until  time.Time    // of the receipt that ends first
+	reason problem.Code // of a relay that refused; may be empty
+}
+
+func (c *Chat) copies(tx *store.Tx, m store.Message) (least copies, err error) {
+	rows, err := tx.OutgoingOf(m.ID)
+	if err != nil {
+		return least, err
+	}
+	for i, o := range rows {
+		one := copies{Copies: api.Copies{Wanted: keptWanted}}
+		places, _, err := c.places(tx, o.Device)
+		if err != nil {
+			return least, err
+		}
+		for _, at := range places {
+			if (at.intro != nil) == o.Flight && (!o.Flight || at.session == *o.Session) {
+				one.Named++
+			}
+		}
+		deposits, err := tx.Deposits(o.ID)
+		if err != nil {
+			return least, err
+		}
+		for _, d := range deposits {
+			if d.Receipt == nil {
+				one.reason = problem.Code(d.Reason)
+				continue
+			}
+			one.Kept++
+			if one.until.IsZero() || d.Until.Before(one.until) {
+				one.until = d.Until
+			}
+		}
+		// A relay that the device has given up since may still keep a copy.
+		one.Named = max(one.Named, one.Kept)
+		if i == 0 || one.Kept < least.Kept {
+			least = one
+		}
+	}
+	return least, nil
+}
+
+// delivered notes that a device has what an outbox row carried.
+func (c *Chat) delivered(t *turn, taken store.Taken, e store.Evidence) error {
+	switch taken.Class {
+	case store.ClassDescriptors:
+		// Only the newest descriptors are in the outbox: these were they.
+		return t.AcknowledgeQueues(taken.Device, 1<<62, t.now)
+	case store.ClassMessage:
+	default:
+		return nil
+	}
+	if taken.Message == 0 {
+		return nil
+	}
+	e.Message, e.Device, e.At = taken.Message, taken.Device, t.now
+	if err := t.AddEvidence(e); err != nil {
+		return err
+	}
+	m, err := t.Message(taken.Message)
+	if err != nil {
+		return err
+	}
+	return c.setState(t, m, store.Delivered, "")
+}
+
+// recordAcks notes what a device acknowledged over a direct connection.
+func (c *Chat) recordAcks(device identity.DevicePublic, via []byte, acks []direct.Ack) error {
+	return c.update(c.context(), func(t *turn) error {
+		for _, a := range acks {
+			taken, err := t.Acknowledge(store.Hash(a.Hash))
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			proof := append(a.Hash[:], a.MAC[:]...)
+			e := store.Evidence{Path: store.PathDirect, Peer: store.PeerID(via), What: store.WhatAck, Proof: proof}
+			if err := c.delivered(t, taken, e); err != nil {
+				return err
+			}
+		}
+		t.then(func() {
+			k := c.courier(device)
+			for _, a := range acks {
+				k.done(a.Hash)
+			}
+		})
+		return nil
+	})
+}
+
+// receiptProof is the evidence of a deposit: what the receipt is for, and the
+// receipt itself (mailbox.Receipt.Verify takes all three).
+func receiptProof(q mailbox.QID, cell mailbox.CellID, receipt []byte) []byte {
+	b := append(q[:], cell[:]...)
+	return append(b, receipt...)
+}
+
+// depositReason is a relay's failure as a problem.
+func depositReason(err error) problem.Code {
+	switch {
+	case errors.Is(err, mailbox.ErrBadReceipt):
+		return problem.RelayUnproven
+	case errors.Is(err, mailbox.ErrQuota), errors.Is(err, mailbox.ErrBoxFull):
+		return problem.BoxFull
+	case errors.Is(err, mailbox.ErrFull), errors.Is(err, mailbox.ErrDamaged):
+		return problem.RelayFull
+	case errors.Is(err, mailbox.ErrUnknownQueue), errors.Is(err, mailbox.ErrEpoch), errors.Is(err, mailbox.ErrSignature), errors.Is(err, mailbox.ErrLease):
+		return problem.RelayRefused
+	}
+	return problem.RelayUnreached
+}
+
+// giveUp fails what is past its expiry and tells the other side not to wait.
+func (c *Chat) giveUp(t *turn) error {
+	expired, err := t.Expired(t.now)
+	if err != nil {
+		return err
+	}
+	for _, m := range expired {
+		rows, err := t.OutgoingOf(m.ID)
+		if err != nil {
+			return err
+		}
+		for _, o := range rows {
+			if _, err := t.Withdraw(o.ID); err != nil {
+				return err
+			}
+			hash := [32]byte{}
+			if o.Hash != nil {
+				hash = *o.Hash
+			}
+			conv, err := t.Conversation(m.Conversation)
+			if err != nil {
+				return err
+			}
+			note := content.GaveUp{Conversation: content.ConversationID(conv.Conversation), Seq: m.Seq, Hash: c.itemHash(t.Tx, m)}
+			body, err := note.Marshal()
+			item, err := loose(t.now, content.KindGaveUp, content.WantsReceipt, body, err)
+			if err != nil {
+				return err
+			}
+			if err := c.queue(t, o.Device, store.ClassProfile, 0, item); err != nil {
+				return err
+			}
+			t.then(func() { c.courier(o.Device).done(hash) })
+		}
+		if err := c.setState(t, m, store.Failed, problem.Expired); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// showOverdue shows what waited long enough for the message before it.
+func (c *Chat) showOverdue(t *turn) error {
+	overdue, err := t.Overdue(t.now)
+	if err != nil {
+		return err
+	}
+	for _, m := range overdue {
+		s, err := t.Stream(m.Author, m.Conversation)
+		if err != nil {
+			return err
+		}
+		who, err := t.ContactByDevice(m.Author)
+		if err != nil {
+			return err
+		}
+		if m.Seq < s.NextSeq {
+			continue // shown by the one before it in this very list
+		}
+		hash := c.itemHash(t.Tx, m)
+		if err := c.show(t, who, &m); err != nil {
+			return err
+		}
+		s.NextSeq = m.Seq
+		if err := c.advance(t, who, s, hash); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// views
+
+// messageView is a message as the API tells it.
+func (c *Chat) messageView(m store.Message, who store.Contact, kept *api.Copies) api.Message {
+	v := api.Message{
+		ID: content.ID(m.Message).String(), Conversation: who.Account.String(), Author: who.Account.String(), Name: DisplayName(who),
+		Time: api.Time{Time: m.Sent}, Kind: content.Kind(m.Kind).String(), Reason: Reason(m.Reason),
+	}
+	if m.Mine {
+		v.Author, v.Name, v.State, v.Relays = c.self().String(), "", api.State(m.State), kept
+	}
+	if content.Kind(m.Kind) == content.KindText {
+		v.Text = string(m.Body)
+	}
+	return v
+}
+
+// sentView is how far a message of ours has come, as the API tells it.
+func (c *Chat) sentView(tx *store.Tx, m store.Message) (api.Sent, error) {
+	v := api.Sent{ID: content.ID(m.Message).String(), State: api.State(m.State), Reason: Reason(m.Reason)}
+	conv, err := tx.Conversation(m.Conversation)
+	if err != nil {
+		return v, err
+	}
+	who, err := tx.Contact(conv.Contact)
+	if err != nil {
+		return v, err
+	}
+	v.Conversation = who.Account.String()
+	if m.State != store.Queued && m.State != store.Kept {
+		return v, nil
+	}
+	n, err := c.copies(tx, m)
+	if err != nil {
+		return v, err
+	}
+	v.Relays = &n.Copies
+	v.Expires = api.Time{Time: m.Expires}
+	if m.State == store.Kept {
+		v.Expires = api.Time{Time: n.until}
+	}
+	if m.State == store.Queued && v.Reason == "" && n.Named == 0 {
+		v.Reason = Reason(string(problem.NoRelayNamed))
+	}
+	return v, nil
+}
+
+// Reason is a stored problem code in words, with the code for `godwit explain`.
+func Reason(code string) string {
+	if code == "" {
+		return ""
+	}
+	return problem.Code(code).Error()
+}

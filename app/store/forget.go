@@ -1,0 +1,24 @@
+package store
+
+import "time"
+
+// ForgetContact marks a contact as removed and deletes the history with them,
+// what waits for their devices, and the queues of both sides. Sessions are their
+// owner's to erase. The row itself stays, with the account alone, so that a
+// device never changes hands.
+func (tx *Tx) ForgetContact(id int64, at time.Time) error {
+	const devices = "(SELECT device FROM devices WHERE contact = ?)"
+	for _, query := range []string{
+		"DELETE FROM outbox WHERE device IN " + devices,
+		"DELETE FROM addresses WHERE device IN " + devices,
+		"DELETE FROM their_queues WHERE device IN " + devices,
+		"DELETE FROM own_queues WHERE device IN " + devices,
+		"DELETE FROM set_aside WHERE device IN " + devices,
+		"DELETE FROM messages WHERE conversation IN (SELECT id FROM conversations WHERE contact = ?)",
+	} {
+		if err := tx.run(query, id); err != nil {
+			return err
+		}
+	}
+	return tx.must("UPDATE contacts SET removed = ?, name = '', petname = NULL, petname_key = NULL, verified = NULL WHERE id = ?", at.UnixMilli(), id)
+}
