@@ -123,8 +123,8 @@ func From(err error) *Error {
 	}
 	var e *Error
 	if errors.As(err, &e) {
-		if e == err {
-			return e
+		if e == err || e.Error() == err.Error() {
+			return e // wrapped without a word, as by errors.Join
 		}
 		// Keep the words that were wrapped round it.
 		return &Error{Problem: e.Problem, Cause: err}

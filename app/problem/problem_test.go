@@ -49,6 +49,12 @@ func TestAProblemIsFoundThroughWrapping(t *testing.T) {
 	}
 }
 
+func TestWrappingWithoutAWordAddsNoDetail(t *testing.T) {
+	if e := From(errors.Join(New(NoAccount, nil), nil)); e.Code != NoAccount || e.Detail() != "" {
+		t.Fatalf("%+v", e)
+	}
+}
+
 func TestFromNamesWhatNobodyNamed(t *testing.T) {
 	for _, c := range []struct {
 		err  error
