@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"time"
 
 	"github.com/godwit-im/godwit/app"
@@ -37,6 +39,9 @@ func (c *cli) with(ctx context.Context, change func(*config.Config), f func(cont
 	}
 	if change != nil {
 		change(&cfg)
+	}
+	if _, err := os.Stat(cfg.Dirs.Data); errors.Is(err, fs.ErrNotExist) && !cfg.Create {
+		return problem.New(problem.NoAccount, nil) // a mistyped --profile is not made
 	}
 	patience, cancel := context.WithTimeout(ctx, lockPatience)
 	defer cancel()
