@@ -23,10 +23,11 @@ const (
 	encSize       = mlkem.CiphertextSize768 + 32 // X-Wing's ciphertext
 	tagSize       = 16
 	flightPlain   = FlightSize - encSize - tagSize
-	// flightFixed is all of a flight but its chain: 9,496 bytes are left,
-	// and the longest chain has 8,192.
-	flightFixed = OfferSize + 2*identity.KeySize + MessageSize + 2
+	flightFixed   = OfferSize + 2*identity.KeySize + MessageSize + 2 // all but the chain
 )
+
+// The longest chain fits.
+const _ uint = flightPlain - flightFixed - identity.MaxChainSize
 
 // Flight is the first message of a session, and each further one until the
 // other side's first answer: who writes, the offer, and a ratchet message.
@@ -122,8 +123,13 @@ func parseFlight(plain []byte) (f Flight, err error) {
 	var device, agreement, offer []byte
 	var chain cryptobyte.String
 	s := cryptobyte.String(plain)
-	if len(plain) != flightPlain || !s.ReadUint8(&version) || version != flightVersion ||
-		!s.ReadBytes(&device, identity.KeySize) || !s.ReadBytes(&agreement, identity.KeySize) ||
+	if len(plain) != flightPlain || !s.ReadUint8(&version) {
+		return Flight{}, fmt.Errorf("%w: flight of %d bytes", ErrMalformed, len(plain))
+	}
+	if err := checkVersion(version, flightVersion); err != nil {
+		return Flight{}, fmt.Errorf("flight: %w", err)
+	}
+	if !s.ReadBytes(&device, identity.KeySize) || !s.ReadBytes(&agreement, identity.KeySize) ||
 		!s.ReadBytes(&offer, OfferSize-1) || !s.ReadBytes(&f.Message, MessageSize) ||
 		!s.ReadUint16LengthPrefixed(&chain) || len(chain) == 0 || len(chain) > identity.MaxChainSize {
 		return Flight{}, fmt.Errorf("%w: flight", ErrMalformed)

@@ -81,6 +81,7 @@ const OfferSize = 1 + identity.KeySize + 32 + mlkem.CiphertextSize1024
 const offerVersion = 1
 
 // SessionID names the session that the offer begins: SHA-256(EK ‖ ciphertext).
+// Both sides know it, and a flight that comes again has it again.
 func (o *Offer) SessionID() [32]byte {
 	return sha256.Sum256(append(o.Ephemeral[:], o.Ciphertext[:]...))
 }
@@ -96,12 +97,30 @@ func (o *Offer) Marshal() []byte {
 	return b.BytesOrPanic()
 }
 
-// ParseOffer reads what Marshal wrote. Its errors are ErrMalformed and identity.ErrKey.
+// checkVersion refuses every version but one, and says so where it is a newer one.
+func checkVersion(got, want uint8) error {
+	switch {
+	case got > want:
+		return fmt.Errorf("%w: %w", ErrMalformed, identity.ErrNewer)
+	case got < want:
+		return fmt.Errorf("%w: version %d", ErrMalformed, got)
+	}
+	return nil
+}
+
+// ParseOffer reads what Marshal wrote. Its errors are ErrMalformed, with
+// identity.ErrNewer for a later version, and identity.ErrKey.
 func ParseOffer(data []byte) (o Offer, err error) {
 	var version uint8
 	var ephemeral []byte
 	s := cryptobyte.String(data)
-	if !s.ReadUint8(&version) || version != offerVersion || !s.ReadBytes(&ephemeral, identity.KeySize) ||
+	if !s.ReadUint8(&version) {
+		return Offer{}, fmt.Errorf("%w: empty offer", ErrMalformed)
+	}
+	if err := checkVersion(version, offerVersion); err != nil {
+		return Offer{}, fmt.Errorf("offer: %w", err)
+	}
+	if !s.ReadBytes(&ephemeral, identity.KeySize) ||
 		!s.CopyBytes(o.Bundle[:]) || !s.CopyBytes(o.Ciphertext[:]) || !s.Empty() {
 		return Offer{}, fmt.Errorf("%w: offer of %d bytes", ErrMalformed, len(data))
 	}

@@ -259,6 +259,9 @@ func (s *Session) Recognises(wire []byte) bool {
 // unlock opens the sealed header: with the present header key, the next one,
 // and those of at most 5 chains before, newest first.
 func (s *Session) unlock(wire []byte) (plain []byte, id key, err error) {
+	if Size(len(wire)).valid() && wire[0] > Version {
+		return nil, id, fmt.Errorf("%w: message: %w", ErrMalformed, identity.ErrNewer)
+	}
 	if !Size(len(wire)).valid() || wire[0] != Version {
 		return nil, id, fmt.Errorf("%w: %d bytes are no message", ErrMalformed, len(wire))
 	}

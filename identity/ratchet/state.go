@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"golang.org/x/crypto/cryptobyte"
+
+	"github.com/godwit-im/godwit/identity"
 )
 
 // stateVersion is the first byte of a state.
@@ -96,7 +98,7 @@ func addStore[ID comparable](b *cryptobyte.Builder, s store[ID], addID func(ID))
 }
 
 // ParseSession reads what MarshalBinary wrote and refuses any other bytes. Its
-// error is ErrMalformed.
+// error is ErrMalformed, with identity.ErrNewer for a later version.
 func ParseSession(state []byte) (*Session, error) {
 	r := stateReader{cryptobyte.String(state), true}
 	s := new(Session)
@@ -106,6 +108,9 @@ func ParseSession(state []byte) (*Session, error) {
 	r.bytes(s.ad[1:])
 	flags := r.uint8()
 	s.steps = r.uint32()
+	if version > stateVersion {
+		return nil, fmt.Errorf("%w: state: %w", ErrMalformed, identity.ErrNewer)
+	}
 	if version != stateVersion || flags > flagInitiator|flagHasSend|flagHasRecv {
 		return nil, fmt.Errorf("%w: state of version %d", ErrMalformed, version)
 	}
