@@ -100,9 +100,13 @@ func (e *Error) Detail() string {
 	return e.Cause.Error()
 }
 
-// New makes an error of a code and its cause, which may be nil. A code that is
-// not in the table is a fault of ours and panics.
+// New makes an error of a code and its cause, which may be nil. A cause that is
+// this problem already is given back as it is. A code that is not in the table is
+// a fault of ours and panics.
 func New(code Code, cause error) error {
+	if e := (*Error)(nil); errors.As(cause, &e) && e.Code == code {
+		return cause
+	}
 	p, ok := Lookup(code)
 	if !ok {
 		panic("problem: no such code " + string(code))

@@ -55,6 +55,16 @@ func TestWrappingWithoutAWordAddsNoDetail(t *testing.T) {
 	}
 }
 
+func TestAProblemIsNotItsOwnCause(t *testing.T) {
+	inner := Newf(Locked, "no terminal")
+	if got := New(Locked, inner); got != inner {
+		t.Fatalf("%v", got)
+	}
+	if got := New(Unexpected, inner); !errors.Is(got, Unexpected) || !errors.Is(got, Locked) {
+		t.Fatalf("%v", got)
+	}
+}
+
 func TestFromNamesWhatNobodyNamed(t *testing.T) {
 	for _, c := range []struct {
 		err  error
