@@ -11,9 +11,9 @@ import (
 )
 
 // ecHalf is the elliptic-curve half: the Double Ratchet with header encryption
-// (section 4), its second half-step deferred to the next Seal as section 7.4
-// ("Deferring new ratchet key generation") allows. Between a step of the other
-// side and our next message it holds no private key at all.
+// (section 4), its own half of each step deferred to the next Seal, as that
+// document's "Deferring new ratchet key generation" allows. Between a step of
+// the other side and our next message it holds no private key at all.
 //
 // It is copied by value; what it points to never changes.
 type ecHalf struct {
