@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -166,7 +167,7 @@ func (c *cli) event(e api.Event) error {
 func humanEvent(w io.Writer, e api.Event) {
 	switch e.Event {
 	case api.EventReady:
-		fmt.Fprintf(w, "ready  %s\n", e.Account)
+		fmt.Fprintf(w, "ready  %s\n", cmp.Or(e.Account, e.Peer))
 		if e.HTTP != "" {
 			fmt.Fprintf(w, "       http://%s\n", e.HTTP)
 		}
@@ -181,7 +182,8 @@ func humanEvent(w io.Writer, e api.Event) {
 	case api.EventContact:
 		fmt.Fprintf(w, "%s  %s: %s\n", when(e.At), visible(e.Name), e.Change)
 	case api.EventRelay:
-		fmt.Fprintf(w, "%s  relay %s: %s\n", when(e.At), e.Relay, stateWords(api.State(e.State), nil, api.Time{}, e.Reason))
+		who := "relay " + e.Relay // without a name: the one that runs here
+		fmt.Fprintf(w, "%s  %s: %s\n", when(e.At), strings.TrimSpace(who), stateWords(api.State(e.State), nil, api.Time{}, e.Reason))
 	default:
 		fmt.Fprintf(w, "%s  %s %s\n", when(e.At), e.Event, visible(e.Reason))
 	}

@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/godwit-im/godwit/app"
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/config"
 	"github.com/godwit-im/godwit/app/problem"
@@ -37,10 +36,6 @@ func (c *cli) node(ctx context.Context) (err error) {
 		return err
 	}
 	cfg.Create = true
-	if client, err := api.Dial(ctx, cfg.Dirs.Socket); err == nil {
-		client.Close()
-		return problem.Newf(problem.ProfileInUse, "process %d runs its node", client.Node().PID)
-	}
 	if err := cfg.Dirs.Make(); err != nil {
 		return err
 	}
@@ -54,9 +49,13 @@ func (c *cli) node(ctx context.Context) (err error) {
 		slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: c.logLevel(cfg, cfg.LogLevel)}),
 	))
 
-	a, err := app.Open(ctx, cfg)
+	a, client, err := open(ctx, cfg)
 	if err != nil {
 		return err
+	}
+	if client != nil {
+		client.Close()
+		return problem.Newf(problem.ProfileInUse, "process %d runs its node", client.Node().PID)
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
 	server, err := api.Listen(cfg.Dirs.Socket, a, config.Version)

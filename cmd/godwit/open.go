@@ -43,32 +43,42 @@ func (c *cli) with(ctx context.Context, change func(*config.Config), f func(cont
 	if _, err := os.Stat(cfg.Dirs.Data); errors.Is(err, fs.ErrNotExist) && !cfg.Create {
 		return problem.New(problem.NoAccount, nil) // a mistyped --profile is not made
 	}
-	patience, cancel := context.WithTimeout(ctx, lockPatience)
-	defer cancel()
+	a, client, err := open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if client != nil {
+		defer client.Close()
+		return f(ctx, account{Backend: client})
+	}
+	return runWith(ctx, a, func(ctx context.Context) error { return f(ctx, account{Backend: a, own: true}) })
+}
+
+// open opens the app, or finds the node that has it open already. Where another
+// process has the profile and does not answer, it is a short command, or a node
+// that is just starting: both are soon over, so open waits a while for it.
+func open(ctx context.Context, cfg config.Config) (*app.App, *api.Client, error) {
+	patience := time.After(lockPatience)
 	for {
 		client, err := api.Dial(ctx, cfg.Dirs.Socket)
 		if err == nil {
-			defer client.Close()
-			return f(ctx, account{Backend: client})
+			return nil, client, nil
 		}
 		if !errors.Is(err, api.ErrNoNode) {
-			return err
+			return nil, nil, err
 		}
 		a, err := app.Open(ctx, cfg)
 		if err == nil {
-			return runWith(ctx, a, func(ctx context.Context) error { return f(ctx, account{Backend: a, own: true}) })
+			return a, nil, nil
 		}
 		if !errors.Is(err, problem.ProfileInUse) {
-			return err
+			return nil, nil, err
 		}
-		// Another short command has the profile, or a node that is just
-		// starting: both are soon over.
 		select {
-		case <-patience.Done():
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return err
+		case <-ctx.Done():
+			return nil, nil, ctx.Err()
+		case <-patience:
+			return nil, nil, err
 		case <-time.After(lockInterval):
 		}
 	}

@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"net"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -50,7 +53,7 @@ func (c *cli) relay(ctx context.Context, data string) error {
 	r, err := relay.New(relay.Config{
 		Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Peers: cfg.Peers, MaxDisk: cfg.MaxDisk, HTTP: cfg.HTTP,
 		Logger: slog.New(slog.NewTextHandler(c.err, &level)),
-		Event:  func(e relay.Event) { _ = c.relayEvent(e) },
+		Event:  c.relayEvent,
 	})
 	if err != nil {
 		return relayProblem(err)
@@ -61,10 +64,32 @@ func (c *cli) relay(ctx context.Context, data string) error {
 	return nil
 }
 
-func (c *cli) relayEvent(relay.Event) error { return nil }
+// relayEvent prints what the relay says of itself, as any other event.
+func (c *cli) relayEvent(e relay.Event) {
+	v := api.Event{Event: api.EventRelay, At: api.Time{Time: time.Now()}, State: string(e.State), Peer: e.Peer, Addrs: e.Addrs, HTTP: e.HTTP, Reason: e.Reason}
+	if e.State == relay.Ready {
+		v.Event, v.State = api.EventReady, ""
+	}
+	_ = c.event(v) // a reader that has gone does not stop the mail
+}
 
-// relayProblem names what a relay cannot start for.
-func relayProblem(err error) error { return err }
+// relayProblem names what a relay cannot run for.
+func relayProblem(err error) error {
+	var network *net.OpError
+	switch {
+	case errors.Is(err, relay.ErrInUse):
+		return problem.New(problem.RelayRunning, err)
+	case errors.Is(err, relay.ErrKey), errors.Is(err, relay.ErrNewer), errors.Is(err, relay.ErrDamaged):
+		return problem.New(problem.RelayData, err)
+	case errors.Is(err, relay.ErrPeer):
+		return problem.New(problem.BadAddress, err)
+	case errors.As(err, &network):
+		return problem.New(problem.CannotListen, err)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrExist):
+		return problem.New(problem.CannotMakeDir, err)
+	}
+	return err
+}
 
 func (c *cli) relayStatusCommand() *cobra.Command {
 	var data string
@@ -84,8 +109,11 @@ func (c *cli) relayStatusCommand() *cobra.Command {
 			ctx := cmd.Context()
 			for {
 				s, err := relay.Status(ctx, data)
-				if err != nil {
+				if errors.Is(err, relay.ErrNotRunning) {
 					return problem.New(problem.NoRelayHere, err)
+				}
+				if err != nil {
+					return err
 				}
 				if err := c.result(s, func(w io.Writer) { humanRelayStatus(w, s) }); err != nil || !watch {
 					return err
@@ -103,8 +131,22 @@ func (c *cli) relayStatusCommand() *cobra.Command {
 	return cmd
 }
 
-func humanRelayStatus(w io.Writer, s relay.State) {
-	fmt.Fprintf(w, "%s in %s cells\n", humanize.IBytes(uint64(s.Bytes)), humanize.Comma(s.Cells))
+func humanRelayStatus(w io.Writer, r relay.Report) {
+	size := func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-10s %s\n", name, fmt.Sprintf(format, args...))
+	}
+	state := string(r.State)
+	if r.Reason != "" {
+		state += ": " + visible(r.Reason)
+	}
+	row("relay", "%s", r.Peer)
+	row("state", "%s, for %s", state, age(time.Duration(r.Uptime*float64(time.Second))))
+	row("holds", "%s in %s cells, %s notices; %s boxes, %s queues", size(r.Bytes), humanize.Comma(r.Cells), humanize.Comma(r.Notices), humanize.Comma(r.Boxes), humanize.Comma(r.Queues))
+	row("disk", "%s of %s", size(r.Disk), size(r.MaxDisk))
+	row("since then", "%s deposits in %s commits, %s fetched, %s deleted, %s refused", humanize.Comma(r.Deposits), humanize.Comma(r.Groups),
+		humanize.Comma(r.Fetches), humanize.Comma(r.Deletions), humanize.Comma(r.Refusals))
+	row("now", "%s peers, %s streams", humanize.Comma(r.Peers), humanize.Comma(r.Streams))
 }
 
 func (c *cli) relayAddCommand() *cobra.Command {

@@ -1,14 +1,19 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/config"
 )
 
 func TestMain(m *testing.M) {
@@ -28,7 +33,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, "run"))
 			return os.Mkdir(filepath.Join(e.WorkDir, "run"), 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "node": nodeRuns},
 	})
 }
 
@@ -52,4 +57,22 @@ func exitStatus(err error) string {
 		return strconv.Itoa(exit.ExitCode())
 	}
 	return err.Error()
+}
+
+// nodeRuns waits until the node of a profile answers: node anna
+func nodeRuns(ts *testscript.TestScript, neg bool, args []string) {
+	dirs, err := config.FindDirs(ts.MkAbs(args[0]), ts.Getenv)
+	ts.Check(err)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	ts.Check(until(ctx, func() (bool, error) {
+		client, err := api.Dial(ctx, dirs.Socket)
+		if errors.Is(err, api.ErrNoNode) {
+			return false, nil
+		}
+		if err == nil {
+			client.Close()
+		}
+		return true, err
+	}))
 }
