@@ -95,6 +95,9 @@ func TestContactsAndTheirDevices(t *testing.T) {
 		is(t, "nobody", tx.UpdateContact(Contact{ID: 404, Kind: ContactKnown}), ErrNotFound)
 		list, err := tx.Contacts()
 		same(t, "people", len(list), 2)
+		if err != nil {
+			return err
+		}
 
 		is(t, "a stolen device", tx.PutDevice(Device{Device: bobsPhone, Contact: carol.ID}), ErrExists)
 		tablet := Device{Device: identity.DevicePublic{0xb1}, Contact: bob, Agreement: identity.AgreementPublic{1}}
