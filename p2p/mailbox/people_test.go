@@ -245,4 +245,3 @@ func TestBobWatches(t *testing.T) {
 	}
 	wantErr(t, bob.Watch(t.Context(), 0, nil), mailbox.ErrTooMany)
 }
-

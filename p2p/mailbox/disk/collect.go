@@ -96,7 +96,7 @@ func (s *Store) deleteDead() error {
 		s.logged -= uint64(seg.size)
 		s.mu.Unlock()
 		if err := errors.Join(seg.file.Close(), s.fs.Remove(s.path("log", logName(seg.number)))); err != nil {
-			return fmt.Errorf("disk: delete segment: %w", err)
+			s.log.Warn("a log segment could not be deleted", "error", err) // it is tried again after the next start
 		}
 		if err := s.db.Delete(keyLive(seg.number), nil); err != nil {
 			return s.fail(err)

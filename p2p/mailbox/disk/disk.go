@@ -367,16 +367,20 @@ func (s *Store) begin(now time.Time) (*group, error) {
 	if active != nil {
 		at = location{active.number, uint64(active.size)}
 	}
-	return &group{t: t, now: now, at: at, b: beginGroup(s.buf[:0], now), room: s.room(), quotas: s.quotas}, nil
+	room, _ := s.Room()
+	return &group{t: t, now: now, at: at, b: beginGroup(s.buf[:0], now), room: room, quotas: s.quotas}, nil
 }
 
-// room is how many bytes may be added to the log.
-func (s *Store) room() int64 {
-	room := int64(s.max) - 2*s.segment - int64(s.Usage().Disk)
+// Room is how many bytes deposits may still add, and, in words, what bounds
+// it: the cap or the file system.
+func (s *Store) Room() (bytes int64, bound string) {
+	bytes, bound = int64(s.max)-2*s.segment-int64(s.Usage().Disk), "the relay holds as much as it may"
 	if u, err := s.fs.GetDiskUsage(s.dir); err == nil {
-		room = min(room, int64(u.AvailBytes)-int64(min(keepFree, s.max/8)))
+		if left := int64(u.AvailBytes) - int64(min(keepFree, s.max/8)); left < bytes {
+			bytes, bound = left, "the disk is full"
+		}
 	}
-	return room
+	return max(bytes, 0), bound
 }
 
 // finish makes a group durable and then known. Its error wraps

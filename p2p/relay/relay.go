@@ -1,0 +1,327 @@
+// Package relay is relay node mode: one process that keeps mail for people who
+// are away. Today it is the mailbox server; everything else a relay is to do for others
+// joins it here.
+//
+// Its directory holds the relay's identity (relay.key, 0600), its lock, the
+// mailbox's store (mail/, see p2p/mailbox/disk) and the socket on which it tells its
+// status (relay.sock). It knows neither accounts nor names, and its log has no peer
+// ids or addresses above debug level.
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/mailbox/disk"
+	"github.com/godwit-im/godwit/p2p/node"
+	"github.com/gofrs/flock"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+const (
+	// DefaultDifficulty is the proof of work for a lease, in bits, where
+	// strangers can reach a relay: about a second of one core.
+	DefaultDifficulty = 22
+	// maxConnections is how many peers may be connected before idle ones are
+	// closed, down to nine tenths.
+	maxConnections = 4096
+	// lookEvery is how often the relay looks whether its state changed.
+	lookEvery = 2 * time.Second
+)
+
+var (
+	// ErrInUse says that another process runs a relay on this directory.
+	ErrInUse = errors.New("relay: another process runs on this directory")
+	// ErrKey says that relay.key is not a relay's key. It is left as it is.
+	ErrKey = errors.New("relay: relay.key is damaged")
+	// ErrNewer says that a newer version wrote what is in the directory.
+	ErrNewer = disk.ErrNewer
+	// ErrDamaged says that the store cannot be read or written.
+	ErrDamaged = mailbox.ErrDamaged
+	// ErrPeer says that a given peer is not a multiaddr with a PeerID.
+	ErrPeer = errors.New("relay: not a peer's address")
+)
+
+// Config says how to run a relay. Data and Mode are needed; the other zero
+// values stand for what the comments say.
+type Config struct {
+	Data    string       // directory, made if it is not there
+	Mode    node.Mode    // where it may listen and dial
+	Listen  []string     // multiaddrs; the mode's own
+	Peers   []string     // multiaddrs with PeerID, connected to at the start; none
+	MaxDisk int64        // cap, bytes; 10 GiB
+	HTTP    string       // host:port of /healthz and /readyz; none
+	Tokens  [][]byte     // that pay for a box, 16 to 64 bytes each; none
+	Logger  *slog.Logger // nothing is logged
+	// Event is told what happens, one at a time, the first being Ready. It
+	// must not call the Relay; nil is told nothing.
+	Event func(Event)
+}
+
+// Event is a change of a relay's state.
+type Event struct {
+	State  State
+	Peer   string   // PeerID; in Ready
+	Addrs  []string // where it can be reached, with PeerID; in Ready
+	HTTP   string   // host:port; in Ready, if it is served
+	Reason string   // why, in words
+}
+
+// State is what a relay is able to do.
+type State string
+
+const (
+	Ready    State = "ready"    // it listens; told once, then Serving or Full
+	Serving  State = "serving"  // takes and gives mail
+	Full     State = "full"     // gives mail but takes none: the cap, or the disk, is reached
+	Stopping State = "stopping" // does nothing more
+)
+
+// Relay is a running, or soon to run, relay.
+type Relay struct {
+	cfg    Config
+	log    *slog.Logger
+	node   *node.Node
+	store  *disk.Store
+	server *mailbox.Server
+	lock   *flock.Flock
+	status net.Listener
+	http   net.Listener // nil: none
+	peers  []peer.AddrInfo
+	began  time.Time
+	state  atomic.Value // State
+}
+
+// New opens the directory and listens, but serves nothing before Run, which must
+// follow. Its errors wrap ErrInUse, ErrKey, ErrNewer, ErrDamaged, ErrPeer or the
+// operating system's.
+func New(cfg Config) (_ *Relay, err error) {
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Event == nil {
+		cfg.Event = func(Event) {}
+	}
+	if cfg.MaxDisk == 0 {
+		cfg.MaxDisk = disk.DefaultMaxBytes
+	}
+	r := &Relay{cfg: cfg, log: cfg.Logger, began: time.Now()}
+	r.state.Store(Ready)
+	for _, p := range cfg.Peers {
+		info, err := peer.AddrInfoFromString(p)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %q: %w", ErrPeer, p, err)
+		}
+		r.peers = append(r.peers, *info)
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.close())
+		}
+	}()
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, fmt.Errorf("relay: make directory: %w", err)
+	}
+	if err := r.acquire(); err != nil {
+		return nil, err
+	}
+	key, err := loadKey(filepath.Join(cfg.Data, "relay.key"))
+	if err != nil {
+		return nil, err
+	}
+	quotas := mailbox.DefaultQuotas()
+	if r.store, err = disk.Open(disk.Config{Dir: filepath.Join(cfg.Data, "mail"), MaxBytes: uint64(max(cfg.MaxDisk, 0)), Quotas: quotas, Log: r.log}); err != nil {
+		return nil, err
+	}
+	r.node, err = node.New(node.Config{
+		Mode: cfg.Mode, Listen: cfg.Listen, Key: key, Low: maxConnections / 10 * 9, High: maxConnections, MemoryMiB: 512,
+	})
+	if err != nil {
+		return nil, err
+	}
+	terms := mailbox.ServerConfig{Quotas: quotas, Leases: []mailbox.LeaseKind{mailbox.LeaseWork}, Difficulty: DefaultDifficulty, Tokens: cfg.Tokens, Log: r.log}
+	if cfg.Mode == node.Loopback {
+		terms.Leases, terms.Difficulty = []mailbox.LeaseKind{mailbox.LeaseOpen}, 0
+	}
+	if len(cfg.Tokens) > 0 {
+		terms.Leases = append(terms.Leases, mailbox.LeaseToken)
+	}
+	if r.server, err = mailbox.NewServer(r.node.Host(), key, r.store, terms); err != nil {
+		return nil, err
+	}
+	if r.status, err = listenStatus(cfg.Data); err != nil {
+		return nil, err
+	}
+	if cfg.HTTP != "" {
+		if r.http, err = net.Listen("tcp", cfg.HTTP); err != nil {
+			return nil, fmt.Errorf("relay: listen for HTTP: %w", err)
+		}
+	}
+	return r, nil
+}
+
+// ID is the relay's PeerID, which its directory keeps.
+func (r *Relay) ID() peer.ID { return r.node.Host().ID() }
+
+// Addrs are where the relay can be reached, each with its PeerID.
+func (r *Relay) Addrs() []ma.Multiaddr { return r.node.PeerAddrs() }
+
+// Run serves until the context ends, then closes all and returns nil. It
+// returns earlier if the store fails, with an error that wraps ErrDamaged.
+func (r *Relay) Run(ctx context.Context) (err error) {
+	defer func() { err = errors.Join(err, r.close()) }()
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var running sync.WaitGroup
+	run := func(f func(context.Context) error) {
+		running.Go(func() {
+			if err := f(ctx); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	run(r.server.Run)
+	run(r.store.Run)
+	run(r.meet)
+	servers := []*http.Server{httpServer(r.log, r.statusHandler())}
+	if r.http != nil {
+		servers = append(servers, httpServer(r.log, r.healthHandler()))
+	}
+	for i, l := range []net.Listener{r.status, r.http}[:len(servers)] {
+		running.Go(func() { servers[i].Serve(l) }) // ends by Close; a failure to accept costs the status, not the mail
+	}
+	r.tell(Ready, "")
+	run(r.look)
+	<-ctx.Done()
+	r.tell(Stopping, "")
+	for _, s := range servers {
+		s.Close()
+	}
+	running.Wait()
+	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
+		return cause
+	}
+	return nil
+}
+
+// tell changes the state and says so.
+func (r *Relay) tell(s State, reason string) {
+	r.state.Store(s)
+	e := Event{State: s, Reason: reason}
+	if s == Ready {
+		e.Peer = r.ID().String()
+		for _, a := range r.Addrs() {
+			e.Addrs = append(e.Addrs, a.String())
+		}
+		if r.http != nil {
+			e.HTTP = r.http.Addr().String()
+		}
+	}
+	r.log.Info("the relay's state changed", "state", string(s), "reason", reason)
+	r.cfg.Event(e)
+}
+
+// look tells when the relay becomes full or has room again.
+func (r *Relay) look(ctx context.Context) error {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
+	for {
+		next, reason := Serving, ""
+		if room, why := r.store.Room(); room < mailbox.CellLarge {
+			next, reason = Full, why
+		}
+		if r.state.Load() != next {
+			r.tell(next, reason)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
+// meet connects to the peers that were given, once.
+func (r *Relay) meet(ctx context.Context) error {
+	var meeting sync.WaitGroup
+	for _, p := range r.peers {
+		if p.ID == r.ID() {
+			continue
+		}
+		meeting.Go(func() {
+			if err := r.node.Dial(ctx, p); err != nil {
+				r.log.Debug("a peer could not be reached", "peer", p.ID, "error", err)
+				r.log.Warn("a peer that was given could not be reached")
+			}
+		})
+	}
+	meeting.Wait()
+	return nil
+}
+
+// acquire takes the lock of the directory.
+func (r *Relay) acquire() error {
+	path := filepath.Join(r.cfg.Data, "relay.lock")
+	r.lock = flock.New(path, flock.SetPermissions(0o600))
+	got, err := r.lock.TryLock()
+	if err != nil {
+		return fmt.Errorf("relay: lock: %w", err)
+	}
+	if !got {
+		r.lock = nil
+		if b, err := os.ReadFile(path + ".pid"); err == nil {
+			if pid, err := strconv.Atoi(strings.TrimSpace(string(b))); err == nil {
+				return fmt.Errorf("%w: process %d", ErrInUse, pid)
+			}
+		}
+		return ErrInUse
+	}
+	if err := os.WriteFile(path+".pid", fmt.Appendf(nil, "%d\n", os.Getpid()), 0o600); err != nil {
+		return fmt.Errorf("relay: lock: %w", err)
+	}
+	return nil
+}
+
+// close closes what was opened, in the reverse order.
+func (r *Relay) close() (err error) {
+	if r.http != nil {
+		err = errors.Join(err, ignoreClosed(r.http.Close()))
+	}
+	if r.status != nil {
+		err = errors.Join(err, ignoreClosed(r.status.Close()))
+	}
+	if r.node != nil {
+		err = errors.Join(err, r.node.Close())
+	}
+	if r.store != nil {
+		err = errors.Join(err, r.store.Close())
+	}
+	if r.lock != nil {
+		if e := os.Remove(filepath.Join(r.cfg.Data, "relay.lock.pid")); !errors.Is(e, fs.ErrNotExist) {
+			err = errors.Join(err, e)
+		}
+		err = errors.Join(err, r.lock.Unlock())
+	}
+	return err
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}

@@ -1,0 +1,173 @@
+package relay
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+const (
+	// statusTimeout bounds a question over HTTP, on either side.
+	statusTimeout = 5 * time.Second
+	// maxSocketPath is how long the path of a unix socket may be, in bytes;
+	// the shortest limit of the systems we run on is 104.
+	maxSocketPath = 100
+	maxStatus     = 64 << 10 // bytes of an answer
+)
+
+// ErrNotRunning says that no relay answers for a directory.
+var ErrNotRunning = errors.New("relay: no relay runs on this directory")
+
+// Report is what a relay tells of itself. Counts are since it was started,
+// unless they are of what it holds.
+type Report struct {
+	State     State   `json:"state"`
+	Reason    string  `json:"reason,omitempty"` // why it is not serving
+	Peer      string  `json:"peer"`
+	Cells     int64   `json:"cells"`    // held
+	Bytes     int64   `json:"bytes"`    // of cells and notices held
+	Queues    int64   `json:"queues"`   // open
+	Boxes     int64   `json:"boxes"`    // known
+	Notices   int64   `json:"notices"`  // held
+	Disk      int64   `json:"disk"`     // bytes used of max_disk
+	MaxDisk   int64   `json:"max_disk"` // bytes
+	Streams   int64   `json:"streams"`  // open
+	Peers     int64   `json:"peers"`    // connected
+	Deposits  int64   `json:"deposits"`
+	Fetches   int64   `json:"fetches"`   // cells and notices given out
+	Deletions int64   `json:"deletions"` // cells acknowledged
+	Refusals  int64   `json:"refusals"`
+	Groups    int64   `json:"groups"` // commits
+	Uptime    float64 `json:"uptime"` // seconds
+}
+
+func (r *Relay) report() Report {
+	u, s := r.store.Usage(), r.server.Stats()
+	rep := Report{
+		State: r.state.Load().(State), Peer: r.ID().String(),
+		Cells: int64(u.Cells), Bytes: int64(u.Bytes), Queues: int64(u.Queues), Boxes: int64(u.Boxes), Notices: int64(u.Notices),
+		Disk: int64(u.Disk), MaxDisk: r.cfg.MaxDisk, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())),
+		Deposits: int64(s.Deposits), Fetches: int64(s.Fetches), Deletions: int64(s.Deletions), Refusals: int64(s.Refusals),
+		Groups: int64(s.Groups), Uptime: time.Since(r.began).Seconds(),
+	}
+	if rep.State == Full {
+		_, rep.Reason = r.store.Room()
+	}
+	return rep
+}
+
+func (r *Relay) statusHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(r.report()) // the reader is gone if it fails
+	})
+	return mux
+}
+
+// healthHandler tells monitors whether the process lives and whether it takes
+// mail, in one word.
+func (r *Relay) healthHandler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		s := r.state.Load().(State)
+		if s != Serving {
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}
+		io.WriteString(w, string(s)+"\n")
+	})
+	return mux
+}
+
+func httpServer(log *slog.Logger, h http.Handler) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: statusTimeout, ReadTimeout: statusTimeout, WriteTimeout: statusTimeout, IdleTimeout: statusTimeout,
+		MaxHeaderBytes: 16 << 10, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// socketPath is DIR/relay.sock, or a short path made from it.
+func socketPath(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(abs, "relay.sock")
+	if len(path) <= maxSocketPath {
+		return path, nil
+	}
+	run := os.Getenv("XDG_RUNTIME_DIR")
+	if run == "" {
+		run = os.TempDir()
+	}
+	h := sha256.Sum256([]byte(path))
+	return filepath.Join(run, "godwit", hex.EncodeToString(h[:8])+".sock"), nil
+}
+
+func listenStatus(dir string) (net.Listener, error) {
+	path, err := socketPath(dir)
+	if err != nil {
+		return nil, fmt.Errorf("relay: status socket: %w", err)
+	}
+	// Whoever holds the directory's lock owns the socket; one that is there is left over.
+	if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
+		if err = os.Remove(path); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("relay: status socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("relay: status socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, errors.Join(fmt.Errorf("relay: status socket: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+// Status asks the relay that runs on a directory of this computer. The error
+// wraps ErrNotRunning if none answers.
+func Status(ctx context.Context, dir string) (Report, error) {
+	path, err := socketPath(dir)
+	if err != nil {
+		return Report{}, fmt.Errorf("relay: status: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	transport := &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", path)
+		},
+	}
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://relay/status", nil)
+	if err != nil {
+		return Report{}, fmt.Errorf("relay: status: %w", err)
+	}
+	res, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		return Report{}, fmt.Errorf("%w: %w", ErrNotRunning, err)
+	}
+	defer res.Body.Close()
+	var r Report
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxStatus)).Decode(&r); err != nil {
+		return Report{}, fmt.Errorf("relay: status: %w", err)
+	}
+	return r, nil
+}
