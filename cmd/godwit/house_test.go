@@ -142,6 +142,7 @@ func licenceOf(dir string) string {
 // module with parts by others, names the first.
 func spdx(text string) string {
 	for _, l := range []struct{ id, words string }{
+		{"Apache-2.0 or MIT", "the `Permissive License Stack`, meaning either of: - Apache-2.0 Software License"},
 		{"Apache-2.0", "Apache License Version 2.0"},
 		{"Apache-2.0", "http://www.apache.org/licenses/LICENSE-2.0"},
 		{"MPL-2.0", "Mozilla Public License, version 2.0"},

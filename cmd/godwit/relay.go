@@ -144,7 +144,7 @@ func humanRelayStatus(w io.Writer, r relay.Report) {
 	row("state", "%s, for %s", state, age(time.Duration(r.Uptime*float64(time.Second))))
 	row("holds", "%s in %s cells, %s notices; %s boxes, %s queues", size(r.Bytes), humanize.Comma(r.Cells), humanize.Comma(r.Notices), humanize.Comma(r.Boxes), humanize.Comma(r.Queues))
 	row("disk", "%s of %s", size(r.Disk), size(r.MaxDisk))
-	row("since then", "%s deposits in %s commits, %s fetched, %s deleted, %s refused", humanize.Comma(r.Deposits), humanize.Comma(r.Groups),
+	row("served", "%s deposits in %s commits, %s fetched, %s deleted, %s refused", humanize.Comma(r.Deposits), humanize.Comma(r.Groups),
 		humanize.Comma(r.Fetches), humanize.Comma(r.Deletions), humanize.Comma(r.Refusals))
 	row("now", "%s peers, %s streams", humanize.Comma(r.Peers), humanize.Comma(r.Streams))
 }
