@@ -313,6 +313,7 @@ func (k *courier) handOver(ctx context.Context, now time.Time) {
 			continue
 		}
 		if err := k.onLine.Send(ctx, p.wire); err != nil {
+			k.c.log.Debug("a direct connection took no message", "err", err)
 			return // the line's end is told by disconnected
 		}
 		p.handed = now
@@ -325,6 +326,7 @@ func (k *courier) call(ctx context.Context, now time.Time) {
 		return
 	}
 	k.dialling = true
+	k.c.log.Debug("dialling a device")
 	addrs := k.addrs
 	var flights []*parcel
 	for _, p := range k.parcels {
@@ -405,7 +407,8 @@ func (k *courier) depositAt(p *parcel, relay peer.ID, now time.Time) (at time.Ti
 		return now.Add(directPatience), true // the window is full; it moves or the line ends
 	case k.onLine != nil:
 		return p.handed.Add(directPatience), true
-	case k.dialling:
+	case k.dialling && k.dial.next == 0:
+		// The first try since it was last connected; later ones are hope.
 		return p.created.Add(directPatience), true
 	}
 	return now, true
@@ -414,6 +417,7 @@ func (k *courier) depositAt(p *parcel, relay peer.ID, now time.Time) (at time.Ti
 // round deposits parcels at one relay and records what came of it.
 func (k *courier) round(ctx context.Context, at place, due []*parcel) report {
 	results, err := k.c.deposit(ctx, k.device, at, due)
+	k.c.log.Debug("deposited", "count", len(due), "err", err)
 	if rerr := k.c.recordDeposits(ctx, at, due, results, err); rerr != nil && err == nil {
 		err = rerr
 	}
