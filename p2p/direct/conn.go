@@ -196,8 +196,16 @@ func (c *Conn) run() {
 
 // write sends what is queued and flushes when the queue is empty.
 func (c *Conn) write() {
+	// Should the reader wait long for its owner, the accepter still hears us.
+	quiet := time.NewTicker(keepAlive)
+	defer quiet.Stop()
 	for {
 		select {
+		case <-quiet.C:
+			c.mu.Lock()
+			c.ping++
+			c.want = true
+			c.mu.Unlock()
 		case <-c.wake:
 		case <-c.done:
 			if errors.Is(c.Err(), ErrClosed) {
@@ -222,6 +230,7 @@ func (c *Conn) write() {
 		if err := c.w.Flush(); err != nil { // and that of Append before
 			c.fail(fmt.Errorf("direct: write: %w", err))
 		}
+		quiet.Reset(keepAlive)
 	}
 }
 

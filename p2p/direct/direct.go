@@ -208,6 +208,9 @@ const (
 	stepTimeout = 10 * time.Second
 	// idleTimeout is how long an accepter waits for a frame.
 	idleTimeout = 30 * time.Second
+	// keepAlive is how long an opener writes nothing. It is longer than the
+	// default IdlePing, so that it matters only while the reader is stuck.
+	keepAlive = idleTimeout / 2
 	// writeTimeout bounds a write to a peer that does not read.
 	writeTimeout = 10 * time.Second
 	// leaveTimeout bounds a good-bye.

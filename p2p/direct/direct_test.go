@@ -9,10 +9,7 @@ import (
 	"github.com/godwit-im/godwit/p2p/direct"
 	"github.com/godwit-im/godwit/p2p/p2ptest"
 	ma "github.com/multiformats/go-multiaddr"
-	"go.uber.org/goleak"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func loopback(t testing.TB, name string) *person {
 	return newPerson(t, name, p2ptest.Loopback(t), direct.Config{})

@@ -96,6 +96,7 @@ type budget struct {
 
 	mu      sync.Mutex
 	buckets map[netip.Prefix]bucket
+	swept   time.Time // when sweep last looked
 }
 
 type bucket struct {
@@ -134,8 +135,13 @@ func (b *budget) filled(k bucket, now time.Time) float64 {
 	return min(b.burst, k.tokens+b.rate*max(0, now.Sub(k.at).Seconds()))
 }
 
-// sweep forgets the buckets that are full again: they say nothing.
+// sweep forgets the buckets that are full again: they say nothing. It looks at
+// all of them, so once a second is enough.
 func (b *budget) sweep(now time.Time) {
+	if d := now.Sub(b.swept); d >= 0 && d < time.Second {
+		return
+	}
+	b.swept = now
 	for key, k := range b.buckets {
 		if b.filled(k, now) >= b.burst {
 			delete(b.buckets, key)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/godwit-im/godwit/identity/pqxdh"
 	"github.com/godwit-im/godwit/p2p/direct"
@@ -73,9 +74,15 @@ func (p *person) info() peer.AddrInfo {
 
 // await waits until cond, which is asked with the lock held, holds.
 func (p *person) await(cond func() bool) {
+	p.t.Helper()
+	late := false
+	defer time.AfterFunc(10*time.Minute, func() { p.know(func() { late = true }) }).Stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for !cond() {
+		if late {
+			p.t.Fatalf("%s waits in vain", p.name)
+		}
 		p.changed.Wait()
 	}
 }

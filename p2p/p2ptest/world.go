@@ -57,14 +57,14 @@ func NewWorld(t *testing.T, link Link, seed uint64) *World {
 	return w
 }
 
-// Node starts a person's node. A name that was used before gets a new PeerID at
-// the same IP address, as after a restart.
+// Node starts a person's node, at an IP address in a /24 of its own. A name that
+// was used before gets a new PeerID and address, as after a restart.
 func (w *World) Node(name string) *node.Node {
 	w.t.Helper()
 	w.mu.Lock()
 	index := len(w.names)
 	w.names = append(w.names, name)
-	ip := simnet.IntToPublicIPv4(index)
+	ip := simnet.IntToPublicIPv4(index << 8)
 	w.ips[ip.String()] = name
 	bits := w.link.Bits
 	w.mu.Unlock()

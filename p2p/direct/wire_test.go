@@ -1,0 +1,168 @@
+package direct
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/godwit-im/godwit/p2p/frame"
+	"github.com/libp2p/go-libp2p/core/network"
+)
+
+// fuzz checks a decoder: it never panics, refuses with ErrMalformed, and what it
+// takes has no second encoding.
+func fuzz[T any](f *testing.F, parse func([]byte) (T, error), marshal func(T) []byte, seeds ...T) {
+	for _, s := range seeds {
+		b := marshal(s)[headSize:]
+		f.Add(b)
+		f.Add(b[:len(b)-1])
+		f.Add(append(bytes.Clone(b), 0))
+	}
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		v, err := parse(b)
+		if err != nil {
+			if !errors.Is(err, ErrMalformed) {
+				t.Fatalf("%v", err)
+			}
+			return
+		}
+		if again := marshal(v)[headSize:]; !bytes.Equal(again, b) {
+			t.Fatalf("%x has a second encoding %x", b, again)
+		}
+	})
+}
+
+func FuzzParse32(f *testing.F) {
+	fuzz(f, parse32, func(v [32]byte) []byte { return append(head(typeHello), v[:]...) }, [32]byte{1, 2, 3})
+}
+
+func FuzzParseWelcome(f *testing.F) {
+	fuzz(f, parseWelcome, welcome.marshal,
+		welcome{window: window{256, 2 << 20}}, welcome{window: window{1, maxMessage}}, welcome{window: window{0, maxMessage}},
+		welcome{window: window{513, maxMessage}}, welcome{window: window{1, maxMessage - 1}}, welcome{window: window{65535, 1<<32 - 1}})
+}
+
+func FuzzParseAck(f *testing.F) {
+	fuzz(f, parseAck, marshalAck, []Ack{{}}, make([]Ack, 2), make([]Ack, maxEntries), make([]Ack, maxEntries+1))
+}
+
+func FuzzParseNak(f *testing.F) {
+	fuzz(f, parseNak, marshalNak, []Nak{{Code: Busy}}, []Nak{{Code: 255}, {Code: 1}}, []Nak{{Code: Accepted}}, make([]Nak, maxEntries+1))
+}
+
+func FuzzParsePing(f *testing.F) {
+	fuzz(f, parsePing, func(n uint64) []byte { return marshalPing(typePing, n) }, 0, 1, 1<<64-1)
+}
+
+func FuzzParseBye(f *testing.F) {
+	fuzz(f, parseBye, marshalBye, byeLeaving, 255, 0)
+}
+
+func FuzzExpect(f *testing.F) {
+	f.Add([]byte{1, typeWelcome, 3}, byte(typeWelcome))
+	f.Add([]byte{1, typeBye, byeBusy}, byte(typeWelcome))
+	f.Add([]byte{2, typeWelcome}, byte(typeWelcome))
+	f.Add([]byte{1}, byte(1))
+	f.Fuzz(func(t *testing.T, b []byte, want byte) {
+		body, err := expect(b, want)
+		if err == nil && !bytes.Equal(append(head(want), body...), b) {
+			t.Fatalf("%x in place of type %d", b, want)
+		}
+	})
+}
+
+// script is a stream that brings given bytes and takes all.
+type script struct {
+	network.Stream
+	io.Reader
+}
+
+func (s script) Read(b []byte) (int, error)       { return s.Reader.Read(b) }
+func (script) Write(b []byte) (int, error)        { return len(b), nil }
+func (script) SetReadDeadline(time.Time) error    { return nil }
+func (script) SetWriteDeadline(t time.Time) error { return nil }
+func (script) Reset() error                       { return nil }
+
+// FuzzInbound feeds a proven stream any frames. It ends, and never holds more
+// than the window.
+func FuzzInbound(f *testing.F) {
+	m := append([]byte{0, 0, 0x0f, 0xda, 1, typeMessage}, make([]byte, 4056)...)
+	f.Add(m)
+	f.Add(bytes.Repeat(m, 5))
+	f.Add([]byte{0, 0, 0, 10, 1, typePing, 0, 0, 0, 0, 0, 0, 0, 1})
+	f.Add([]byte{0, 0, 0, 3, 1, typeBye, 1})
+	f.Add([]byte{0, 0, 0, 3, 1, typeBye, 0})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		st := script{Reader: bytes.NewReader(b)}
+		in := &inbound{
+			svc: &Service{cfg: Config{Window: 2}.withDefaults()}, stream: st,
+			r: frame.NewReader(st, maxFrame, 0), w: frame.NewWriter(st, maxFrame, 0),
+			ctx: context.Background(), wake: make(chan struct{}, 1),
+		}
+		if err := in.receive(); err == nil {
+			t.Fatal("it never ends")
+		}
+		if len(in.queue) > 2 {
+			t.Fatalf("%d messages with a window of 2", len(in.queue))
+		}
+	})
+}
+
+// A budget gives its burst at once and then its rate, to each group its own,
+// whatever the clock does (attack 34).
+func TestBudget(t *testing.T) {
+	group := func(i int) netip.Prefix {
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte{11, byte(i >> 8), byte(i), 0}), 24)
+	}
+	now := time.Unix(1_800_000_000, 0)
+	spend := func(b *budget, g netip.Prefix, n int) (ok int) {
+		for range n {
+			if b.take(g, now) {
+				ok++
+			}
+		}
+		return ok
+	}
+	b := &budget{burst: 4, rate: 2}
+	if n := spend(b, group(0), 10); n != 4 {
+		t.Errorf("burst of %d", n)
+	}
+	if n := spend(b, group(1), 10); n != 4 {
+		t.Errorf("another group got %d", n)
+	}
+	now = now.Add(time.Second)
+	if n := spend(b, group(0), 10); n != 2 {
+		t.Errorf("%d after a second", n)
+	}
+	now = now.Add(-365 * 24 * time.Hour)
+	if n := spend(b, group(0), 10); n != 0 {
+		t.Errorf("%d after the clock went back a year", n)
+	}
+	now = now.Add(time.Second)
+	if n := spend(b, group(0), 10); n != 2 {
+		t.Errorf("%d a second later", n)
+	}
+	now = now.Add(10 * 365 * 24 * time.Hour)
+	if n := spend(b, group(0), 10); n != 4 {
+		t.Errorf("%d after the clock went ten years ahead", n)
+	}
+	// 100,000 groups at once do not fill the memory, and get little.
+	got := 0
+	for i := range 60_000 {
+		got += spend(b, group(i), 1)
+	}
+	if len(b.buckets) > maxGroups+1 || got > maxGroups+8 {
+		t.Errorf("%d buckets, %d served", len(b.buckets), got)
+	}
+	// Later they are forgotten, and others served.
+	now = now.Add(time.Minute)
+	if n := spend(b, netip.MustParsePrefix("11.255.255.0/24"), 10); n != 4 || len(b.buckets) > 10 {
+		t.Errorf("%d, with %d buckets", n, len(b.buckets))
+	}
+}
