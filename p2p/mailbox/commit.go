@@ -8,9 +8,14 @@ import (
 	pool "github.com/libp2p/go-buffer-pool"
 )
 
-// groupBytes is how many bytes of deposits are gathered before no more are
-// waited for.
-const groupBytes = 8 << 20
+const (
+	// groupBytes is how many bytes of deposits are gathered before no more
+	// are waited for.
+	groupBytes = 8 << 20
+	// gather is how long more is waited for when several deposit at once: a
+	// group costs a sync and a signature, however large. Who is alone never waits.
+	gather = time.Millisecond
+)
 
 // batch is what came together from one session. Its changes share one commit
 // and their answers one write.
@@ -41,6 +46,7 @@ type answered struct {
 func (s *Server) commit(failed func(error)) {
 	var broken error
 	var next *batch
+	crowd := false
 	for {
 		first := next
 		if first == nil {
@@ -50,12 +56,16 @@ func (s *Server) commit(failed func(error)) {
 			}
 			first = b
 		}
+		if crowd {
+			time.Sleep(gather)
+		}
 		group := []*batch{first}
 		changes, bytes := slices.Clone(first.changes), first.bytes
 		for next = s.waitingBatch(); next != nil && bytes < groupBytes && len(changes)+len(next.changes) <= MaxBatch; next = s.waitingBatch() {
 			group = append(group, next)
 			changes, bytes = append(changes, next.changes...), bytes+next.bytes
 		}
+		crowd = len(group) > 1
 		if broken == nil {
 			if broken = s.store.Commit(time.Now(), changes); broken != nil {
 				failed(broken)

@@ -65,6 +65,7 @@ type Store struct {
 	max     uint64 // cap, bytes
 	segment int64  // size at which a segment is closed, bytes
 	db      *pebble.DB
+	recent  recents
 
 	commit    sync.Mutex // held by Commit and the collector; guards what follows
 	lives     map[uint64]int64
@@ -238,7 +239,7 @@ func (s *Store) replay(b []byte, at location) error {
 	if err != nil {
 		return err // checked by scan, so it is a record we do not know
 	}
-	t := newTxn(s.db, s.totals)
+	t := newTxn(s.db, &s.recent, s.totals)
 	defer t.close()
 	for i, r := range records {
 		r.apply(t, ats[i])
@@ -361,7 +362,7 @@ func (s *Store) begin(now time.Time) (*group, error) {
 		return nil, s.broken
 	}
 	s.mu.RLock()
-	active, t := s.active, newTxn(s.db, s.totals)
+	active, t := s.active, newTxn(s.db, &s.recent, s.totals)
 	s.mu.RUnlock()
 	at := location{s.next, uint64(segmentHead)}
 	if active != nil {
@@ -499,7 +500,7 @@ func syncDir(fs vfs.FS, dir string) error {
 
 // Writable is mailbox.Store's.
 func (s *Store) Writable(q mailbox.QID, now time.Time) error {
-	v, ok, err := load(s.db, keyQueue(q), parseQueue)
+	v, ok, err := loadRecent(s.db, &s.recent.queues, q, keyQueue, parseQueue)
 	if err == nil && (!ok || v.until <= now.Unix()) {
 		return mailbox.ErrUnknownQueue
 	}

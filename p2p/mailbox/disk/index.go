@@ -195,6 +195,7 @@ type row[V any] struct {
 // change.go. err is the first failure to read, after which nothing counts.
 type txn struct {
 	db      *pebble.DB
+	recent  *recents
 	batch   *pebble.Batch
 	totals  totals
 	queues  map[mailbox.QID]*row[queue]
@@ -205,33 +206,63 @@ type txn struct {
 	err     error
 }
 
-func newTxn(db *pebble.DB, now totals) *txn {
+// recents are the rows that deposits need.
+type recents struct {
+	queues recent[mailbox.QID, queue]
+	boxes  recent[mailbox.BoxPublic, box]
+}
+
+func newTxn(db *pebble.DB, recent *recents, now totals) *txn {
 	return &txn{
-		db: db, batch: db.NewBatch(), totals: now,
+		db: db, recent: recent, batch: db.NewBatch(), totals: now,
 		queues: make(map[mailbox.QID]*row[queue]), boxes: make(map[mailbox.BoxPublic]*row[box]),
 		cells: make(map[cellKey]*row[cell]), notices: make(map[mailbox.NoticeID]*row[notice]),
 		live: make(map[uint64]int64),
 	}
 }
 
-func see[K comparable, V any](t *txn, rows map[K]*row[V], k K, key func(K) []byte, parse func([]byte) (V, bool)) *row[V] {
+// see is a row as this txn has it; known, unless nil, spares a look.
+func see[K comparable, V any](t *txn, rows map[K]*row[V], known *recent[K, V], k K, key func(K) []byte, parse func([]byte) (V, bool)) *row[V] {
 	if r, ok := rows[k]; ok {
 		return r
 	}
-	v, ok, err := load(t.db, key(k), parse)
-	if err != nil && t.err == nil {
+	r := new(row[V])
+	var err error
+	if r.v, r.ok, err = loadRecent(t.db, known, k, key, parse); err != nil && t.err == nil {
 		t.err = err
 	}
-	r := &row[V]{v: v, ok: ok}
 	rows[k] = r
 	return r
 }
 
-func (t *txn) queue(q mailbox.QID) *row[queue]   { return see(t, t.queues, q, keyQueue, parseQueue) }
-func (t *txn) box(b mailbox.BoxPublic) *row[box] { return see(t, t.boxes, b, keyBox, parseBox) }
-func (t *txn) cell(k cellKey) *row[cell]         { return see(t, t.cells, k, keyCell, parseCell) }
+// loadRecent is load by way of what is remembered.
+func loadRecent[K comparable, V any](db *pebble.DB, known *recent[K, V], k K, key func(K) []byte, parse func([]byte) (V, bool)) (V, bool, error) {
+	if known == nil {
+		return load(db, key(k), parse)
+	}
+	v, ok, changes := known.get(k)
+	if ok {
+		return v, true, nil
+	}
+	v, ok, err := load(db, key(k), parse)
+	if ok && err == nil {
+		known.learned(k, v, changes)
+	}
+	return v, ok, err
+}
+
+func (t *txn) queue(q mailbox.QID) *row[queue] {
+	return see(t, t.queues, &t.recent.queues, q, keyQueue, parseQueue)
+}
+
+func (t *txn) box(b mailbox.BoxPublic) *row[box] {
+	return see(t, t.boxes, &t.recent.boxes, b, keyBox, parseBox)
+}
+
+func (t *txn) cell(k cellKey) *row[cell] { return see(t, t.cells, nil, k, keyCell, parseCell) }
+
 func (t *txn) notice(n mailbox.NoticeID) *row[notice] {
-	return see(t, t.notices, n, keyNotice, parseNotice)
+	return see(t, t.notices, nil, n, keyNotice, parseNotice)
 }
 
 func (t *txn) put(key, value []byte) { t.keep(t.batch.Set(key, value, nil)) }
@@ -274,6 +305,8 @@ func (t *txn) commit(end location, now time.Time, lives map[uint64]int64) error 
 	if err := t.batch.Commit(pebble.NoSync); err != nil {
 		return fmt.Errorf("%w: write index: %w", mailbox.ErrDamaged, err)
 	}
+	t.recent.queues.committed(t.queues)
+	t.recent.boxes.committed(t.boxes)
 	return nil
 }
 
