@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/godwit-im/godwit/app/store"
@@ -41,11 +42,12 @@ func (b *Batch) Seal(id store.SessionID, payload []byte, now time.Time) (Sealed,
 	if err != nil {
 		return Sealed{}, err
 	}
-	size, err := ratchet.SizeFor(len(payload))
+	flight := l.head.Initiator && l.head.Confirmed.IsZero()
+	content := wrap(payload, flight, l.head.Generation)
+	size, err := ratchet.SizeFor(len(content))
 	if err != nil {
 		return Sealed{}, err
 	}
-	flight := l.head.Initiator && l.head.Confirmed.IsZero()
 	if flight {
 		if size != ratchet.Small {
 			return Sealed{}, fmt.Errorf("session: %w for a flight", ErrTooLong)
@@ -54,7 +56,7 @@ func (b *Batch) Seal(id store.SessionID, payload []byte, now time.Time) (Sealed,
 			return Sealed{}, ErrFlights
 		}
 	}
-	wire, err := l.state.Seal(payload, size)
+	wire, err := l.state.Seal(content, size)
 	if err != nil {
 		return Sealed{}, fmt.Errorf("session: seal: %w", err)
 	}
@@ -118,7 +120,7 @@ func (b *Batch) open(id store.SessionID, wire []byte, now time.Time) ([]byte, er
 	if err != nil {
 		return nil, err
 	}
-	payload, err := l.state.Open(wire, now)
+	content, err := l.state.Open(wire, now)
 	if err != nil {
 		return nil, fmt.Errorf("session: open: %w", err)
 	}
@@ -127,34 +129,37 @@ func (b *Batch) open(id store.SessionID, wire []byte, now time.Time) ([]byte, er
 		return nil, err
 	}
 	if l.head.Confirmed.IsZero() {
-		if err := b.confirm(l, now); err != nil {
+		if err := b.tx.ConfirmSession(id, now); err != nil {
 			return nil, err
 		}
+		l.head.Confirmed = now
+		delete(b.heads, l.head.Device)
 	}
-	return payload, nil
+	payload, _, err := unwrap(content)
+	return payload, err
 }
 
-// confirm notes the first message opened on a session, and follows the other side
-// to it (third rule of the package comment).
-func (b *Batch) confirm(l *live, now time.Time) error {
-	if err := b.tx.ConfirmSession(l.head.ID, now); err != nil {
+// settle makes a new session the preferred one of its device if it comes before
+// the one that is.
+func (b *Batch) settle(row store.SessionHead, now time.Time) error {
+	old, err := b.Preferred(row.Device)
+	if err == nil && !before(row, old) {
+		return nil
+	}
+	if err != nil && !errors.Is(err, ErrNoSession) {
 		return err
 	}
-	l.head.Confirmed = now
-	delete(b.heads, l.head.Device)
-	heads, err := b.sessions(l.head.Device)
-	if err != nil {
-		return err
-	}
-	if len(heads) > 0 && heads[0].Preferred && heads[0].ID != l.head.ID && !heads[0].Initiator {
-		return b.prefer(l.head.ID, l.head.Device, now)
-	}
-	return nil
+	delete(b.heads, row.Device)
+	return b.tx.PreferSession(row.ID, now)
 }
 
-func (b *Batch) prefer(id store.SessionID, device identity.DevicePublic, now time.Time) error {
-	delete(b.heads, device)
-	return b.tx.PreferSession(id, now)
+// before tells whether both sides rather send on a than on b: see the package
+// comment.
+func before(a, b store.SessionHead) bool {
+	if a.Generation != b.Generation {
+		return a.Generation > b.Generation
+	}
+	return bytes.Compare(a.Transcript[:], b.Transcript[:]) < 0
 }
 
 // Has tells whether there is a session of this id. A flight of one that there is
@@ -206,7 +211,8 @@ type Initiated struct {
 	Intro   []byte                // where and how flights go, for the caller's own use
 }
 
-// Start begins a session and makes it the preferred one.
+// Start begins a session and makes it the preferred one, of a generation above
+// all that there are.
 func (b *Batch) Start(n Initiated, now time.Time) (store.SessionID, error) {
 	state, err := ratchet.NewInitiator(ratchetSecrets(n.Secrets), n.Parties, n.Prekey)
 	if err != nil {
@@ -215,10 +221,17 @@ func (b *Batch) Start(n Initiated, now time.Time) (store.SessionID, error) {
 	row := newRow(n.Offer, n.Secrets, now)
 	row.Device, row.Initiator = n.Parties.ResponderDevice, true
 	row.Offer, row.Intro = n.Offer.Marshal(), n.Intro
-	if err := b.insert(row, state); err != nil {
+	known, err := b.sessions(row.Device)
+	if err != nil {
 		return store.SessionID{}, err
 	}
-	return row.ID, b.prefer(row.ID, row.Device, now)
+	for _, h := range known {
+		row.Generation = max(row.Generation, h.Generation)
+	}
+	if row.Generation < math.MaxUint32 {
+		row.Generation++
+	}
+	return row.ID, b.insert(row, state, now)
 }
 
 // Answered is a session that the other side begins, after pqxdh.Respond.
@@ -241,23 +254,18 @@ func (b *Batch) Answer(a Answered, now time.Time) (store.SessionID, []byte, erro
 	if err != nil {
 		return store.SessionID{}, nil, fmt.Errorf("session: answer: %w", err)
 	}
-	if _, err := state.Clone().Open(a.Message, now); err != nil {
+	content, err := state.Clone().Open(a.Message, now)
+	if err != nil {
 		return store.SessionID{}, nil, fmt.Errorf("session: answer: %w", err)
 	}
+	_, generation, err := unwrap(content)
+	if err != nil || generation == 0 {
+		return store.SessionID{}, nil, fmt.Errorf("session: answer: %w: not the message of a flight", ErrMalformed)
+	}
 	row := newRow(a.Offer, a.Secrets, now)
-	row.Device = a.Parties.InitiatorDevice
-	ours, err := b.Preferred(row.Device)
-	if err != nil && !errors.Is(err, ErrNoSession) {
+	row.Device, row.Generation = a.Parties.InitiatorDevice, generation
+	if err := b.insert(row, state, now); err != nil {
 		return store.SessionID{}, nil, err
-	}
-	atOnce := err == nil && ours.Initiator && ours.Confirmed.IsZero()
-	if err := b.insert(row, state); err != nil {
-		return store.SessionID{}, nil, err
-	}
-	if !atOnce || bytes.Compare(row.Transcript[:], ours.Transcript[:]) < 0 {
-		if err := b.prefer(row.ID, row.Device, now); err != nil {
-			return store.SessionID{}, nil, err
-		}
 	}
 	payload, err := b.open(row.ID, a.Message, now)
 	return row.ID, payload, err
@@ -274,8 +282,9 @@ func newRow(o pqxdh.Offer, s pqxdh.Secrets, now time.Time) store.Session {
 	}
 }
 
-// insert keeps a new session and drops the oldest ones beyond SessionsMax.
-func (b *Batch) insert(row store.Session, state *ratchet.Session) (err error) {
+// insert keeps a new session, prefers it where that is right, and drops the oldest
+// ones beyond SessionsMax.
+func (b *Batch) insert(row store.Session, state *ratchet.Session, now time.Time) (err error) {
 	if row.State, err = state.MarshalBinary(); err != nil {
 		return err
 	}
@@ -285,6 +294,9 @@ func (b *Batch) insert(row store.Session, state *ratchet.Session) (err error) {
 	b.touched[row.ID] = &live{state: state, auth: row.Auth, version: 1, head: row.SessionHead}
 	b.auths[row.ID] = &Auth{row.ID, row.Device, row.Auth}
 	delete(b.heads, row.Device)
+	if err := b.settle(row.SessionHead, now); err != nil {
+		return err
+	}
 	heads, err := b.sessions(row.Device)
 	if err != nil {
 		return err

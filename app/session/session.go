@@ -13,18 +13,13 @@
 //
 // # Which session
 //
-// There may be several with one device. We send on the preferred one and receive
-// on all; one that is not preferred any more is erased after 30 days. So that
-// both sides prefer the same one:
-//
-//   - Start makes the new session the preferred one.
-//   - Answer makes the new session the preferred one, unless the one we prefer is
-//     our own and nothing was opened on it: then both sides began at once and the
-//     smaller transcript wins, as it does at the other side (design: crypto.md).
-//   - Where both began at once but the other side learnt of it late, it may have
-//     answered on ours and then, seeing ours confirmed, have changed to its own.
-//     We follow: the first message opened on a session of ours makes it the
-//     preferred one if the one we prefer is the other side's.
+// There may be several with one device: one is lost or broken and a new one begun,
+// or both sides begin at once. We receive on all and send on the preferred one; one
+// that is not preferred any more is erased after 30 days. Both sides have to prefer
+// the same one, whatever reaches them late, so the order is one that both see: the
+// session of the highest generation, and of several the one with the smallest
+// transcript (design: crypto.md). A session's generation is one more than that of
+// any session which its initiator knew, and its flights tell it (SPEC.md).
 package session
 
 import (
@@ -74,6 +69,9 @@ var (
 	ErrForged = ratchet.ErrForged
 	// ErrUsed says that the keys of a message are gone.
 	ErrUsed = ratchet.ErrUsed
+	// ErrMalformed says that what a message contained has not the form of
+	// SPEC.md, though it is the other side's. The message counts as seen.
+	ErrMalformed = errors.New("session: malformed")
 	// ErrTooLong says that a payload fits no message, or no flight.
 	ErrTooLong = ratchet.ErrTooLong
 )

@@ -3,6 +3,8 @@ package store
 import (
 	"encoding/hex"
 	"fmt"
+
+	"github.com/godwit-im/godwit/identity"
 )
 
 // Ids, each of its own type. The row ids of contacts, conversations, messages,
@@ -10,8 +12,8 @@ import (
 type (
 	// SessionID names a ratchet session: SHA-256(EK ‖ ct), see identity/pqxdh.
 	SessionID [32]byte
-	// BundleID names a bundle: SHA-512(bundle)[:32].
-	BundleID [32]byte
+	// BundleID names a bundle.
+	BundleID = identity.BundleID
 	// InvitationID names an invitation: the first 8 bytes of its notice's id.
 	InvitationID [8]byte
 	// ConversationID names a conversation at both sides.

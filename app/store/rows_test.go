@@ -150,7 +150,7 @@ func TestTheNewestAddressWins(t *testing.T) {
 func TestSessionRows(t *testing.T) {
 	s := openNew(t)
 	mine := Session{
-		SessionHead: SessionHead{ID: SessionID{1}, Device: bobsPhone, Initiator: true, Transcript: [64]byte{9}, Created: day0(), Used: day0(), Retired: day0()},
+		SessionHead: SessionHead{ID: SessionID{1}, Device: bobsPhone, Initiator: true, Generation: 3, Transcript: [64]byte{9}, Created: day0(), Used: day0(), Retired: day0()},
 		Offer:       []byte("offer"), Intro: []byte("intro"), Auth: [32]byte{5}, State: []byte("state"), Version: 1,
 	}
 	theirs := mine

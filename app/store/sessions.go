@@ -12,6 +12,7 @@ type SessionHead struct {
 	ID         SessionID
 	Device     identity.DevicePublic // the other side's
 	Initiator  bool                  // we began it
+	Generation uint32                // one more than of any session that its initiator knew
 	Transcript [64]byte
 	Flights    int       // sent so far
 	Confirmed  time.Time // when something was first opened on it; zero: not yet
@@ -33,12 +34,12 @@ type Session struct {
 }
 
 const (
-	headColumns    = "id, device, initiator, transcript, flights, confirmed, preferred, created, used, retired"
+	headColumns    = "id, device, initiator, generation, transcript, flights, confirmed, preferred, created, used, retired"
 	sessionColumns = headColumns + ", offer, intro, sealed, version"
 )
 
 func (s *SessionHead) dest() []any {
-	return []any{fixed(s.ID[:]), fixed(s.Device[:]), &s.Initiator, fixed(s.Transcript[:]), &s.Flights,
+	return []any{fixed(s.ID[:]), fixed(s.Device[:]), &s.Initiator, &s.Generation, fixed(s.Transcript[:]), &s.Flights,
 		stamp{&s.Confirmed}, &s.Preferred, stamp{&s.Created}, stamp{&s.Used}, stamp{&s.Retired}}
 }
 
@@ -71,8 +72,8 @@ func (tx *Tx) sealSession(id SessionID, auth [32]byte, state []byte) []byte {
 // until PreferSession; Retired counts from Created until then. ErrExists: there
 // is a session of this id.
 func (tx *Tx) InsertSession(s Session) error {
-	return tx.run("INSERT INTO sessions ("+sessionColumns+") VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, 1)",
-		s.ID[:], s.Device[:], s.Initiator, s.Transcript[:], s.Flights, ms(s.Confirmed), s.Created.UnixMilli(), s.Used.UnixMilli(), s.Created.UnixMilli(),
+	return tx.run("INSERT INTO sessions ("+sessionColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, 1)",
+		s.ID[:], s.Device[:], s.Initiator, s.Generation, s.Transcript[:], s.Flights, ms(s.Confirmed), s.Created.UnixMilli(), s.Used.UnixMilli(), s.Created.UnixMilli(),
 		blob(s.Offer), blob(s.Intro), tx.sealSession(s.ID, s.Auth, s.State))
 }
 

@@ -1,0 +1,3 @@
+package session
+
+func child(task string) { _ = task }
