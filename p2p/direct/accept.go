@@ -76,6 +76,7 @@ func (s *Service) first(st network.Stream, r *frame.Reader, w *frame.Writer, gro
 			return err
 		}
 		leave()
+		s.gate.proved(group)
 		in := newInbound(s, st, r, w, session)
 		if !s.enlist(in) {
 			return send(w, typeBye, []byte{byeBusy})

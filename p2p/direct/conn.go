@@ -39,6 +39,7 @@ type Conn struct {
 	ping    uint64 // number of the latest PING
 	want    bool   // the writer is to send it
 	pinged  bool   // nothing was heard since it was wanted
+	broken  error  // of the writer; the reader may yet hear why
 }
 
 func newConn(s *Service, st network.Stream, r *frame.Reader, w *frame.Writer, session Session, win window) *Conn {
@@ -178,8 +179,13 @@ func (c *Conn) run() {
 
 	var writer sync.WaitGroup
 	writer.Go(c.write)
-	c.fail(c.read())
+	err := c.read()
+	c.fail(err)
 	writer.Wait()
+	if errors.Is(err, ErrSilent) {
+		// Or else the next attempt would find a connection and trust it.
+		_ = c.stream.Conn().Close()
+	}
 
 	c.late.Stop()
 	c.r.Close()
@@ -228,7 +234,11 @@ func (c *Conn) write() {
 			}
 		}
 		if err := c.w.Flush(); err != nil { // and that of Append before
-			c.fail(fmt.Errorf("direct: write: %w", err))
+			c.mu.Lock()
+			c.broken = fmt.Errorf("direct: write: %w", err)
+			c.arm()
+			c.mu.Unlock()
+			<-c.done
 		}
 		quiet.Reset(keepAlive)
 	}
@@ -246,6 +256,8 @@ func (c *Conn) take() (queue [][]byte, ping uint64, want bool) {
 func (c *Conn) arm() {
 	d := c.svc.cfg.IdlePing
 	switch {
+	case c.broken != nil:
+		d = leaveTimeout
 	case c.pinged:
 		d = c.svc.cfg.PingTimeout
 	case len(c.flying) > 0:
@@ -282,8 +294,8 @@ func (c *Conn) read() error {
 		}
 		f, err := c.r.Next()
 		if timedOut(err) && c.Err() == nil {
-			if !c.sendPing() {
-				return ErrSilent
+			if err := c.sendPing(); err != nil {
+				return err
 			}
 			continue
 		}
@@ -365,18 +377,22 @@ func answered[T any](c *Conn, entries []T, hash func(T) Hash) bool {
 	return true
 }
 
-// sendPing asks for a sign of life; false means that one was asked for already.
-func (c *Conn) sendPing() bool {
+// sendPing asks for a sign of life. Its error is why the connection is over: one
+// was asked for already, or the writer failed.
+func (c *Conn) sendPing() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.broken != nil {
+		return c.broken
+	}
 	if c.pinged {
-		return false
+		return ErrSilent
 	}
 	c.pinged, c.want = true, true
 	c.ping++
 	c.arm()
 	c.signal()
-	return true
+	return nil
 }
 
 func (c *Conn) heard() {

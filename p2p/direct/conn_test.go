@@ -12,11 +12,25 @@ import (
 	"github.com/godwit-im/godwit/identity/pqxdh"
 	"github.com/godwit-im/godwit/p2p/direct"
 	"github.com/godwit-im/godwit/p2p/p2ptest"
+	"github.com/libp2p/go-libp2p/core/network"
+	ma "github.com/multiformats/go-multiaddr"
 )
 
+// overBoth runs a test over each transport.
+func overBoth(t *testing.T, f func(t *testing.T, code int)) {
+	t.Run("tcp", func(t *testing.T) { f(t, ma.P_TCP) })
+	t.Run("quic", func(t *testing.T) { f(t, ma.P_QUIC_V1) })
+}
+
+// connect calls b, over either transport, and waits until b has called back.
 func connect(t testing.TB, a, b *person, s direct.Session) *direct.Conn {
 	t.Helper()
-	c, err := a.Connect(context.Background(), p2ptest.Info(b.node), s)
+	return connectOver(t, a, b, s, ma.P_IP4)
+}
+
+func connectOver(t testing.TB, a, b *person, s direct.Session, code int) *direct.Conn {
+	t.Helper()
+	c, err := a.Connect(context.Background(), p2ptest.InfoOver(b.node, code), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,13 +288,15 @@ func TestOpenerOutOfBounds(t *testing.T) {
 
 // Bob restarts with a new PeerID while the old connection still looks alive. The
 // new one takes over, in both directions, and deliveries do not overlap.
-func TestRestartedPeerTakesOver(t *testing.T) {
+func TestRestartedPeerTakesOver(t *testing.T) { overBoth(t, testRestartedPeerTakesOver) }
+
+func testRestartedPeerTakesOver(t *testing.T, code int) {
 	alice, old := loopback(t, "alice"), loopback(t, "bob")
 	s := befriend(alice, old)
-	first := connect(t, alice, old, s)
+	first := connectOver(t, alice, old, s, code)
 	bob := loopback(t, "bob again")
 	bob.know(func() { bob.sessions = append(bob.sessions, s) })
-	if _, err := bob.Connect(context.Background(), p2ptest.Info(alice.node), s); err != nil {
+	if _, err := bob.Connect(context.Background(), p2ptest.InfoOver(alice.node, code), s); err != nil {
 		t.Fatal(err)
 	}
 	<-first.Done()
@@ -327,7 +343,9 @@ func TestBothCallAtOnce(t *testing.T) {
 
 // A service that closes says good-bye and waits for its handler; nothing can be
 // begun with it any more.
-func TestClose(t *testing.T) {
+func TestClose(t *testing.T) { overBoth(t, testClose) }
+
+func testClose(t *testing.T, code int) {
 	alice, bob := loopback(t, "alice"), loopback(t, "bob")
 	s := befriend(alice, bob)
 	delivering := make(chan struct{})
@@ -340,7 +358,7 @@ func TestClose(t *testing.T) {
 		}
 		return out
 	}
-	c := connect(t, alice, bob, s)
+	c := connectOver(t, alice, bob, s, code)
 	send(t, c, message(""))
 	<-delivering
 	bob.Close()
@@ -429,6 +447,10 @@ func TestSilenceIsNoticed(t *testing.T) {
 				<-conn.Done()
 				if d := time.Since(start); d > c.within+100*time.Millisecond || !errors.Is(conn.Err(), direct.ErrSilent) {
 					t.Errorf("after %v: %v", d, conn.Err())
+				}
+				alice.await(func() bool { return len(alice.up) == 0 })
+				if alice.node.Host().Network().Connectedness(bob.node.Host().ID()) == network.Connected {
+					t.Error("the next attempt would trust this connection")
 				}
 				bob.await(func() bool { return len(bob.up) == 0 }) // he notices too
 			})

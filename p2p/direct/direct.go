@@ -178,8 +178,8 @@ type Config struct {
 	// together. A group of addresses has half the burst and an eighth of
 	// the rate.
 	FlightBurst, FlightRate float64
-	// AskBurst and AskRate (a second) bound the hellos and fetches of a group
-	// of addresses.
+	// AskBurst and AskRate (a second) bound the fetches and the hellos that
+	// prove nothing of a group of addresses.
 	AskBurst, AskRate float64
 }
 
@@ -191,7 +191,7 @@ func (c Config) withDefaults() Config {
 	c.WindowBytes = max(or(c.WindowBytes, 2<<20), maxMessage)
 	c.MaxConns = or(c.MaxConns, 512)
 	c.FlightBurst, c.FlightRate = or(c.FlightBurst, 64), or(c.FlightRate, 16)
-	c.AskBurst, c.AskRate = or(c.AskBurst, 32), or(c.AskRate, 8)
+	c.AskBurst, c.AskRate = or(c.AskBurst, 64), or(c.AskRate, 8)
 	return c
 }
 
@@ -203,9 +203,12 @@ func or[T int | float64 | time.Duration](v, def T) T {
 }
 
 const (
-	// stepTimeout bounds the first frame and each step of a hello, and the
-	// answer to a flight or fetch.
+	// stepTimeout bounds an accepter's wait for the first frame and each step
+	// of a hello, and an opener's for the answer to a flight or fetch.
 	stepTimeout = 10 * time.Second
+	// helloTimeout bounds an opener's wait for a stream and each step of a
+	// hello. It is below the 5 s after which a message goes by mailbox.
+	helloTimeout = 4 * time.Second
 	// idleTimeout is how long an accepter waits for a frame.
 	idleTimeout = 30 * time.Second
 	// keepAlive is how long an opener writes nothing. It is longer than the
@@ -378,6 +381,7 @@ func (s *Service) open(ctx context.Context, p peer.ID, session Session) (*Conn, 
 		_ = st.Reset()
 		r.Close()
 		w.Close()
+		distrust(ctx, st.Conn(), err)
 		return nil, err
 	}
 	c := newConn(s, st, r, w, session, win)
@@ -401,13 +405,25 @@ func (s *Service) open(ctx context.Context, p peer.ID, session Session) (*Conn, 
 
 // stream opens a stream over an existing connection.
 func (s *Service) stream(ctx context.Context, p peer.ID) (network.Stream, error) {
-	ctx, cancel := context.WithTimeout(network.WithNoDial(ctx, "godwit"), stepTimeout)
+	soon, cancel := context.WithTimeout(network.WithNoDial(ctx, "godwit"), helloTimeout)
 	defer cancel()
-	st, err := s.node.Host().NewStream(ctx, p, Protocol)
+	st, err := s.node.Host().NewStream(soon, p, Protocol)
 	if err != nil {
+		for _, c := range s.node.Host().Network().ConnsToPeer(p) {
+			distrust(ctx, c, err)
+		}
 		return nil, fmt.Errorf("direct: open stream: %w", err)
 	}
 	return st, nil
+}
+
+// distrust closes a connection on which an answer did not come in time: its other
+// end may be gone without a word, and the next attempt is to make a new one.
+// That the caller had no more time says nothing.
+func distrust(ctx context.Context, c network.Conn, err error) {
+	if timedOut(err) && ctx.Err() == nil {
+		_ = c.Close()
+	}
 }
 
 // hello is the opener's part of SPEC.md, section 4.
@@ -421,7 +437,7 @@ func (s *Service) hello(ctx context.Context, st network.Stream, r *frame.Reader,
 			err = fmt.Errorf("direct: hello: %w", err)
 		}
 	}()
-	r.SetTimeout(stepTimeout)
+	r.SetTimeout(helloTimeout)
 	defer r.SetTimeout(0)
 
 	var nonce [32]byte
@@ -564,6 +580,7 @@ func (s *Service) ask(ctx context.Context, p peer.AddrInfo, kind byte, body []by
 	defer r.Close()
 	f, err := r.Next()
 	if err != nil {
+		distrust(ctx, st.Conn(), err)
 		if ctx.Err() != nil {
 			err = ctx.Err()
 		}

@@ -21,7 +21,7 @@ const (
 
 // gate bounds what strangers may ask for, before it costs anything.
 type gate struct {
-	asks    budget // hellos and fetches
+	asks    budget // fetches, and hellos that prove nothing
 	flights budget
 	all     budget // the flights of all together, under one key
 
@@ -61,6 +61,9 @@ func (g *gate) enter(group netip.Prefix) (leave func(), ok bool) {
 
 // ask takes the price of a hello or fetch.
 func (g *gate) ask(group netip.Prefix) bool { return g.asks.take(group, time.Now()) }
+
+// proved gives the price of a hello back.
+func (g *gate) proved(group netip.Prefix) { g.asks.refund(group) }
 
 // flight takes the price of a flight. The group pays first, so that it cannot
 // use up what is meant for all by asking in vain.
@@ -128,6 +131,16 @@ func (b *budget) take(key netip.Prefix, now time.Time) bool {
 	}
 	b.buckets[key] = k
 	return ok
+}
+
+// refund gives back what was taken.
+func (b *budget) refund(key netip.Prefix) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if k, known := b.buckets[key]; known {
+		k.tokens = min(b.burst, k.tokens+1)
+		b.buckets[key] = k
+	}
 }
 
 // filled is what a bucket holds now. A clock set back fills nothing.

@@ -12,7 +12,6 @@ import (
 	"github.com/godwit-im/godwit/identity/pqxdh"
 	"github.com/godwit-im/godwit/p2p/direct"
 	"github.com/godwit-im/godwit/p2p/node"
-	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 // A person stands for the owner of a Service: it keeps what is delivered and
@@ -66,10 +65,6 @@ func befriend(a, b *person) direct.Session {
 		p.mu.Unlock()
 	}
 	return s
-}
-
-func (p *person) info() peer.AddrInfo {
-	return peer.AddrInfo{ID: p.node.Host().ID(), Addrs: p.node.Host().Addrs()}
 }
 
 // await waits until cond, which is asked with the lock held, holds.
