@@ -181,18 +181,18 @@ func (a *App) contactByRow(ctx context.Context, row int64) (who store.Contact, e
 // Errors: problem.NoSuchContact, AmbiguousContact.
 func (a *App) find(ctx context.Context, name string) (who store.Contact, err error) {
 	err = a.store.View(ctx, func(tx *store.Tx) error {
+		if who, err = exact(tx, name); err == nil && listed(who) {
+			return nil
+		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
 		people, err := tx.Contacts()
 		if err != nil {
 			return err
 		}
 		var found []store.Contact
 		for _, p := range people {
-			switch {
-			case !listed(p):
-			case p.Petname != "" && store.PetnameKey(p.Petname) == store.PetnameKey(name), p.Account.String() == name:
-				who = p
-				return nil
-			case len(name) >= 4 && strings.HasPrefix(p.Account.String(), name):
+			if listed(p) && len(name) >= minPrefix && strings.HasPrefix(p.Account.String(), name) {
 				found = append(found, p)
 			}
 		}
@@ -206,6 +206,20 @@ func (a *App) find(ctx context.Context, name string) (who store.Contact, err err
 		return problem.Newf(problem.AmbiguousContact, "%q", name)
 	})
 	return who, storeProblem(err)
+}
+
+// minPrefix is how much of an account id a person must give at the least.
+const minPrefix = 4
+
+// exact is the contact of this petname or account id, or store.ErrNotFound.
+func exact(tx *store.Tx, name string) (store.Contact, error) {
+	if name == "" {
+		return store.Contact{}, store.ErrNotFound
+	}
+	if id, err := identity.ParseAccountID(name); err == nil {
+		return tx.ContactByAccount(id)
+	}
+	return tx.ContactByPetname(name)
 }
 
 // Contacts implements api.Backend.
@@ -303,21 +317,13 @@ func (a *App) Send(ctx context.Context, r api.SendRequest) (api.Sent, error) {
 	if err != nil {
 		return api.Sent{}, err
 	}
-	id, err := a.chat.Send(ctx, who.ID, r.Text)
-	if err != nil {
-		return api.Sent{}, storeProblem(err)
-	}
-	if r.Wait == "" || r.Wait == api.Queued {
-		sent, err := a.chat.Sent(ctx, id)
-		return sent, storeProblem(err)
-	}
 	limit := time.Duration(r.Timeout)
 	if limit == 0 {
 		limit = defaultWait
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	sent, err := a.chat.Wait(ctx, id, r.Wait)
+	sent, err := a.chat.Send(ctx, who.ID, r.Text, r.Wait)
 	return sent, storeProblem(err)
 }
 

@@ -341,6 +341,11 @@ func StateEvent(at time.Time, s Sent) Event {
 		Expires: s.Expires, Reason: s.Reason}
 }
 
+// Sent is what StateEvent was made of.
+func (e Event) Sent() Sent {
+	return Sent{ID: e.ID, Conversation: e.Conversation, State: State(e.State), Relays: e.Relays, Expires: e.Expires, Reason: e.Reason}
+}
+
 // AddRelayRequest adds a relay.
 type AddRelayRequest struct {
 	Addr string `json:"addr"` // multiaddr with the relay's PeerID

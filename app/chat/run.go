@@ -410,36 +410,12 @@ func (c *Chat) Connected() (n int) {
 // Events gives what happens from now on to the function; see api.Backend. first
 // is given before anything else.
 func (c *Chat) Events(ctx context.Context, first api.Event, each func(api.Event) error) error {
-	s := c.events.subscribe()
+	s := c.events.subscribe("")
 	defer c.events.unsubscribe(s)
 	if err := each(first); err != nil {
 		return err
 	}
-	return c.events.follow(ctx, s, each)
-}
-
-// Wait follows a message until its state meets want or it failed, or the context
-// ends, and returns what is known then.
-func (c *Chat) Wait(ctx context.Context, id content.ID, want api.State) (sent api.Sent, err error) {
-	s := c.events.subscribe()
-	defer c.events.unsubscribe(s)
-	if sent, err = c.Sent(context.WithoutCancel(ctx), id); err != nil || sent.State.Meets(want) || sent.State == api.Failed {
-		return sent, err
-	}
-	errMet := errors.New("met")
-	err = c.events.follow(ctx, s, func(e api.Event) error {
-		if e.Event != api.EventState || e.ID != sent.ID {
-			return nil
-		}
-		if state := api.State(e.State); state.Meets(want) || state == api.Failed {
-			return errMet
-		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, errMet) && ctx.Err() == nil && !errors.Is(err, problem.EventsLost) {
-		return sent, err
-	}
-	return c.Sent(context.WithoutCancel(ctx), id)
+	return s.follow(ctx, each)
 }
 
 // Sent is how far a message of ours has come.

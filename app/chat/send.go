@@ -18,15 +18,19 @@ import (
 // giveUpAfter is how long a message is tried: as long as a relay keeps it.
 const giveUpAfter = 30 * 24 * time.Hour
 
-// Send queues a text for a contact and returns when it is durable here.
+// Send queues a text for a contact. It returns how far the message has come once
+// that meets want, or the message failed, or the context ended; at the earliest
+// when it is durable here.
 // Errors: problem.ContactBlocked, ContactFrozen, BadText, NoSuchContact.
-func (c *Chat) Send(ctx context.Context, contact int64, text string) (content.ID, error) {
+func (c *Chat) Send(ctx context.Context, contact int64, text string, want api.State) (api.Sent, error) {
 	body, err := content.Text{Text: text}.Marshal()
 	if err != nil {
-		return content.ID{}, problem.New(problem.BadText, err)
+		return api.Sent{}, problem.New(problem.BadText, err)
 	}
 	id := content.NewID()
-	return id, c.update(ctx, func(t *turn) error {
+	news := c.events.subscribe(id.String())
+	defer c.events.unsubscribe(news)
+	err = c.update(ctx, func(t *turn) error {
 		who, err := sendable(t, contact)
 		if err != nil {
 			return err
@@ -37,6 +41,28 @@ func (c *Chat) Send(ctx context.Context, contact int64, text string) (content.ID
 		}
 		return c.queueToAll(t, who, row, item)
 	})
+	if err != nil {
+		return api.Sent{}, err
+	}
+	if want == "" || want == api.Queued {
+		return c.Sent(ctx, id)
+	}
+	var last api.Sent
+	errThere := errors.New("there")
+	err = news.follow(ctx, func(e api.Event) error {
+		if e.Event != api.EventState {
+			return nil
+		}
+		last = e.Sent()
+		if last.State.Meets(want) || last.State == api.Failed {
+			return errThere
+		}
+		return nil
+	})
+	if errors.Is(err, errThere) {
+		return last, nil
+	}
+	return c.Sent(context.WithoutCancel(ctx), id)
 }
 
 // sendable is the contact, if it can be written to.
