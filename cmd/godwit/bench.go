@@ -47,7 +47,7 @@ func (c *cli) benchCommand() *cobra.Command {
 		names = append(names, b.name)
 		long += fmt.Sprintf("  %-8s %s\n", b.name, b.means)
 	}
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:       "bench [NAME]",
 		Short:     "Measure the real program",
 		Long:      strings.TrimSpace(long),
@@ -70,6 +70,8 @@ func (c *cli) benchCommand() *cobra.Command {
 			return err
 		},
 	}
+	cmd.AddCommand(c.bareServerCommand())
+	return cmd
 }
 
 // benchAll runs each benchmark in a process of its own, so that one does not

@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"os"
+	"time"
 )
 
 // dataSync has a file on disk, as this system knows how.
@@ -13,4 +14,9 @@ func dataSync(f *os.File) error { return f.Sync() }
 // residentMiB is known on Linux only.
 func residentMiB(int) (float64, error) {
 	return 0, errors.New("the memory of another process is measured on Linux only")
+}
+
+// cpuTime is known on Linux only.
+func cpuTime(int) (time.Duration, error) {
+	return 0, errors.New("the CPU time of another process is measured on Linux only")
 }

@@ -209,7 +209,7 @@ func (d *demo) keep(ctx context.Context) (*process, error) {
 				return nil
 			}
 		}
-		return errors.Join(context.Cause(ctx), errors.New("Anna's events ended"))
+		return errors.Join(context.Cause(ctx), errors.New("the events of Anna ended"))
 	}
 	if err := wait(""); err != nil { // ready
 		return nil, err
