@@ -206,7 +206,6 @@ func TestForgedAnswers(t *testing.T) {
 					c.answer(r, s, h)
 				}
 			}
-			r.st.Close()
 		})
 		conn, err := alice.Connect(context.Background(), p2ptest.Info(bob), s)
 		if err != nil {

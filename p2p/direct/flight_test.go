@@ -83,7 +83,7 @@ func TestForgedFlightAnswers(t *testing.T) {
 		"good-bye":      {func(r *raw) { r.send(bye, []byte{1}) }, direct.ErrLeft},
 	} {
 		mallory := p2ptest.Loopback(t)
-		serveRaw(t, mallory, func(r *raw) { r.expect(flight); c.answer(r); r.st.Close() })
+		serveRaw(t, mallory, func(r *raw) { r.expect(flight); c.answer(r) })
 		if _, err := alice.SendFlight(context.Background(), p2ptest.Info(mallory), cell(), hash, auth); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
 		}

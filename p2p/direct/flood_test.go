@@ -121,32 +121,3 @@ func TestSlowloris(t *testing.T) {
 		}
 	})
 }
-
-// A friend sends and never reads: once the answers are stuck for 10 s he is
-// given up, and what he sent until then is kept.
-func TestPeerThatNeverReads(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := p2ptest.NewWorld(t, p2ptest.Link{Bits: 1_000_000_000}, 1)
-		bob := newPerson(t, "bob", w.Node("bob"), direct.Config{})
-		s := befriend(bob, bob)
-		r := dialRaw(t, w.Node("mallory"), bob)
-		r.enter(s)
-		m := message("")
-		n := 0
-		for ; n < 30_000; n++ {
-			m[0], m[1] = byte(n), byte(n>>8)
-			if err := r.w.Append([]byte{1, msg}, m); err != nil {
-				break
-			}
-			if n%16 == 15 && r.w.Flush() != nil {
-				break
-			}
-		}
-		if n == 30_000 {
-			t.Fatal("he was never given up")
-		}
-		if got := len(bob.mail()); got < 1000 {
-			t.Errorf("%d messages kept of %d", got, n)
-		}
-	})
-}

@@ -112,7 +112,6 @@ func TestRelayedHello(t *testing.T) {
 		r.send(challenge, there.expect(challenge))
 		there.send(proof, r.expect(proof))
 		answered <- there.expect(bye)[0]
-		r.st.Close()
 	})
 	if _, err := alice.Connect(context.Background(), p2ptest.Info(mallory), s); err == nil {
 		t.Error("Alice is connected to Bob through Mallory")

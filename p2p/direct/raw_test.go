@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -32,9 +33,13 @@ type raw struct {
 }
 
 func newRaw(t testing.TB, st network.Stream) *raw {
-	r := &raw{t: t, st: st, r: frame.NewReader(st, 1<<20, 20*time.Second), w: frame.NewWriter(st, 1<<20, 20*time.Second)}
-	t.Cleanup(func() { st.Reset(); r.r.Close(); r.w.Close() })
-	return r
+	return &raw{t: t, st: st, r: frame.NewReader(st, 1<<20, 20*time.Second), w: frame.NewWriter(st, 1<<20, 20*time.Second)}
+}
+
+func (r *raw) close() {
+	r.st.Close() // which lets through what was sent
+	r.r.Close()
+	r.w.Close()
 }
 
 // dialRaw opens a stream to a person.
@@ -47,7 +52,9 @@ func dialRaw(t testing.TB, n *node.Node, to *person) *raw {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newRaw(t, st)
+	r := newRaw(t, st)
+	t.Cleanup(r.close)
+	return r
 }
 
 func (r *raw) send(kind byte, body ...[]byte) {
@@ -91,8 +98,28 @@ func (r *raw) enter(s direct.Session) {
 
 // serveRaw makes a node answer streams by a test's own rules.
 func serveRaw(t testing.TB, n *node.Node, f func(*raw)) {
-	n.Host().SetStreamHandler(direct.Protocol, func(st network.Stream) { f(newRaw(t, st)) })
-	t.Cleanup(func() { n.Host().RemoveStreamHandler(direct.Protocol) })
+	var mu sync.Mutex
+	var streams []network.Stream
+	var serving sync.WaitGroup
+	n.Host().SetStreamHandler(direct.Protocol, func(st network.Stream) {
+		mu.Lock()
+		streams = append(streams, st)
+		serving.Add(1)
+		mu.Unlock()
+		defer serving.Done()
+		r := newRaw(t, st)
+		defer r.close()
+		f(r)
+	})
+	t.Cleanup(func() {
+		n.Host().RemoveStreamHandler(direct.Protocol)
+		mu.Lock()
+		defer mu.Unlock()
+		for _, st := range streams {
+			st.Reset()
+		}
+		serving.Wait()
+	})
 }
 
 // admit does the accepter's hello with a session; false if the stream ended.

@@ -5,8 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/godwit-im/godwit/p2p/frame"
@@ -110,6 +114,67 @@ func FuzzInbound(f *testing.F) {
 		}
 		if len(in.queue) > 2 {
 			t.Fatalf("%d messages with a window of 2", len(in.queue))
+		}
+	})
+}
+
+// pipe is a stream over a net.Pipe, which holds nothing back: a write waits until
+// it is read.
+type pipe struct {
+	network.Stream
+	end net.Conn
+}
+
+func (p pipe) Read(b []byte) (int, error)         { return p.end.Read(b) }
+func (p pipe) Write(b []byte) (int, error)        { return p.end.Write(b) }
+func (p pipe) SetReadDeadline(t time.Time) error  { return p.end.SetReadDeadline(t) }
+func (p pipe) SetWriteDeadline(t time.Time) error { return p.end.SetWriteDeadline(t) }
+func (p pipe) Reset() error                       { return p.end.Close() }
+
+// keeper keeps everything.
+type keeper struct {
+	Handler
+	kept atomic.Int32
+}
+
+func (k *keeper) Deliver(_ context.Context, _ SessionID, messages [][]byte) []Code {
+	k.kept.Add(int32(len(messages)))
+	return make([]Code, len(messages))
+}
+
+// A friend sends and never reads: once an answer has been stuck for 10 s he is
+// given up, and what he sent until then is kept.
+func TestPeerThatNeverReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		st := pipe{end: here}
+		k := &keeper{}
+		in := &inbound{
+			svc: &Service{cfg: Config{}.withDefaults(), handler: k}, stream: st,
+			r: frame.NewReader(st, maxFrame, 0), w: frame.NewWriter(st, maxFrame, writeTimeout),
+			ctx: context.Background(), wake: make(chan struct{}, 1), read: make(chan struct{}),
+		}
+		var both sync.WaitGroup
+		both.Go(in.deliver)
+		both.Go(func() {
+			defer close(in.read)
+			_ = in.receive()
+		})
+		w := frame.NewWriter(there, maxFrame, 0)
+		start := time.Now()
+		for i := range byte(20) {
+			m := make([]byte, 4056)
+			m[0] = i
+			if err := send(w, typeMessage, m); err != nil {
+				t.Fatal(err)
+			}
+		}
+		both.Wait()
+		if d := time.Since(start); d != writeTimeout {
+			t.Errorf("given up after %v", d)
+		}
+		if n := k.kept.Load(); n != 20 {
+			t.Errorf("%d of 20 messages kept", n)
 		}
 	})
 }
