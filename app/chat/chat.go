@@ -58,6 +58,7 @@ type Config struct {
 type Chat struct {
 	store     *store.Store
 	chain     identity.Chain
+	head      [32]byte // of the chain
 	device    identity.DevicePrivate
 	agreement identity.AgreementPrivate
 	node      *node.Node

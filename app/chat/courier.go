@@ -60,6 +60,7 @@ type courier struct {
 	newest   int64 // the newest outbox row read
 	more     bool  // the outbox holds later rows
 	onLine   *direct.Conn
+	known    bool    // places and addrs are what the store says
 	places   []place // where the device reads
 	addrs    peer.AddrInfo
 	dial     pause
@@ -277,7 +278,7 @@ func (k *courier) takeNews() {
 	k.offered = nil
 	if k.reload {
 		k.reload, k.more = false, true
-		k.parcels, k.newest, k.places = nil, 0, nil
+		k.parcels, k.newest, k.known = nil, 0, false
 		k.dial.reset()
 		for _, d := range k.depots {
 			d.pause.reset()
@@ -295,12 +296,12 @@ func (k *courier) read(ctx context.Context) error {
 		k.newest, k.more = last, more
 		k.parcels = append(k.parcels, rows...)
 	}
-	if len(k.parcels) > 0 && k.places == nil {
+	if len(k.parcels) > 0 && !k.known {
 		places, addrs, err := k.c.readPlaces(ctx, k.device)
 		if err != nil {
 			return err
 		}
-		k.places, k.addrs = places, addrs
+		k.places, k.addrs, k.known = places, addrs, true
 	}
 	return nil
 }

@@ -46,16 +46,6 @@ type arrival struct {
 // at fault, any other if it could not be kept.
 func (c *Chat) take(t *turn, a arrival) (fresh bool, err error) {
 	hash := store.Hash(ratchet.MessageHash(a.wire))
-	seen, err := t.Seen(hash)
-	if err == nil {
-		if a.relay != "" && t.now.Sub(seen.At) > reacknowledge {
-			t.receipt(a.device, hash)
-		}
-		return false, nil
-	}
-	if !errors.Is(err, store.ErrNotFound) {
-		return false, err
-	}
 	who, err := t.ContactByDevice(a.device)
 	if err != nil {
 		return false, err
@@ -63,15 +53,14 @@ func (c *Chat) take(t *turn, a arrival) (fresh bool, err error) {
 	if !who.Blocked.IsZero() || !who.Removed.IsZero() {
 		return false, errNotFromYou
 	}
-	if aside, err := t.IsAside(hash); err != nil || aside {
-		return false, errors.Join(err, errTooFar)
-	}
 	before, err := t.keys.Preferred(a.device)
 	if err != nil {
 		return false, ignore(err, session.ErrNoSession)
 	}
 	sid, payload, err := t.keys.OpenAny(a.device, a.wire, t.now)
 	switch {
+	case errors.Is(err, session.ErrSeen):
+		return false, c.seenAgain(t, a, hash)
 	case errors.Is(err, ratchet.ErrTooFarAhead):
 		c.log.Warn("a message was set aside: the session has to be begun anew")
 		if err := t.SetAside(store.Aside{Hash: hash, Device: &a.device, Relay: a.relay, Wire: a.wire, Reason: string(problem.SessionLost), At: t.now}); err != nil {
@@ -93,6 +82,18 @@ func (c *Chat) take(t *turn, a arrival) (fresh bool, err error) {
 		return true, c.confirmed(t, a.device, sid)
 	}
 	return true, nil
+}
+
+// seenAgain acknowledges a copy of what was opened long ago: our receipt was lost.
+func (c *Chat) seenAgain(t *turn, a arrival, hash store.Hash) error {
+	if a.relay == "" {
+		return nil // the line answers for it
+	}
+	seen, err := t.Seen(hash)
+	if err == nil && t.now.Sub(seen.At) > reacknowledge {
+		t.receipt(a.device, hash)
+	}
+	return err
 }
 
 // keep keeps what was in an opened message.

@@ -177,7 +177,7 @@ func (c *Chat) seal(t *turn, o *store.Outgoing) error {
 	if err != nil {
 		return err
 	}
-	p.Author, p.Reader = c.chain.Head(), who.PinHead
+	p.Author, p.Reader = c.head, who.PinHead
 	raw, err := p.Marshal()
 	if err != nil {
 		return err
