@@ -342,6 +342,9 @@ func (c *Chat) meet(t *turn, bundle *identity.Bundle, inv identity.Invitation, p
 		}
 	}
 	t.then(func() { c.contactEvent(who, "added") })
+	if err := c.reseal(t, bundle.Device); err != nil {
+		return 0, err
+	}
 	return who.ID, c.makeQueues(t, bundle.Device)
 }
 
@@ -550,6 +553,9 @@ func (c *Chat) takeFlight(t *turn, o openedFlight, relay store.PeerID) (auth [32
 		c.syncBoxes()
 	})
 	if err := c.keep(t, who, a, store.Hash(hash), payload); err != nil {
+		return auth, hash, err
+	}
+	if err := c.reseal(t, o.flight.Device); err != nil {
 		return auth, hash, err
 	}
 	return secrets.Auth, hash, c.welcome(t, o.flight.Device)

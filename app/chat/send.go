@@ -199,26 +199,60 @@ func (c *Chat) seal(t *turn, o *store.Outgoing) error {
 // confirmed is told when the other side first answered on a session that we
 // began: its flights are over, and what waited for this can go.
 func (c *Chat) confirmed(t *turn, device identity.DevicePublic, sid store.SessionID) error {
+	return c.eachPending(t, device, func(o *store.Outgoing) error {
+		if o.Flight && *o.Session == sid {
+			return t.SetFlight(o.ID, false)
+		}
+		return c.sealLate(t, o)
+	})
+}
+
+// reseal is told when a session was begun with a device that had others. The
+// device may have lost those, so what it has not acknowledged is sealed anew;
+// should it have both, it knows each item by its id.
+func (c *Chat) reseal(t *turn, device identity.DevicePublic) error {
+	heads, err := t.SessionHeads(device)
+	if err != nil {
+		return err
+	}
+	for _, h := range heads {
+		if h.Preferred {
+			continue
+		}
+		if _, err := t.Unseal(h.ID); err != nil {
+			return err
+		}
+	}
+	return c.eachPending(t, device, func(o *store.Outgoing) error { return c.sealLate(t, o) })
+}
+
+// sealLate seals a row that waited, if that is possible now.
+func (c *Chat) sealLate(t *turn, o *store.Outgoing) error {
+	if o.Wire != nil {
+		return nil
+	}
+	if err := c.seal(t, o); err != nil || o.Wire == nil {
+		return err
+	}
+	return t.SetSealed(o.ID, *o.Session, o.Wire, *o.Hash, o.Flight)
+}
+
+// eachPending goes through what waits for a device, whose courier then reads it
+// anew.
+func (c *Chat) eachPending(t *turn, device identity.DevicePublic, each func(*store.Outgoing) error) error {
+	const page = 100
 	for after := int64(0); ; {
-		rows, err := t.Pending(device, after, 100)
+		rows, err := t.Pending(device, after, page)
 		if err != nil {
 			return err
 		}
 		for i := range rows {
-			o := &rows[i]
-			after = o.ID
-			if o.Wire != nil {
-				if o.Flight && *o.Session == sid {
-					err = t.SetFlight(o.ID, false)
-				}
-			} else if err = c.seal(t, o); err == nil && o.Wire != nil {
-				err = t.SetSealed(o.ID, *o.Session, o.Wire, *o.Hash, o.Flight)
-			}
-			if err != nil {
+			after = rows[i].ID
+			if err := each(&rows[i]); err != nil {
 				return err
 			}
 		}
-		if len(rows) < 100 {
+		if len(rows) < page {
 			break
 		}
 	}
