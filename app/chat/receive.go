@@ -55,7 +55,7 @@ func (c *Chat) take(t *turn, a arrival) (fresh bool, err error) {
 	}
 	before, err := t.keys.Preferred(a.device)
 	if err != nil {
-		return false, ignore(err, session.ErrNoSession)
+		return false, ignoreAs(err, session.ErrNoSession, errUnreadable)
 	}
 	sid, payload, err := t.keys.OpenAny(a.device, a.wire, t.now)
 	switch {
