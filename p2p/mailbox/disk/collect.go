@@ -8,6 +8,7 @@ import (
 	"maps"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 )
 
@@ -98,7 +99,7 @@ func (s *Store) deleteDead() error {
 		if err := errors.Join(seg.file.Close(), s.fs.Remove(s.path("log", logName(seg.number)))); err != nil {
 			s.log.Warn("a log segment could not be deleted", "error", err) // it is tried again after the next start
 		}
-		if err := s.db.Delete(keyLive(seg.number), nil); err != nil {
+		if err := s.db.Delete(keyLive(seg.number), pebble.NoSync); err != nil {
 			return s.fail(err)
 		}
 		delete(s.lives, seg.number)

@@ -115,10 +115,8 @@ func Open(cfg Config) (_ *Store, err error) {
 		segment: int64(min(max(cfg.MaxBytes/128, minSegment), maxSegment)),
 		lives:   make(map[uint64]int64), segments: make(map[uint64]*segment), next: 1,
 	}
-	for _, dir := range []string{cfg.Dir, s.path("log")} {
-		if err := s.fs.MkdirAll(dir, 0o700); err != nil {
-			return nil, fmt.Errorf("disk: make directory: %w", err)
-		}
+	if err := makeDir(s.fs, s.path("log")); err != nil {
+		return nil, fmt.Errorf("disk: make directory: %w", err)
 	}
 	if s.db, err = pebble.Open(s.path("index"), s.options()); err != nil {
 		return nil, fmt.Errorf("%w: open index: %w", mailbox.ErrDamaged, err)
@@ -488,6 +486,27 @@ func (s *Store) create(n uint64) (*segment, error) {
 		return nil, fmt.Errorf("create segment: %w", err)
 	}
 	return seg, nil
+}
+
+// makeDir makes a directory and what is missing above it, durably.
+func makeDir(fs vfs.FS, dir string) error {
+	var above []string
+	for d, there := dir, false; !there; {
+		parent := fs.PathDir(d)
+		_, err := fs.Stat(parent)
+		there = err == nil || parent == d
+		above = append(above, parent)
+		d = parent
+	}
+	if err := fs.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	for _, d := range slices.Backward(above) {
+		if err := syncDir(fs, d); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func syncDir(fs vfs.FS, dir string) error {
