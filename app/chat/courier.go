@@ -28,8 +28,10 @@ const (
 	dialFirst, dialLast = time.Second, 5 * time.Minute
 	// The same for a relay that could not be reached or refused.
 	relayFirst, relayLast = time.Second, 10 * time.Minute
-	// renewBefore is how long before its receipt ends a deposit is made anew.
-	renewBefore = 48 * time.Hour
+	// renewBefore is how long before its receipt ends a deposit is made anew,
+	// or half its time if that is less; but not within renewPause of it: a
+	// relay may keep things for a moment only, or have a clock of its own.
+	renewBefore, renewPause = 48 * time.Hour, 10 * time.Minute
 	// putsAtOnce is how many deposits are under way at one relay.
 	putsAtOnce = 128
 	// presenceTTL is how long a relay keeps a presence: the address is stale soon.
@@ -82,14 +84,27 @@ type parcel struct {
 	next    time.Time // not before
 	expires time.Time // zero: never
 	handed  time.Time // when it went out on the present line; zero: it did not
-	kept    map[peer.ID]time.Time
+	kept    map[peer.ID]stay
 }
 
 func newParcel(o store.Outgoing) *parcel {
 	return &parcel{
 		row: o.ID, device: o.Device, wire: o.Wire, hash: *o.Hash, flight: o.Flight, session: *o.Session, class: o.Class,
-		created: o.Created, next: o.Next, expires: o.Expires, kept: make(map[peer.ID]time.Time),
+		created: o.Created, next: o.Next, expires: o.Expires, kept: make(map[peer.ID]stay),
 	}
+}
+
+// stay is the time of a copy at a relay: since our clock said, until its receipt
+// says.
+type stay struct{ since, until time.Time }
+
+// renewal is when the copy should be deposited again.
+func (s stay) renewal() time.Time {
+	at, soonest := s.until.Add(-min(renewBefore, s.until.Sub(s.since)/2)), s.since.Add(renewPause)
+	if at.Before(soonest) {
+		return soonest
+	}
+	return at
 }
 
 // depot is the courier's view of one relay.
@@ -258,7 +273,7 @@ func (k *courier) takeNews() {
 			// The row may have been read again since the round began.
 			i := slices.IndexFunc(k.parcels, func(p *parcel) bool { return p.row == res.parcel.row })
 			if res.err == nil && i >= 0 {
-				k.parcels[i].kept[r.at.relay.ID] = res.until
+				k.parcels[i].kept[r.at.relay.ID] = stay{now, res.until}
 			}
 		}
 	}
@@ -395,8 +410,8 @@ func (k *courier) deposit(ctx context.Context, now time.Time) time.Duration {
 
 // depositAt says when a parcel should go to a relay, if at all.
 func (k *courier) depositAt(p *parcel, relay peer.ID, now time.Time) (at time.Time, want bool) {
-	if until, ok := p.kept[relay]; ok {
-		return until.Add(-renewBefore), p.class != store.ClassPresence
+	if copy, ok := p.kept[relay]; ok {
+		return copy.renewal(), p.class != store.ClassPresence
 	}
 	if p.class == store.ClassPresence && len(p.kept) > 0 {
 		return at, false // one relay is enough for what is stale in an hour

@@ -130,7 +130,7 @@ func (c *Chat) readOutbox(ctx context.Context, device identity.DevicePublic, aft
 				}
 				for _, d := range deposits {
 					if d.Receipt != nil {
-						p.kept[peer.ID(d.Relay)] = d.Until
+						p.kept[peer.ID(d.Relay)] = stay{d.At, d.Until}
 					}
 				}
 			}

@@ -1,0 +1,36 @@
+package chat
+
+import (
+	"testing"
+	"time"
+)
+
+// A copy at a relay is renewed before it ends, and never in a loop: not when the
+// message itself ends soon, so that no deposit can last longer, and not when the
+// relay keeps things for a second only or lives in another year.
+func TestCopiesAreRenewedInTime(t *testing.T) {
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		name        string
+		lasts, want time.Duration
+	}{
+		{"a month", 30 * 24 * time.Hour, 28 * 24 * time.Hour},
+		{"its message ends in two days", 48 * time.Hour, 24 * time.Hour},
+		{"its message ends in an hour", time.Hour, 30 * time.Minute},
+		{"a second", time.Second, renewPause},
+		{"the relay is a year behind", -365 * 24 * time.Hour, renewPause},
+	} {
+		if got := (stay{now, now.Add(c.lasts)}).renewal().Sub(now); got != c.want {
+			t.Errorf("%s: renewed after %s, want %s", c.name, got, c.want)
+		}
+	}
+	// All the deposits of a message in the last two days of its life, at a relay
+	// whose clock is an hour behind, so that no receipt reaches its end.
+	end, at, deposits := now.Add(48*time.Hour), now, 0
+	for ; at.Before(end); deposits++ {
+		at = stay{at, end.Add(-time.Hour)}.renewal()
+	}
+	if deposits > 20 {
+		t.Errorf("%d deposits in the last two days of a message", deposits)
+	}
+}
