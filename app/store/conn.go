@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +17,7 @@ import (
 
 	"github.com/ncruces/go-sqlite3"
 	"github.com/ncruces/go-sqlite3/driver"
+	"lukechampine.com/adiantum"
 )
 
 const (
@@ -23,6 +26,8 @@ const (
 	// dearer by a fifth, larger ones double the cost of a single commit, and of
 	// indexes with random keys (bench_test.go, in CPU time).
 	pageSize = 8 << 10
+	// cipherBlock is how many bytes Adiantum encrypts together, in the driver.
+	cipherBlock = 4096
 	// checksumSize is what SQLite's checksums reserve at the end of each page.
 	checksumSize = 8
 	// autoCheckpoint is the WAL's length, in pages (8 MiB), from which a commit
@@ -35,18 +40,27 @@ const (
 // magic begins every SQLite file (https://sqlite.org/fileformat.html, 1.3).
 var magic = []byte("SQLite format 3\x00")
 
-// prepareFile makes an empty file that only its owner can read.
-func prepareFile(path string, create bool) error {
+// exists tells whether there is a database: an empty file is none.
+func exists(path string) (bool, error) {
 	info, err := os.Stat(path)
-	switch {
-	case err == nil && (info.Size() > 0 || create):
-		return nil
-	case err == nil || errors.Is(err, fs.ErrNotExist) && !create:
-		return fmt.Errorf("%w: %s", ErrMissing, filepath.Base(path))
-	case !errors.Is(err, fs.ErrNotExist):
-		return classify(err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
 	}
-	return classify(touch(path))
+	return err == nil && info.Size() > 0, classify(err)
+}
+
+// trimWAL cuts off the part of a block that a power cut may have left at the end of
+// a WAL. The cipher cannot read it and would fail the recovery of what comes before.
+// A process writes whole blocks, so one that is at work leaves nothing to cut.
+func trimWAL(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil && info.Size()%cipherBlock != 0 {
+		err = os.Truncate(path, info.Size()-info.Size()%cipherBlock)
+	}
+	return err
 }
 
 // touch makes a file that only its owner can read, if there is none.
@@ -60,7 +74,7 @@ func touch(path string) error {
 
 func (s *Store) openDB(readOnly bool) (*sql.DB, error) {
 	registerVFS()
-	db, err := driver.Open(uri(s.path), func(c *sqlite3.Conn) error { return s.setUp(c, readOnly) })
+	db, err := driver.Open(uri(s.path, s.options.vfs), func(c *sqlite3.Conn) error { return s.setUp(c, readOnly) })
 	if err != nil {
 		return nil, err
 	}
@@ -70,13 +84,13 @@ func (s *Store) openDB(readOnly bool) (*sql.DB, error) {
 
 // uri names a file to SQLite whatever characters its path has
 // (https://sqlite.org/uri.html).
-func uri(path string) string {
+func uri(path, vfs string) string {
 	slashes := filepath.ToSlash(path)
 	if filepath.VolumeName(path) != "" {
 		slashes = "/" + slashes
 	}
 	u := url.URL{Path: slashes}
-	q := url.Values{"vfs": {vfsName}, "modeof": {path}} // the WAL gets the permissions of the database
+	q := url.Values{"vfs": {vfs}, "modeof": {path}} // the WAL gets the permissions of the database
 	return "file:" + strings.TrimPrefix(u.EscapedPath(), "./") + "?" + strings.ReplaceAll(q.Encode(), "+", "%20")
 }
 
@@ -89,11 +103,14 @@ func (s *Store) setUp(c *sqlite3.Conn, readOnly bool) error {
 	if err := c.Exec(fmt.Sprintf("PRAGMA hexkey = '%s'; PRAGMA page_size = %d;", s.pageKey, pageSize)); err != nil {
 		return err
 	}
-	empty, err := readHeader(c)
+	header, err := s.readHeader(c)
 	if err != nil {
 		return err
 	}
 	if err := touch(s.path + "-shm"); err != nil { // the driver would let others read it
+		return err
+	}
+	if err := trimWAL(s.path + "-wal"); err != nil {
 		return err
 	}
 	cache := s.options.CacheKiB
@@ -114,7 +131,7 @@ func (s *Store) setUp(c *sqlite3.Conn, readOnly bool) error {
 	case readOnly:
 		// A reader never checkpoints: that is the writer's.
 		pragmas += "PRAGMA query_only = ON; PRAGMA wal_autocheckpoint = 0;"
-	case empty:
+	case header == headerNone:
 		if _, err := c.FileControl("main", sqlite3.FCNTL_RESERVE_BYTES, checksumSize); err != nil {
 			return err
 		}
@@ -125,35 +142,70 @@ func (s *Store) setUp(c *sqlite3.Conn, readOnly bool) error {
 			pragmas += fmt.Sprintf("PRAGMA max_page_count = %d;", s.options.maxPages)
 		}
 	}
-	return c.Exec(pragmas)
+	if err := c.Exec(pragmas); err != nil || header != headerTorn || readOnly {
+		return err
+	}
+	if err := c.Exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		return err
+	}
+	_, err = s.readHeader(c)
+	return err
 }
+
+// headerState is what the first page of the file looks like.
+type headerState int
+
+const (
+	headerGood headerState = iota
+	headerNone             // the file is empty
+	headerTorn             // garbled, but the WAL is ours and has it: a power cut met a checkpoint
+)
 
 // readHeader reads the start of the file through the connection's own file, for
 // two reasons: a wrong key shows before SQLite does anything, and the layer that
 // computes checksums learns that this database has them even when SQLite takes
 // its first page from the WAL.
-func readHeader(c *sqlite3.Conn) (empty bool, err error) {
+func (s *Store) readHeader(c *sqlite3.Conn) (headerState, error) {
 	f, err := c.FileControl("main", sqlite3.FCNTL_FILE_POINTER)
 	if err != nil {
-		return false, err
+		return 0, err
 	}
 	file, ok := f.(io.ReaderAt)
 	if !ok {
-		return false, fmt.Errorf("the driver hides its file (%T)", f)
+		return 0, fmt.Errorf("the driver hides its file (%T)", f)
 	}
 	header := make([]byte, 100)
 	n, err := file.ReadAt(header, 0)
 	switch {
 	case n == 0 && (err == nil || errors.Is(err, io.EOF)):
-		return true, nil
+		return headerNone, nil
 	case n < len(header):
-		return false, fmt.Errorf("%w: its first page cannot be read: %v", ErrDamaged, err)
-	case !bytes.HasPrefix(header, magic):
-		return false, ErrKey
-	case header[20] != checksumSize:
-		return false, fmt.Errorf("%w: its pages have no checksums", ErrDamaged)
+		return 0, fmt.Errorf("%w: its first page cannot be read: %v", ErrDamaged, err)
+	case bytes.HasPrefix(header, magic) && header[20] == checksumSize:
+		return headerGood, nil
+	case bytes.HasPrefix(header, magic):
+		return 0, fmt.Errorf("%w: its pages have no checksums", ErrDamaged)
+	case s.ownWAL():
+		return headerTorn, nil
 	}
-	return false, nil
+	return 0, ErrKey
+}
+
+// ownWAL tells whether there is a WAL that our key opens, by its first four bytes
+// (https://sqlite.org/fileformat.html, 4.1).
+func (s *Store) ownWAL() bool {
+	f, err := os.Open(s.path + "-wal")
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	key, err := hex.DecodeString(s.pageKey)
+	block := make([]byte, cipherBlock) // its tweak is its offset, 8 bytes
+	if _, errRead := io.ReadFull(f, block); err != nil || errRead != nil {
+		return false
+	}
+	const walMagic = 0x377f0682 // or one more
+	return binary.BigEndian.Uint32(adiantum.New(key).Decrypt(block, make([]byte, 8)))&^1 == walMagic
 }
 
 // conn is one connection with its prepared statements. One goroutine uses it at

@@ -43,8 +43,6 @@ func (s *Store) migrate(ctx context.Context, c *conn) error {
 		return fmt.Errorf("%w (version %d; this program knows %d)", ErrNewer, version, len(names))
 	case version == len(names):
 		return removeIfThere(backup) // left by a crash between the commit and the removal
-	case version == 0 && !s.options.Create:
-		return fmt.Errorf("%w: the file is empty", ErrMissing)
 	case version > 0:
 		if err := c.exec(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
 			return err

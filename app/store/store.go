@@ -32,6 +32,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 )
@@ -46,8 +48,9 @@ type Options struct {
 	// each. 0: 16 MiB.
 	CacheKiB int
 
-	migrations fs.FS // for tests: instead of sql/migrations
-	maxPages   int   // for tests: a full disk, as PRAGMA max_page_count
+	migrations fs.FS  // for tests: instead of sql/migrations
+	maxPages   int    // for tests: a full disk, as PRAGMA max_page_count
+	vfs        string // for tests: instead of vfsName
 }
 
 // readers is how many views may run at once; more wait.
@@ -86,19 +89,67 @@ func Open(ctx context.Context, path string, key [32]byte, options Options) (*Sto
 	if s.options.CacheKiB == 0 {
 		s.options.CacheKiB = 16 << 10
 	}
+	if s.options.vfs == "" {
+		s.options.vfs = vfsName
+	}
 	if s.options.migrations == nil {
 		s.options.migrations = migrations()
 	}
 	if err := s.open(ctx); err != nil {
 		return nil, fmt.Errorf("store: open: %w", err)
 	}
+	for range readers {
+		s.views <- nil
+	}
 	return s, nil
 }
 
-func (s *Store) open(ctx context.Context) (err error) {
-	if err := prepareFile(s.path, s.options.Create); err != nil {
+func (s *Store) open(ctx context.Context) error {
+	there, err := exists(s.path)
+	if err != nil {
 		return err
 	}
+	if !there {
+		if !s.options.Create {
+			return fmt.Errorf("%w: %s", ErrMissing, filepath.Base(s.path))
+		}
+		if err := s.create(ctx); err != nil {
+			return err
+		}
+	}
+	return s.start(ctx)
+}
+
+// create makes a database under another name first, so that at no moment there is
+// half a one under its own.
+func (s *Store) create(ctx context.Context) error {
+	path := s.path
+	defer func() { s.path = path }()
+	s.path += ".new"
+	for _, file := range []string{s.path, s.path + "-wal", s.path + "-shm", s.path + "-journal"} {
+		if err := removeIfThere(file); err != nil {
+			return classify(err)
+		}
+	}
+	if err := touch(s.path); err != nil {
+		return classify(err)
+	}
+	err := s.start(ctx)
+	if err == nil {
+		err = (<-s.writer).close()
+		err = errors.Join(err, s.shut())
+	}
+	if err != nil {
+		return errors.Join(err, classify(removeIfThere(s.path)))
+	}
+	if err := os.Rename(s.path, path); err != nil {
+		return classify(err)
+	}
+	return syncDir(filepath.Dir(path))
+}
+
+// start opens the file at s.path and takes the migrations that it has not seen.
+func (s *Store) start(ctx context.Context) (err error) {
 	if s.write, err = s.openDB(false); err != nil {
 		return classify(err)
 	}
@@ -106,16 +157,13 @@ func (s *Store) open(ctx context.Context) (err error) {
 		return errors.Join(classify(err), s.write.Close())
 	}
 	c, err := dial(ctx, s.write)
-	if err == nil {
-		s.writer <- c
-		err = s.migrate(ctx, c)
-	}
 	if err != nil {
 		return errors.Join(err, s.shut())
 	}
-	for range readers {
-		s.views <- nil
+	if err := s.migrate(ctx, c); err != nil {
+		return errors.Join(err, c.close(), s.shut())
 	}
+	s.writer <- c
 	return nil
 }
 
