@@ -11,13 +11,13 @@ import (
 )
 
 // vfsName is how SQLite finds our stack of layers: checksums (the driver's own)
-// over Adiantum over a disk that says when it is full.
+// over gather over Adiantum over a disk that says when it is full.
 const vfsName = "godwit"
 
 // registerVFS makes the stack known to SQLite. Doing it again changes nothing.
 func registerVFS() {
 	if vfs.Find(vfsName) == nil {
-		vfs.Register(vfsName, adiantum.Wrap(disk{vfs.Find("")}, nil))
+		vfs.Register(vfsName, gather{adiantum.Wrap(disk{vfs.Find("")}, nil)})
 	}
 }
 
