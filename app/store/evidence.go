@@ -43,7 +43,8 @@ type Evidence struct {
 
 // AddEvidence adds a step to a message's trail.
 func (tx *Tx) AddEvidence(e Evidence) error {
-	return tx.run("INSERT INTO evidence (message, device, at, path, peer, what, proof, reason) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+	return tx.run(`INSERT INTO evidence (message, step, device, at, path, peer, what, proof, reason)
+		VALUES (?1, (SELECT coalesce(max(step), 0) + 1 FROM evidence WHERE message = ?1), ?, ?, ?, ?, ?, ?, ?)`,
 		e.Message, e.Device[:], e.At.UnixMilli(), string(e.Path), peer(e.Peer), string(e.What), blob(e.Proof), text(e.Reason))
 }
 
@@ -53,5 +54,5 @@ func (tx *Tx) Evidence(message int64) ([]Evidence, error) {
 		e.Message = message
 		err = r.Scan(fixed(e.Device[:]), stamp{&e.At}, &e.Path, peerID{&e.Peer}, &e.What, &e.Proof, nullText{&e.Reason})
 		return e, err
-	}, "SELECT device, at, path, peer, what, proof, reason FROM evidence WHERE message = ? ORDER BY id", message)
+	}, "SELECT device, at, path, peer, what, proof, reason FROM evidence WHERE message = ? ORDER BY step", message)
 }

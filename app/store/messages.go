@@ -104,8 +104,9 @@ func (tx *Tx) SetState(id int64, state State, reason string) error {
 	return tx.must("UPDATE messages SET state = ?, reason = ? WHERE id = ?", string(state), text(reason), id)
 }
 
-// Expired returns our messages that are neither delivered nor failed past their
-// expiry.
+// Expired returns our messages in the outbox that are neither delivered nor failed
+// past their expiry, oldest first.
 func (tx *Tx) Expired(now time.Time) ([]Message, error) {
-	return all(tx, scanMessage, "SELECT "+messageColumns+" FROM messages WHERE expires <= ? AND state IN ('queued', 'kept') ORDER BY expires", now.UnixMilli())
+	return all(tx, scanMessage, "SELECT "+messageColumns+` FROM messages WHERE state IN ('queued', 'kept') AND id IN
+		(SELECT message FROM outbox WHERE message IS NOT NULL AND expires <= ?) ORDER BY id`, now.UnixMilli())
 }

@@ -48,7 +48,7 @@ func scanOutgoing(r row) (o Outgoing, err error) {
 // newest counts replaces the ones before it for the same device.
 func (tx *Tx) Enqueue(o Outgoing) (int64, error) {
 	if o.Class == ClassDescriptors || o.Class == ClassPresence {
-		if err := tx.run("DELETE FROM outbox WHERE device = ? AND class = ?", o.Device[:], int(o.Class)); err != nil {
+		if err := tx.run("DELETE FROM outbox WHERE device = ? AND class = ? AND class IN (3, 4)", o.Device[:], int(o.Class)); err != nil {
 			return 0, err
 		}
 	}
@@ -100,29 +100,9 @@ func (tx *Tx) Pending(device identity.DevicePublic, after int64, limit int) ([]O
 	return all(tx, scanOutgoing, "SELECT "+outboxColumns+" FROM outbox WHERE device = ? AND id > ? ORDER BY id LIMIT ?", device[:], after, limit)
 }
 
-// Due returns up to limit rows that may be tried now, longest due first.
-func (tx *Tx) Due(now time.Time, limit int) ([]Outgoing, error) {
-	return all(tx, scanOutgoing, "SELECT "+outboxColumns+" FROM outbox WHERE next <= ? ORDER BY next, id LIMIT ?", now.UnixMilli(), limit)
-}
-
-// NextDue returns when the next row may be tried, or ErrNotFound when the
-// outbox is empty.
-func (tx *Tx) NextDue() (time.Time, error) {
-	return one(tx, func(r row) (t time.Time, err error) {
-		err = r.Scan(stamp{&t})
-		return t, err
-	}, "SELECT next FROM outbox ORDER BY next LIMIT 1")
-}
-
 // Postpone notes how often a row was tried and when to try it again.
 func (tx *Tx) Postpone(id int64, attempts int, next time.Time) error {
 	return tx.must("UPDATE outbox SET attempts = ?, next = ? WHERE id = ?", attempts, next.UnixMilli(), id)
-}
-
-// Wake makes every row for a device due now: it was seen online, or a relay is
-// back.
-func (tx *Tx) Wake(device identity.DevicePublic, now time.Time) error {
-	return tx.run("UPDATE outbox SET next = ? WHERE device = ? AND next > ?", now.UnixMilli(), device[:], now.UnixMilli())
 }
 
 // Taken is what remains to be known of a row that left the outbox.

@@ -447,8 +447,6 @@ func TestTheLifeOfASentMessage(t *testing.T) {
 		Body: []byte("hi"), State: Queued, Expires: day0().Add(30 * 24 * time.Hour), Shown: true}
 	out := Outgoing{Device: bobsPhone, Class: ClassMessage, Item: []byte("item"), Created: day0(), Expires: mine.Expires, Next: day0()}
 	update(t, s, func(tx *Tx) (err error) {
-		_, err = tx.NextDue()
-		is(t, "an empty outbox", err, ErrNotFound)
 		if mine.ID, err = tx.InsertMessage(mine); err != nil {
 			return err
 		}
@@ -461,17 +459,12 @@ func TestTheLifeOfASentMessage(t *testing.T) {
 	same(t, "pending", one(func(tx *Tx) ([]Outgoing, error) { return tx.Pending(bobsPhone, 0, 10) }), want)
 	same(t, "pending after it", len(one(func(tx *Tx) ([]Outgoing, error) { return tx.Pending(bobsPhone, out.ID, 10) })), 0)
 	same(t, "of the message", one(func(tx *Tx) ([]Outgoing, error) { return tx.OutgoingOf(mine.ID) }), want)
-	same(t, "due", one(func(tx *Tx) ([]Outgoing, error) { return tx.Due(day0(), 10) }), want)
-	same(t, "due before", len(one(func(tx *Tx) ([]Outgoing, error) { return tx.Due(day0().Add(-time.Millisecond), 10) })), 0)
 
 	update(t, s, func(tx *Tx) error {
 		return errors.Join(tx.SetSealed(out.ID, sid, wire, hash, true), tx.SetFlight(out.ID, false), tx.Postpone(out.ID, 1, day0().Add(time.Minute)))
 	})
 	out.Session, out.Wire, out.Hash, out.Size, out.Attempts, out.Next = &sid, wire, &hash, len(wire), 1, day0().Add(time.Minute)
 	same(t, "sealed", get(t, s, func(tx *Tx) (Outgoing, error) { return tx.OutgoingByHash(hash) }), out)
-	same(t, "next due", get(t, s, (*Tx).NextDue), out.Next)
-	update(t, s, func(tx *Tx) error { return tx.Wake(bobsPhone, day0()) })
-	same(t, "woken", get(t, s, (*Tx).NextDue), day0())
 
 	until := day0().Add(30 * 24 * time.Hour)
 	deposits := []Deposit{

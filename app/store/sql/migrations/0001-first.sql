@@ -58,7 +58,7 @@ CREATE TABLE sessions (
     id         BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 32), -- SHA-256(EK, ct), see pqxdh
     device     BLOB    NOT NULL CHECK (length(device) = 32),         -- the other side's DSK
     initiator  INTEGER NOT NULL CHECK (initiator IN (0, 1)),         -- 1: we began it
-    generation INTEGER NOT NULL,    -- one more than of any session that its initiator knew; the highest is preferred
+    generation INTEGER NOT NULL,    -- above that of any session that its initiator knew; the highest is preferred
     transcript BLOB    NOT NULL CHECK (length(transcript) = 64),     -- T; of two with one generation the smaller is preferred
     offer      BLOB,                -- what our flights repeat until the first reply; NULL afterwards and as responder
     intro      BLOB,                -- where and how those flights go; opaque here
@@ -155,7 +155,6 @@ CREATE TABLE messages (
 ) STRICT;
 CREATE INDEX messages_conversation ON messages (conversation, id);
 CREATE INDEX messages_hidden ON messages (conversation, author, seq) WHERE shown = 0;
-CREATE INDEX messages_expiring ON messages (expires) WHERE expires IS NOT NULL AND state IN ('queued', 'kept');
 -- What still has to reach a device: one row for each item and device, deleted
 -- when the device acknowledged it or we gave up.
 CREATE TABLE outbox (
@@ -175,9 +174,10 @@ CREATE TABLE outbox (
     next     INTEGER NOT NULL,    -- unix ms: not tried before
     CHECK ((wire IS NULL) = (hash IS NULL) AND (wire IS NULL) = (session IS NULL))
 ) STRICT;
-CREATE INDEX outbox_device ON outbox (device, class, id);
-CREATE INDEX outbox_message ON outbox (message) WHERE message IS NOT NULL;
-CREATE INDEX outbox_next ON outbox (next);
+-- Each index costs every message a page or two, when it comes and when it goes.
+CREATE INDEX outbox_device ON outbox (device);
+CREATE INDEX outbox_newest ON outbox (device, class) WHERE class IN (3, 4);
+CREATE INDEX outbox_message ON outbox (message, expires) WHERE message IS NOT NULL;
 
 -- The copies of an outbox row at relays.
 CREATE TABLE deposits (
@@ -189,20 +189,19 @@ CREATE TABLE deposits (
     at      INTEGER NOT NULL,   -- unix ms
     PRIMARY KEY (outbox, relay)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX deposits_until ON deposits (until) WHERE until IS NOT NULL;
 -- The trail of each message of ours: attempts, receipts, acknowledgements, reasons. Outlives the outbox row.
 CREATE TABLE evidence (
-    id      INTEGER PRIMARY KEY,
     message INTEGER NOT NULL REFERENCES messages (id) ON UPDATE CASCADE ON DELETE CASCADE,
+    step    INTEGER NOT NULL,   -- 1, 2, 3... of the message
     device  BLOB    NOT NULL CHECK (length(device) = 32), -- for which of their devices
     at      INTEGER NOT NULL,   -- unix ms
     path    TEXT    NOT NULL CHECK (path IN ('direct', 'mailbox', 'flight')),
     peer    BLOB,               -- PeerID of the relay, or of the device when direct
     what    TEXT    NOT NULL CHECK (what IN ('deposit', 'ack', 'receipt', 'refused', 'retry')),
     proof   BLOB,               -- the relay's receipt, or the acknowledgement's MAC
-    reason  TEXT                -- problem code
-) STRICT;
-CREATE INDEX evidence_message ON evidence (message);
+    reason  TEXT,               -- problem code
+    PRIMARY KEY (message, step)
+) STRICT, WITHOUT ROWID;
 -- The relays where this account keeps a box.
 CREATE TABLE relays (
     peer        BLOB    NOT NULL PRIMARY KEY,

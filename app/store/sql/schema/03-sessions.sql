@@ -3,7 +3,7 @@ CREATE TABLE sessions (
     id         BLOB    NOT NULL PRIMARY KEY CHECK (length(id) = 32), -- SHA-256(EK, ct), see pqxdh
     device     BLOB    NOT NULL CHECK (length(device) = 32),         -- the other side's DSK
     initiator  INTEGER NOT NULL CHECK (initiator IN (0, 1)),         -- 1: we began it
-    generation INTEGER NOT NULL,    -- one more than of any session that its initiator knew; the highest is preferred
+    generation INTEGER NOT NULL,    -- above that of any session that its initiator knew; the highest is preferred
     transcript BLOB    NOT NULL CHECK (length(transcript) = 64),     -- T; of two with one generation the smaller is preferred
     offer      BLOB,                -- what our flights repeat until the first reply; NULL afterwards and as responder
     intro      BLOB,                -- where and how those flights go; opaque here

@@ -22,4 +22,3 @@ CREATE TABLE messages (
 ) STRICT;
 CREATE INDEX messages_conversation ON messages (conversation, id);
 CREATE INDEX messages_hidden ON messages (conversation, author, seq) WHERE shown = 0;
-CREATE INDEX messages_expiring ON messages (expires) WHERE expires IS NOT NULL AND state IN ('queued', 'kept');

@@ -17,9 +17,10 @@ CREATE TABLE outbox (
     next     INTEGER NOT NULL,    -- unix ms: not tried before
     CHECK ((wire IS NULL) = (hash IS NULL) AND (wire IS NULL) = (session IS NULL))
 ) STRICT;
-CREATE INDEX outbox_device ON outbox (device, class, id);
-CREATE INDEX outbox_message ON outbox (message) WHERE message IS NOT NULL;
-CREATE INDEX outbox_next ON outbox (next);
+-- Each index costs every message a page or two, when it comes and when it goes.
+CREATE INDEX outbox_device ON outbox (device);
+CREATE INDEX outbox_newest ON outbox (device, class) WHERE class IN (3, 4);
+CREATE INDEX outbox_message ON outbox (message, expires) WHERE message IS NOT NULL;
 
 -- The copies of an outbox row at relays.
 CREATE TABLE deposits (
@@ -31,4 +32,3 @@ CREATE TABLE deposits (
     at      INTEGER NOT NULL,   -- unix ms
     PRIMARY KEY (outbox, relay)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX deposits_until ON deposits (until) WHERE until IS NOT NULL;
