@@ -225,13 +225,19 @@ func (b *Batch) Start(n Initiated, now time.Time) (store.SessionID, error) {
 	if err != nil {
 		return store.SessionID{}, err
 	}
-	for _, h := range known {
-		row.Generation = max(row.Generation, h.Generation)
-	}
-	if row.Generation < math.MaxUint32 {
-		row.Generation++
-	}
+	row.Generation = generation(known, now)
 	return row.ID, b.insert(row, state, now)
+}
+
+// generation is that of a session that we begin now, beside the ones known: above
+// theirs, and never below the minutes since 1970, so that it is also above those of
+// sessions that we have forgotten and the other side has not.
+func generation(known []store.SessionHead, now time.Time) uint32 {
+	g := min(max(now.Unix()/60, 1), math.MaxUint32)
+	for _, h := range known {
+		g = max(g, min(int64(h.Generation)+1, math.MaxUint32))
+	}
+	return uint32(g)
 }
 
 // Answered is a session that the other side begins, after pqxdh.Respond.

@@ -114,9 +114,14 @@ func (c contact) answered(wire []byte) Answered {
 // start begins a session with somebody.
 func (p *person) start(to *person) contact {
 	p.t.Helper()
+	return p.startAt(to, noon())
+}
+
+func (p *person) startAt(to *person, now time.Time) contact {
+	p.t.Helper()
 	c := agree(p, to)
 	p.do(func(_ *store.Tx, b *Batch) error {
-		id, err := b.Start(c.initiated(), noon())
+		id, err := b.Start(c.initiated(), now)
 		if id != c.id() {
 			p.t.Errorf("session %x, want %x", id, c.id())
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/godwit-im/godwit/app/store"
 	"github.com/godwit-im/godwit/identity"
@@ -53,6 +54,52 @@ func TestBothBeginAtOnce(t *testing.T) {
 				t.Error("they prefer different sessions")
 			}
 		})
+	}
+}
+
+// TestForgottenAndFoundAgain: Alice removes Bob with all sessions and adds him
+// again, again and again, while he has kept his.
+func TestForgottenAndFoundAgain(t *testing.T) {
+	alice, bob, c := friends(t)
+	now := noon()
+	for range 10 {
+		alice.do(func(_ *store.Tx, b *Batch) error { return b.Erase(c.id()) })
+		now = now.Add(time.Minute)
+		c = alice.startAt(bob, now)
+		bob.receive(c, alice.say(bob.me, "it is me again").Wire)
+		if bob.preferred(alice.me) != c.id() {
+			t.Fatal("Bob answers on a session that Alice has forgotten")
+		}
+		chat(t, alice, bob, 1)
+	}
+}
+
+// TestGenerations: they rise, whatever the clock says.
+func TestGenerations(t *testing.T) {
+	year := 365 * 24 * time.Hour
+	minutes := uint32(noon().Unix() / 60)
+	for _, c := range []struct {
+		now   time.Time
+		known []uint32
+		want  uint32
+	}{
+		{noon(), nil, minutes},
+		{noon(), []uint32{3, 2}, minutes},
+		{noon(), []uint32{minutes}, minutes + 1},
+		{noon().Add(-year), []uint32{minutes}, minutes + 1},
+		{noon().Add(10 * year), []uint32{minutes}, minutes + uint32(10*year/time.Minute)},
+		{time.Unix(-1e9, 0), nil, 1},
+		{time.Unix(0, 0), nil, 1},
+		{noon(), []uint32{1<<32 - 1}, 1<<32 - 1},
+		{time.Unix(1<<50, 0), nil, 1<<32 - 1},
+	} {
+		var known []store.SessionHead
+		for _, g := range c.known {
+			known = append(known, store.SessionHead{Generation: g})
+		}
+		if got := generation(known, c.now); got != c.want {
+			t.Errorf("at %v beside %v: %d, want %d", c.now, c.known, got, c.want)
+		}
 	}
 }
 

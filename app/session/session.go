@@ -18,8 +18,8 @@
 // that is not preferred any more is erased after 30 days. Both sides have to prefer
 // the same one, whatever reaches them late, so the order is one that both see: the
 // session of the highest generation, and of several the one with the smallest
-// transcript (design: crypto.md). A session's generation is one more than that of
-// any session which its initiator knew, and its flights tell it (SPEC.md).
+// transcript (design: crypto.md). A session's generation is above that of any session
+// which its initiator knew, and its flights tell it (SPEC.md).
 package session
 
 import (

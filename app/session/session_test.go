@@ -520,8 +520,8 @@ func TestADamagedSession(t *testing.T) {
 		return err
 	})
 	is(t, "a state with a byte more", err, store.ErrDamaged)
-	alice.do(func(_ *store.Tx, b *Batch) error { return b.Erase(c.id()) })
 	anew := alice.start(bob)
+	alice.do(func(_ *store.Tx, b *Batch) error { return b.Erase(c.id()) })
 	bob.receive(anew, alice.say(bob.me, "anew").Wire)
 	chat(t, alice, bob, 2)
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/ncruces/go-sqlite3/util/vfsutil"
 	"github.com/ncruces/go-sqlite3/vfs"
-	"github.com/ncruces/go-sqlite3/vfs/adiantum"
 )
 
 // op is something that was done to a disk.
@@ -151,7 +150,7 @@ func after(ops []op, r *rand.Rand) (files map[string][]byte, commits int) {
 func TestThePowerIsCutAnywhere(t *testing.T) {
 	r := &recorder{VFS: vfs.Find("")}
 	const name = "recorder"
-	vfs.Register(name, adiantum.Wrap(r, nil))
+	vfs.Register(name, stack(r))
 	defer vfs.Unregister(name)
 	path := filepath.Join(t.TempDir(), "godwit.db")
 	n := 0

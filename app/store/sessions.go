@@ -12,7 +12,7 @@ type SessionHead struct {
 	ID         SessionID
 	Device     identity.DevicePublic // the other side's
 	Initiator  bool                  // we began it
-	Generation uint32                // one more than of any session that its initiator knew
+	Generation uint32                // above that of any session that its initiator knew
 	Transcript [64]byte
 	Flights    int       // sent so far
 	Confirmed  time.Time // when something was first opened on it; zero: not yet

@@ -17,9 +17,12 @@ const vfsName = "godwit"
 // registerVFS makes the stack known to SQLite. Doing it again changes nothing.
 func registerVFS() {
 	if vfs.Find(vfsName) == nil {
-		vfs.Register(vfsName, gather{adiantum.Wrap(disk{vfs.Find("")}, nil)})
+		vfs.Register(vfsName, stack(vfs.Find("")))
 	}
 }
+
+// stack puts our layers over the operating system's files.
+func stack(base vfs.VFS) vfs.VFS { return gather{adiantum.Wrap(disk{base}, nil)} }
 
 // errDiskFull is what Windows says, ERROR_DISK_FULL, where others say ENOSPC.
 const errDiskFull = syscall.Errno(112)
