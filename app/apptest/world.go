@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -27,10 +28,14 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/godwit-im/godwit/app"
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/config"
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity/vault"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/disk"
 	"github.com/godwit-im/godwit/p2p/node"
@@ -99,7 +104,7 @@ func (r *Relay) Starts() {
 			r.addrs = append(r.addrs, a.String())
 		}
 	}
-	kept, err := disk.Open(disk.Config{Dir: filepath.Join(r.w.dir, r.name)})
+	kept, err := disk.Open(disk.Config{Dir: r.dir()})
 	r.w.check(err)
 	var signer mailbox.Signer = r.key
 	if r.Signer != nil {
@@ -135,12 +140,62 @@ func (r *Relay) Stops() {
 	}
 }
 
+// Remembers says that from now on nothing reaches the relay's disk, whatever the
+// relay answers: what it writes is in a cache that LosesPower loses.
+func (r *Relay) Remembers() {
+	r.w.t.Helper()
+	running := r.stop != nil
+	r.Stops()
+	r.w.check(os.RemoveAll(r.synced()))
+	r.w.check(os.CopyFS(r.synced(), os.DirFS(r.dir())))
+	if running {
+		r.Starts()
+	}
+}
+
+// LosesPower takes the relay back to when it was last told to remember, and
+// starts it again.
+func (r *Relay) LosesPower() {
+	r.w.t.Helper()
+	r.Stops()
+	r.w.check(os.RemoveAll(r.dir()))
+	r.w.check(os.CopyFS(r.dir(), os.DirFS(r.synced())))
+	r.Starts()
+}
+
+// LosesDisk empties the relay's disk and starts it again. It keeps its key.
+func (r *Relay) LosesDisk() {
+	r.w.t.Helper()
+	r.Stops()
+	r.w.check(os.RemoveAll(r.dir()))
+	r.Starts()
+}
+
+func (r *Relay) dir() string    { return filepath.Join(r.w.dir, r.name) }
+func (r *Relay) synced() string { return filepath.Join(r.w.dir, r.name+".synced") }
+
+// ID is the relay's PeerID.
+func (r *Relay) ID() peer.ID {
+	id, err := peer.IDFromPrivateKey(r.key)
+	r.w.check(err)
+	return id
+}
+
+// AddrInfo is where the relay is found.
+func (r *Relay) AddrInfo() peer.AddrInfo {
+	at := peer.AddrInfo{ID: r.ID()}
+	for _, text := range r.addrs {
+		a, err := ma.NewMultiaddr(text)
+		r.w.check(err)
+		at.Addrs = append(at.Addrs, a)
+	}
+	return at
+}
+
 // Addrs are the relay's addresses with its PeerID.
 func (r *Relay) Addrs() (list []string) {
-	id, err := peerID(r.key)
-	r.w.check(err)
 	for _, a := range r.addrs {
-		list = append(list, a+"/p2p/"+id)
+		list = append(list, a+"/p2p/"+r.ID().String())
 	}
 	return list
 }
@@ -222,14 +277,19 @@ func (p *Person) Returns() {
 	}
 	for _, r := range p.relays {
 		if p.w.relays[r].stop != nil {
-			id, err := peerID(p.w.relays[r].key)
-			p.w.check(err)
-			p.Awaits("relay "+r, func(ctx context.Context) bool {
-				list, err := a.Relays(ctx, api.RelaysRequest{})
-				return err == nil && slices.ContainsFunc(list, func(v api.Relay) bool { return v.Relay == id && v.State == "connected" })
-			})
+			p.Connects(r)
 		}
 	}
+}
+
+// Connects waits until the person's box at a relay is connected.
+func (p *Person) Connects(relay string) {
+	p.w.t.Helper()
+	id := p.w.relays[relay].ID().String()
+	p.Awaits("relay "+relay, func(ctx context.Context) bool {
+		list, err := p.Relays(ctx, api.RelaysRequest{})
+		return err == nil && slices.ContainsFunc(list, func(v api.Relay) bool { return v.Relay == id && v.State == "connected" })
+	})
 }
 
 // Leaves stops the person's node.
@@ -258,25 +318,60 @@ func (p *Person) Awaits(what string, so func(context.Context) bool) {
 }
 
 // Meets makes two people contacts by an invitation of the first, each called by
-// their name.
+// their name. It returns when each has answered the other.
 func (p *Person) Meets(other *Person) {
+	p.w.t.Helper()
+	p.w.check(other.Accepts(p.Invites(), p.Name, ""))
+	p.AwaitsContact(other.Name)
+	p.Settles()
+	other.Settles()
+}
+
+// Settles waits until nothing of the person's waits for an acknowledgement.
+func (p *Person) Settles() {
+	p.w.t.Helper()
+	p.Awaits("all to be acknowledged", func(ctx context.Context) bool {
+		s, err := p.Status(ctx, api.StatusRequest{})
+		return err == nil && s.Waiting == 0
+	})
+}
+
+// Invites makes a single-use invitation and returns its link.
+func (p *Person) Invites() string {
 	p.w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	inv, err := p.Invite(ctx, api.InviteRequest{})
 	p.w.check(err)
-	_, err = other.Accept(ctx, api.AcceptRequest{Link: inv.Link, Name: p.Name})
-	p.w.check(err)
-	p.Awaits(other.Name+" to be a contact", func(ctx context.Context) bool { return p.knows(ctx, other.Name) })
-	other.Awaits("an answer of "+p.Name, func(ctx context.Context) bool {
-		s, err := other.Status(ctx, api.StatusRequest{})
-		return err == nil && s.Waiting == 0
-	})
+	return inv.Link
 }
 
-func (p *Person) knows(ctx context.Context, name string) bool {
+// Accepts accepts an invitation of somebody who will be called by the given name,
+// and says a text at once unless it is empty.
+func (p *Person) Accepts(link, name, text string) error {
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	_, err := p.Accept(ctx, api.AcceptRequest{Link: link, Name: name, Message: text})
+	return err
+}
+
+// Knows are the names of the person's contacts.
+func (p *Person) Knows() (names []string) {
+	p.w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
 	list, err := p.Contacts(ctx, api.ContactsRequest{})
-	return err == nil && slices.ContainsFunc(list, func(c api.Contact) bool { return c.Name == name })
+	p.w.check(err)
+	for _, c := range list {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// AwaitsContact waits until the person has a contact of a name.
+func (p *Person) AwaitsContact(name string) {
+	p.w.t.Helper()
+	p.Awaits(name+" to be a contact", func(context.Context) bool { return slices.Contains(p.Knows(), name) })
 }
 
 // Says sends a text and returns its id.
@@ -293,15 +388,34 @@ func (p *Person) Says(to *Person, text string) string {
 func (p *Person) Sees(other *Person, id string, want api.State) api.Message {
 	p.w.t.Helper()
 	var m api.Message
-	p.Awaits(fmt.Sprintf("a message to be %s", want), func(ctx context.Context) bool {
-		list, err := p.Messages(ctx, api.MessagesRequest{Contact: other.Name, Limit: 10_000})
-		p.w.check(err)
-		i := slices.IndexFunc(list, func(m api.Message) bool { return m.ID == id })
-		if i < 0 {
-			return false
-		}
-		m = list[i]
+	p.Awaits(fmt.Sprintf("a message to be %s", want), func(context.Context) bool {
+		m = p.Finds(other, id)
 		return m.State.Meets(want)
+	})
+	return m
+}
+
+// Finds is a message of the person's as it is now.
+func (p *Person) Finds(other *Person, id string) api.Message {
+	p.w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), Patience)
+	defer cancel()
+	list, err := p.Messages(ctx, api.MessagesRequest{Contact: other.Name, Limit: 10_000})
+	p.w.check(err)
+	i := slices.IndexFunc(list, func(m api.Message) bool { return m.ID == id })
+	if i < 0 {
+		p.w.t.Fatalf("%s does not find message %s", p.Name, id)
+	}
+	return list[i]
+}
+
+// Hopes waits until a message of the person's has the given reason for not being
+// further.
+func (p *Person) Hopes(other *Person, id string, why problem.Code) (m api.Message) {
+	p.w.t.Helper()
+	p.Awaits("the reason "+string(why), func(context.Context) bool {
+		m = p.Finds(other, id)
+		return strings.Contains(m.Reason, string(why))
 	})
 	return m
 }
@@ -348,7 +462,12 @@ func (w testWriter) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func peerID(k crypto.PrivKey) (string, error) {
-	id, err := peer.IDFromPrivateKey(k)
-	return id.String(), err
+// Edits changes the database of a person who is away, as no node would.
+func (p *Person) Edits(change func(*store.Tx) error) {
+	p.w.t.Helper()
+	v, err := vault.Open(p.Profile(), vault.Options{})
+	p.w.check(err)
+	s, err := store.Open(context.Background(), filepath.Join(p.Profile(), "godwit.db"), v.Secrets().Database, store.Options{})
+	p.w.check(err)
+	p.w.check(errors.Join(s.Update(context.Background(), change), s.Close()))
 }

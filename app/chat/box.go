@@ -136,12 +136,16 @@ func (b *box) attend(ctx context.Context, healthy func()) error {
 	}
 }
 
-// enter proves the box and sees that it has a lease.
+// enter proves the box and sees that it has a lease, and that the relay has not
+// lost our queues.
 func (b *box) enter(ctx context.Context, client *mailbox.Client) error {
 	key := mailbox.NewBoxPrivate(b.relay.Box)
 	info, err := client.Login(ctx, key)
 	if err != nil {
 		return fmt.Errorf("login: %w", err)
+	}
+	if err := b.restore(ctx, info); err != nil {
+		return err
 	}
 	if info.Until.Sub(client.Now()) > leaseAhead {
 		return nil
@@ -157,6 +161,61 @@ func (b *box) enter(ctx context.Context, client *mailbox.Client) error {
 		}
 		r.LeaseUntil = until
 		return t.PutRelay(r)
+	})
+}
+
+// restore has everything opened and posted anew if the relay has fewer queues of
+// ours than it opened: it lost its disk, or what it said was on it.
+func (b *box) restore(ctx context.Context, info mailbox.BoxInfo) error {
+	var queues []store.OwnQueue
+	var notices []store.InvitationRelay
+	opened := 0
+	err := b.c.store.View(ctx, func(tx *store.Tx) error {
+		at, err := tx.OwnQueuesAt(b.relay.Peer)
+		if err != nil {
+			return err
+		}
+		for _, q := range at {
+			if q.Device != nil && q.OpenedUntil > q.Epoch0 && time.Now().Before(queueEnd(q)) {
+				queues = append(queues, q)
+				opened += int(q.N) + 1
+			}
+		}
+		invitations, err := tx.Invitations()
+		if err != nil {
+			return err
+		}
+		for _, inv := range invitations {
+			relays, err := tx.InvitationRelays(inv.ID)
+			if err != nil {
+				return err
+			}
+			for _, r := range relays {
+				if r.Relay == b.relay.Peer && !r.Posted.IsZero() && r.Closed.IsZero() && time.Now().Before(inv.Expires) {
+					notices = append(notices, r)
+					opened++
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil || int(info.Queues) >= opened {
+		return err
+	}
+	b.c.log.Warn("a relay has lost queues; they are opened anew", "open", info.Queues, "opened", opened)
+	return b.c.update(ctx, func(t *turn) error {
+		for _, q := range queues {
+			if err := t.SetOpened(q.ID, q.Epoch0); err != nil {
+				return err
+			}
+		}
+		for _, r := range notices {
+			r.Posted = time.Time{}
+			if err := t.PutInvitationRelay(r); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 
