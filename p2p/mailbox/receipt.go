@@ -139,7 +139,7 @@ func (r Receipt) wellFormed() bool {
 	return r.count >= 1 && r.count <= MaxBatch && r.index < r.count && len(r.path) == pathLength(int(r.index), int(r.count))
 }
 
-// Marshal encodes the receipt as in section 1.3, at most 380 bytes.
+// Marshal encodes the receipt as in section 1.3, at most 374 bytes.
 func (r Receipt) Marshal() []byte {
 	b := make([]byte, 0, 22+32*len(r.path)+len(r.signature))
 	b = append(b, receiptVersion, promiseKept)

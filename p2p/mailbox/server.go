@@ -238,7 +238,8 @@ func (s *Server) limits() Limits {
 
 // sweep removes what has expired, while the clock can be trusted.
 func (s *Server) sweep(ctx context.Context) {
-	clock := newClock(time.Now(), s.store.Latest())
+	began := time.Now()
+	clock := newClock(began, s.store.Latest())
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {
@@ -246,7 +247,7 @@ func (s *Server) sweep(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			trusted, jumped := clock.look(now)
+			trusted, jumped := clock.look(now, now.Sub(began))
 			if jumped != 0 {
 				s.log.Warn("the clock jumped, so nothing is deleted by expiry for an hour", "by", jumped)
 			}
@@ -264,10 +265,12 @@ func (s *Server) sweep(ctx context.Context) {
 	}
 }
 
-// clock tells whether the wall clock can be trusted with deletions.
+// clock tells whether the wall clock can be trusted with deletions, by the
+// steady one: the time since the server started.
 type clock struct {
-	last time.Time // with its monotonic reading
-	from time.Time // when it may be trusted
+	wall   time.Time // at the last look, without its monotonic reading
+	steady time.Duration
+	from   time.Duration // when, by the steady clock, the other may be trusted
 }
 
 const (
@@ -276,22 +279,21 @@ const (
 )
 
 // newClock starts with the latest time known from before.
-func newClock(now, latest time.Time) *clock {
-	c := &clock{last: now, from: now}
-	if now.Before(latest.Add(-clockJump)) {
-		c.from = now.Add(clockWait)
+func newClock(wall, latest time.Time) *clock {
+	c := &clock{wall: wall.Round(0)}
+	if wall.Before(latest.Add(-clockJump)) {
+		c.from = clockWait
 	}
 	return c
 }
 
-// look compares the wall clock with the monotonic one since the last look.
-func (c *clock) look(now time.Time) (trusted bool, jumped time.Duration) {
-	steady := now.Sub(c.last)
-	wall := now.Round(0).Sub(c.last.Round(0))
-	c.last = now
-	if d := wall - steady; d.Abs() > clockJump {
+// look compares the two clocks with what they were at the last look.
+func (c *clock) look(wall time.Time, steady time.Duration) (trusted bool, jumped time.Duration) {
+	wall = wall.Round(0)
+	if d := wall.Sub(c.wall) - (steady - c.steady); d.Abs() > clockJump {
 		jumped = d
-		c.from = now.Add(clockWait)
+		c.from = steady + clockWait
 	}
-	return now.Sub(c.from) >= 0, jumped
+	c.wall, c.steady = wall, steady
+	return steady >= c.from, jumped
 }
