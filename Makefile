@@ -62,7 +62,7 @@ vuln: need-go ## govulncheck, where its database can be reached
 .PHONY: unit
 unit: need-go need-gcc ## all tests
 	CGO_ENABLED=1 go test -race -timeout 15m ./...
-	go test -timeout 15m -run Schedules ./...
+	go test -timeout 15m -run Schedules $$(grep -rlE '^func Test\w*Schedules' --include='*_test.go' . | xargs -n1 dirname | sort -u)
 
 .PHONY: fuzz
 fuzz: need-go ## each fuzz target for FUZZTIME (20s)
