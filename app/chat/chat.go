@@ -67,6 +67,7 @@ type Chat struct {
 	keys      *session.Keeper
 	relays    []peer.AddrInfo
 	log       *slog.Logger
+	stalled   map[store.SessionID]bool // told of by watchStall; the owner's
 
 	ops     chan *op      // unbuffered: what was handed over will be done
 	stopped chan struct{} // closed when the owner is gone

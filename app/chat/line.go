@@ -7,6 +7,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
 	"github.com/godwit-im/godwit/identity"
 	"github.com/godwit-im/godwit/p2p/direct"
@@ -128,16 +129,56 @@ func (c lines) Acked(sid direct.SessionID, acks []direct.Ack) {
 	}
 }
 
-// Refused sends what was refused another way, or later.
+// Refused sends what was refused another way, or later, and says so of messages
+// that no way will help.
 func (c lines) Refused(sid direct.SessionID, naks []direct.Nak) {
 	device, ok := c.deviceOf(sid)
 	if !ok {
 		return
 	}
+	k := c.courier(device)
+	var lost []direct.Hash
 	for _, n := range naks {
 		c.log.Warn("the other device did not keep a message", "code", n.Code.String())
-		c.courier(device).again(n.Hash)
+		if n.Code == direct.Unreadable || n.Code == direct.TooFar {
+			lost = append(lost, n.Hash)
+		}
+		k.again(n.Hash)
 	}
+	if len(lost) == 0 {
+		return
+	}
+	if err := c.update(c.context(), func(t *turn) error { return c.unread(t, lost) }); err != nil {
+		c.log.Error("refusals could not be kept", "count", len(lost), "err", err)
+	}
+}
+
+// unread notes that the other device has no session that opens these messages.
+func (c *Chat) unread(t *turn, hashes []direct.Hash) error {
+	for _, h := range hashes {
+		o, err := t.OutgoingByHash(store.Hash(h))
+		if errors.Is(err, store.ErrNotFound) || err == nil && o.Message == 0 {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		m, err := t.Message(o.Message)
+		if err != nil {
+			return err
+		}
+		if m.Reason == string(problem.SessionLost) {
+			continue
+		}
+		e := store.Evidence{Message: m.ID, Device: o.Device, At: t.now, Path: store.PathDirect, What: store.WhatRefused, Reason: string(problem.SessionLost)}
+		if err := t.AddEvidence(e); err != nil {
+			return err
+		}
+		if err := c.setState(t, m, m.State, problem.SessionLost); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // connect reaches a device directly; its courier learns of the line by Connected.

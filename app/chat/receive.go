@@ -78,10 +78,32 @@ func (c *Chat) take(t *turn, a arrival) (fresh bool, err error) {
 	if err := c.keep(t, who, a, hash, payload); err != nil {
 		return false, err
 	}
+	if err := c.watchStall(t, who, sid); err != nil {
+		return false, err
+	}
 	if sid == before.ID && before.Initiator && before.Confirmed.IsZero() {
 		return true, c.confirmed(t, a.device, sid)
 	}
 	return true, nil
+}
+
+// watchStall tells once of a session whose other side withholds the post-quantum
+// half: messages are then safe against today's computers only.
+func (c *Chat) watchStall(t *turn, who store.Contact, sid store.SessionID) error {
+	stats, err := t.keys.Stats(sid)
+	if err != nil {
+		return err
+	}
+	if !stats.Stalled {
+		delete(c.stalled, sid)
+		return nil
+	}
+	if !c.stalled[sid] {
+		c.stalled[sid] = true
+		c.log.Warn("a session has had no new post-quantum key for long", "steps", stats.Steps)
+		t.then(func() { c.contactEvent(who, "stalled") })
+	}
+	return nil
 }
 
 // seenAgain acknowledges a copy of what was opened long ago: our receipt was lost.

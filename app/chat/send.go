@@ -155,6 +155,11 @@ func (c *Chat) queue(t *turn, device identity.DevicePublic, class store.Class, m
 	if err := c.seal(t, &o); err != nil {
 		return err
 	}
+	if o.Wire == nil && message != 0 {
+		if err := t.SetState(message, store.Queued, string(problem.FirstAnswer)); err != nil {
+			return err
+		}
+	}
 	if o.ID, err = t.Enqueue(o); err != nil {
 		return err
 	}
@@ -234,7 +239,14 @@ func (c *Chat) sealLate(t *turn, o *store.Outgoing) error {
 	if err := c.seal(t, o); err != nil || o.Wire == nil {
 		return err
 	}
-	return t.SetSealed(o.ID, *o.Session, o.Wire, *o.Hash, o.Flight)
+	if err := t.SetSealed(o.ID, *o.Session, o.Wire, *o.Hash, o.Flight); err != nil || o.Message == 0 {
+		return err
+	}
+	m, err := t.Message(o.Message)
+	if err != nil || m.Reason != string(problem.FirstAnswer) {
+		return err
+	}
+	return t.SetState(m.ID, m.State, "")
 }
 
 // eachPending goes through what waits for a device, whose courier then reads it
