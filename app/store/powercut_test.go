@@ -172,7 +172,7 @@ func TestThePowerIsCutAnywhere(t *testing.T) {
 	}
 	seed := rand.Uint64()
 	random := rand.New(rand.NewPCG(seed, 0))
-	cuts := 150
+	cuts := 60
 	if testing.Short() {
 		cuts = 20
 	}
