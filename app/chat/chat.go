@@ -58,7 +58,8 @@ type Config struct {
 type Chat struct {
 	store     *store.Store
 	chain     identity.Chain
-	head      [32]byte // of the chain
+	head      [32]byte              // of the chain
+	me        identity.DevicePublic // this device
 	device    identity.DevicePrivate
 	agreement identity.AgreementPrivate
 	node      *node.Node

@@ -89,7 +89,7 @@ func (c *Chat) invite(t *turn, lifetime time.Duration) (id store.InvitationID, r
 	oneTime := identity.GeneratePrekey()
 	oneTimePublic, oneTimePrivate := oneTime.Public(), oneTime.Bytes()
 	bundle := &identity.Bundle{
-		Suite: identity.Suite, Chain: c.chain, Device: c.device.Public(), Agreement: c.agreement.Public(), Signed: keys.signed.Public(),
+		Suite: identity.Suite, Chain: c.chain, Device: c.me, Agreement: c.agreement.Public(), Signed: keys.signed.Public(),
 		KEM:     identity.KEMPrekey{ID: uint32(set), Public: keys.kem.EncapsulationKey().Bytes(), LastResort: true},
 		OneTime: &oneTimePublic, Intro: keys.intro.PublicKey().Bytes(), Relays: hints, Expiry: expires,
 	}
@@ -321,14 +321,14 @@ func (c *Chat) meet(t *turn, bundle *identity.Bundle, inv identity.Invitation, p
 		return 0, err
 	}
 	offer, secrets, err := pqxdh.Initiate(pqxdh.Initiator{
-		Root: c.chain.Root(), Head: c.chain.Head(), Device: c.device.Public(), Agreement: c.agreement,
+		Root: c.chain.Root(), Head: c.chain.Head(), Device: c.me, Agreement: c.agreement,
 	}, bundle)
 	if err != nil {
 		return 0, problem.New(problem.InvitationForged, err)
 	}
 	in := intro{invitation: inv, key: bundle.Intro}
 	_, err = t.keys.Start(session.Initiated{Offer: offer, Secrets: secrets, Prekey: bundle.Signed, Intro: in.marshal(), Parties: ratchet.Parties{
-		InitiatorRoot: c.chain.Root(), InitiatorDevice: c.device.Public(), ResponderRoot: bundle.Chain.Root(), ResponderDevice: bundle.Device, Suite: bundle.Suite,
+		InitiatorRoot: c.chain.Root(), InitiatorDevice: c.me, ResponderRoot: bundle.Chain.Root(), ResponderDevice: bundle.Device, Suite: bundle.Suite,
 	}}, t.now)
 	if err != nil {
 		return 0, err
@@ -579,7 +579,7 @@ func (c *Chat) respond(t *turn, given store.Bundle, o openedFlight) (s pqxdh.Sec
 	if err != nil {
 		return s, p, keys, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
-	p = ratchet.Parties{InitiatorRoot: o.from.Root, InitiatorDevice: o.from.Device, ResponderRoot: c.chain.Root(), ResponderDevice: c.device.Public(), Suite: bundle.Suite}
+	p = ratchet.Parties{InitiatorRoot: o.from.Root, InitiatorDevice: o.from.Device, ResponderRoot: c.chain.Root(), ResponderDevice: c.me, Suite: bundle.Suite}
 	return s, p, keys, nil
 }
 
@@ -622,7 +622,7 @@ func (c *Chat) sealFlight(ctx context.Context, device identity.DevicePublic, p *
 		return nil, auth, err
 	}
 	cell, err = pqxdh.SealFlight(in.key, pqxdh.Flight{
-		Chain: c.chain.Marshal(), Device: c.device.Public(), Agreement: c.agreement.Public(), Offer: offer, Message: p.wire,
+		Chain: c.chain.Marshal(), Device: c.me, Agreement: c.agreement.Public(), Offer: offer, Message: p.wire,
 	})
 	return cell, s.Auth, err
 }

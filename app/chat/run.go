@@ -45,7 +45,7 @@ func New(ctx context.Context, cfg Config) (*Chat, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Chat{
-		store: cfg.Store, chain: cfg.Chain, head: cfg.Chain.Head(), device: cfg.Device, agreement: cfg.Agreement, node: cfg.Node, pool: cfg.Pool, log: log,
+		store: cfg.Store, chain: cfg.Chain, head: cfg.Chain.Head(), me: cfg.Device.Public(), device: cfg.Device, agreement: cfg.Agreement, node: cfg.Node, pool: cfg.Pool, log: log,
 		keys: keys, ops: make(chan *op), stopped: make(chan struct{}), running: make(chan struct{}),
 		relays: cfg.Relays, stalled: make(map[store.SessionID]bool), couriers: make(map[identity.DevicePublic]*courier), boxes: make(map[store.PeerID]*box),
 	}, nil

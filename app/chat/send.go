@@ -95,7 +95,7 @@ func (c *Chat) say(t *turn, who store.Contact, id content.ID, kind content.Kind,
 		return item, 0, err
 	}
 	m := store.Message{
-		Message: store.MessageID(id), Conversation: conv.ID, Author: c.device.Public(), Mine: true, Seq: item.Place.Seq, Prev: item.Place.Prev,
+		Message: store.MessageID(id), Conversation: conv.ID, Author: c.me, Mine: true, Seq: item.Place.Seq, Prev: item.Place.Prev,
 		Sent: item.Sent, At: t.now, Kind: int(kind), Body: body, State: store.Queued, Expires: t.now.Add(giveUpAfter), Shown: true,
 	}
 	row, err := t.InsertMessage(m)
