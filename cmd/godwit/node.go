@@ -70,10 +70,13 @@ func (c *cli) node(ctx context.Context) (err error) {
 	} {
 		parts.Go(func() error {
 			err := part(partsCtx)
-			if ctx.Err() != nil && errors.Is(err, context.Canceled) {
-				return nil
+			if ctx.Err() == nil {
+				return err
 			}
-			return err
+			if err != nil && !errors.Is(err, context.Canceled) {
+				cfg.Logger.Warn("a part of the node did not stop cleanly", "err", err)
+			}
+			return nil
 		})
 	}
 	return parts.Wait()

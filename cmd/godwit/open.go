@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"time"
 
@@ -51,7 +52,7 @@ func (c *cli) with(ctx context.Context, change func(*config.Config), f func(cont
 		defer client.Close()
 		return f(ctx, account{Backend: client})
 	}
-	return runWith(ctx, a, func(ctx context.Context) error { return f(ctx, account{Backend: a, own: true}) })
+	return runWith(ctx, cfg.Logger, a, func(ctx context.Context) error { return f(ctx, account{Backend: a, own: true}) })
 }
 
 // open opens the app, or finds the node that has it open already. Where another
@@ -85,7 +86,7 @@ func open(ctx context.Context, cfg config.Config) (*app.App, *api.Client, error)
 }
 
 // runWith runs the app for as long as f takes, and waits for both.
-func runWith(ctx context.Context, a *app.App, f func(context.Context) error) error {
+func runWith(ctx context.Context, log *slog.Logger, a *app.App, f func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	ended := make(chan error, 1)
@@ -100,8 +101,14 @@ func runWith(ctx context.Context, a *app.App, f func(context.Context) error) err
 	if cause := context.Cause(ctx); errors.Is(err, context.Canceled) && cause != nil {
 		err = cause
 	}
+	before := ctx.Err() != nil // the app, or a signal, ended it
 	cancel(nil)
 	runErr := <-ended
+	if !before && runErr != nil {
+		// The command did what it should; how the app stopped is for the log.
+		log.Warn("the account did not stop cleanly", "err", runErr)
+		runErr = nil
+	}
 	if errors.Is(runErr, context.Canceled) {
 		runErr = nil
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -156,7 +157,16 @@ func (c *cli) relayAddCommand() *cobra.Command {
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.changeRelay(cmd.Context(), func(ctx context.Context, a account) (api.Relay, error) {
-				return a.AddRelay(ctx, api.AddRelayRequest{Addr: args[0]})
+				r, err := a.AddRelay(ctx, api.AddRelayRequest{Addr: args[0]})
+				if err != nil || !a.own {
+					return r, err
+				}
+				// Say whether it can be reached, before this app ends.
+				s, err := a.settledStatus(ctx)
+				if i := slices.IndexFunc(s.Relays, func(now api.Relay) bool { return now.Relay == r.Relay }); i >= 0 {
+					r = s.Relays[i]
+				}
+				return r, err
 			})
 		},
 	}

@@ -3,10 +3,12 @@ package main
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/config"
+	"github.com/godwit-im/godwit/p2p/relay"
 )
 
 func TestMain(m *testing.M) {
@@ -33,7 +36,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, "run"))
 			return os.Mkdir(filepath.Join(e.WorkDir, "run"), 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "node": nodeRuns},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "node": nodeRuns, "relay": relayRuns, "port": freePort, "reads": reads},
 	})
 }
 
@@ -63,10 +66,8 @@ func exitStatus(err error) string {
 func nodeRuns(ts *testscript.TestScript, neg bool, args []string) {
 	dirs, err := config.FindDirs(ts.MkAbs(args[0]), ts.Getenv)
 	ts.Check(err)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	ts.Check(until(ctx, func() (bool, error) {
-		client, err := api.Dial(ctx, dirs.Socket)
+	await(ts, func() (bool, error) {
+		client, err := api.Dial(context.Background(), dirs.Socket)
 		if errors.Is(err, api.ErrNoNode) {
 			return false, nil
 		}
@@ -74,5 +75,54 @@ func nodeRuns(ts *testscript.TestScript, neg bool, args []string) {
 			client.Close()
 		}
 		return true, err
-	}))
+	})
+}
+
+// freePort puts a port that nobody listens on into PORT: port
+func freePort(ts *testscript.TestScript, neg bool, args []string) {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	ts.Check(err)
+	ts.Setenv("PORT", strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
+	ts.Check(l.Close())
+}
+
+// relayRuns waits until the relay of a directory answers, and puts its peer id
+// into RELAYID: relay DIR
+func relayRuns(ts *testscript.TestScript, neg bool, args []string) {
+	dir := ts.MkAbs(args[0])
+	var report relay.Report
+	await(ts, func() (ok bool, err error) {
+		report, err = relay.Status(context.Background(), dir)
+		if errors.Is(err, relay.ErrNotRunning) {
+			return false, nil
+		}
+		return err == nil && report.State == relay.Serving, err
+	})
+	ts.Setenv("RELAYID", report.Peer)
+}
+
+// reads runs a person's account until a text has arrived: reads anna Bob TEXT
+func reads(ts *testscript.TestScript, neg bool, args []string) {
+	profile, contact, text := args[0], args[1], args[2]
+	await(ts, func() (bool, error) {
+		// Any command runs the account; status stays until the relay is reached.
+		if err := ts.Exec("godwit", "--profile", profile, "status"); err != nil {
+			return false, err
+		}
+		if err := ts.Exec("godwit", "--profile", profile, "contacts"); err != nil {
+			return false, err
+		}
+		if !strings.Contains(ts.ReadFile("stdout"), contact) {
+			return false, nil
+		}
+		err := ts.Exec("godwit", "--profile", profile, "messages", contact)
+		return strings.Contains(ts.ReadFile("stdout"), contact+": "+text), err
+	})
+}
+
+// await is until for scripts: half a minute is long enough for anything.
+func await(ts *testscript.TestScript, so func() (bool, error)) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	ts.Check(until(ctx, so))
 }
