@@ -408,7 +408,7 @@ func (c *Chat) firstFlight(t *turn, contact int64, device identity.DevicePublic,
 	if err != nil {
 		return err
 	}
-	room := ratchet.PayloadMax(ratchet.Small) - content.HeaderSize - item.Size()
+	room := session.FlightMax() - content.HeaderSize - item.Size()
 	for i := range items {
 		room -= items[i].Size()
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/godwit-im/godwit/app/session"
 	"github.com/godwit-im/godwit/app/store"
 	"github.com/godwit-im/godwit/identity"
-	"github.com/godwit-im/godwit/identity/ratchet"
 )
 
 // giveUpAfter is how long a message is tried: as long as a relay keeps it.
@@ -189,8 +188,8 @@ func (c *Chat) seal(t *turn, o *store.Outgoing) error {
 	}
 	sealed, err := t.keys.Seal(head.ID, raw, t.now)
 	if err != nil {
-		if _, serr := ratchet.SizeFor(len(raw)); serr != nil {
-			return problem.New(problem.BadText, serr)
+		if len(raw) > session.PayloadMax() {
+			return problem.New(problem.BadText, err)
 		}
 		if errors.Is(err, session.ErrFlights) || errors.Is(err, session.ErrTooLong) {
 			return nil // it waits for the first answer
