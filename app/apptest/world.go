@@ -42,7 +42,7 @@ import (
 )
 
 // Patience is how long anything in a world may take before a test fails.
-const Patience = 30 * time.Second
+const Patience = time.Minute
 
 // World holds people and relays. They end with the test.
 type World struct {
@@ -71,6 +71,7 @@ type Relay struct {
 	Signer func(mailbox.Signer) mailbox.Signer
 	Store  func(mailbox.Store) mailbox.Store
 
+	kept mailbox.Store
 	stop func()
 }
 
@@ -106,6 +107,7 @@ func (r *Relay) Starts() {
 	}
 	kept, err := disk.Open(disk.Config{Dir: r.dir()})
 	r.w.check(err)
+	r.kept = kept
 	var signer mailbox.Signer = r.key
 	if r.Signer != nil {
 		signer = r.Signer(signer)
@@ -173,6 +175,12 @@ func (r *Relay) LosesDisk() {
 
 func (r *Relay) dir() string    { return filepath.Join(r.w.dir, r.name) }
 func (r *Relay) synced() string { return filepath.Join(r.w.dir, r.name+".synced") }
+
+// Empties waits until the relay holds no cell.
+func (r *Relay) Empties() {
+	r.w.t.Helper()
+	r.w.awaits(r.name, "to hold no cell", func(context.Context) bool { return r.kept.Usage().Cells == 0 })
+}
 
 // ID is the relay's PeerID.
 func (r *Relay) ID() peer.ID {
@@ -304,6 +312,11 @@ func (p *Person) Leaves() {
 // and now and then.
 func (p *Person) Awaits(what string, so func(context.Context) bool) {
 	p.w.t.Helper()
+	p.w.awaits(p.Name, what, so)
+}
+
+func (w *World) awaits(who, what string, so func(context.Context) bool) {
+	w.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -311,7 +324,7 @@ func (p *Person) Awaits(what string, so func(context.Context) bool) {
 	for !so(ctx) {
 		select {
 		case <-ctx.Done():
-			p.w.t.Fatalf("%s waited in vain: %s", p.Name, what)
+			w.t.Fatalf("%s waited in vain: %s", who, what)
 		case <-tick.C:
 		}
 	}
@@ -407,6 +420,21 @@ func (p *Person) Finds(other *Person, id string) api.Message {
 		p.w.t.Fatalf("%s does not find message %s", p.Name, id)
 	}
 	return list[i]
+}
+
+// Keeps waits until a text of the person's is kept, and returns it.
+func (p *Person) Keeps(other *Person, text string) (m api.Message) {
+	p.w.t.Helper()
+	p.Awaits(fmt.Sprintf("%q to be kept", text), func(ctx context.Context) bool {
+		list, err := p.Messages(ctx, api.MessagesRequest{Contact: other.Name, Limit: 10_000})
+		p.w.check(err)
+		i := slices.IndexFunc(list, func(m api.Message) bool { return m.Text == text })
+		if i >= 0 {
+			m = list[i]
+		}
+		return m.State.Meets(api.Kept)
+	})
+	return m
 }
 
 // Hopes waits until a message of the person's has the given reason for not being

@@ -222,9 +222,8 @@ func (k *courier) step(ctx context.Context) (time.Duration, error) {
 	now := time.Now()
 	if k.onLine != nil {
 		k.handOver(ctx, now)
-	} else {
-		k.call(ctx, now)
 	}
+	k.call(ctx, now)
 	return k.deposit(ctx, now), nil
 }
 
@@ -338,7 +337,7 @@ func (k *courier) handOver(ctx context.Context, now time.Time) {
 
 // call tries to reach the device itself, in the background.
 func (k *courier) call(ctx context.Context, now time.Time) {
-	if len(k.parcels) == 0 || len(k.addrs.Addrs) == 0 || k.dialling || now.Before(k.dial.until) {
+	if !k.calls() || k.dialling || now.Before(k.dial.until) {
 		return
 	}
 	k.dialling = true
@@ -358,6 +357,13 @@ func (k *courier) call(ctx context.Context, now time.Time) {
 	})
 }
 
+// calls says whether the device is to be called: there is something for it that no
+// line takes. First flights go without one, also while there is one of another
+// session, as after a second invitation.
+func (k *courier) calls() bool {
+	return len(k.addrs.Addrs) > 0 && slices.ContainsFunc(k.parcels, func(p *parcel) bool { return k.onLine == nil || p.flight })
+}
+
 // background runs a function and brings its report to takeNews.
 func (k *courier) background(f func() report) {
 	k.work.Add(1)
@@ -373,7 +379,7 @@ func (k *courier) background(f func() report) {
 func (k *courier) deposit(ctx context.Context, now time.Time) time.Duration {
 	again := time.Hour
 	sooner := func(t time.Time) { again = min(again, max(t.Sub(now), time.Millisecond)) }
-	if k.onLine == nil && !k.dialling && len(k.parcels) > 0 && len(k.addrs.Addrs) > 0 {
+	if k.calls() && !k.dialling {
 		sooner(k.dial.until)
 	}
 	for _, at := range k.places {
@@ -419,9 +425,9 @@ func (k *courier) depositAt(p *parcel, relay peer.ID, now time.Time) (at time.Ti
 	switch {
 	case p.next.After(now):
 		return p.next, true
-	case k.onLine != nil && p.handed.IsZero():
+	case k.onLine != nil && !p.flight && p.handed.IsZero():
 		return now.Add(directPatience), true // the window is full; it moves or the line ends
-	case k.onLine != nil:
+	case k.onLine != nil && !p.flight:
 		return p.handed.Add(directPatience), true
 	case k.dialling && k.dial.next == 0:
 		// The first try since it was last connected; later ones are hope.

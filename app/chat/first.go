@@ -286,7 +286,12 @@ func (c *Chat) fetchFrom(ctx context.Context, kind byte, at peer.AddrInfo, id [3
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
 	if kind == identity.HintDevice {
-		return c.direct.FetchNotice(ctx, at, id)
+		select {
+		case <-c.running:
+			return c.direct.FetchNotice(ctx, at, id)
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
 	}
 	h, release, err := c.pool.Host(ctx, "fetch "+string(id[:]))
 	if err != nil {

@@ -121,7 +121,7 @@ func (c lines) Acked(sid direct.SessionID, acks []direct.Ack) {
 		return
 	}
 	var via []byte
-	if line := c.direct.Conn(sid); line != nil {
+	if line := c.service().Conn(sid); line != nil {
 		via = []byte(line.Peer())
 	}
 	if err := c.recordAcks(device, via, acks); err != nil {
@@ -181,6 +181,13 @@ func (c *Chat) unread(t *turn, hashes []direct.Hash) error {
 	return nil
 }
 
+// service is that of direct connections. It is there once Run has begun, which a
+// caller of another method, or a device that connects at once, may be ahead of.
+func (c *Chat) service() *direct.Service {
+	<-c.running
+	return c.direct
+}
+
 // connect reaches a device directly; its courier learns of the line by Connected.
 func (c *Chat) connect(ctx context.Context, device identity.DevicePublic, at peer.AddrInfo) error {
 	var head store.SessionHead
@@ -198,7 +205,7 @@ func (c *Chat) connect(ctx context.Context, device identity.DevicePublic, at pee
 	if !ok {
 		return errNoSession
 	}
-	_, err = c.direct.Connect(ctx, at, direct.Session{ID: direct.SessionID(a.ID), Auth: a.Auth})
+	_, err = c.service().Connect(ctx, at, direct.Session{ID: direct.SessionID(a.ID), Auth: a.Auth})
 	return err
 }
 
@@ -209,7 +216,7 @@ func (c *Chat) sendFlights(ctx context.Context, device identity.DevicePublic, at
 		if err != nil {
 			return err
 		}
-		ack, err := c.direct.SendFlight(ctx, at, flight, p.hash, auth)
+		ack, err := c.service().SendFlight(ctx, at, flight, p.hash, auth)
 		if err != nil {
 			return fmt.Errorf("send a first flight: %w", err)
 		}
