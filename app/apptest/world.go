@@ -215,7 +215,6 @@ type Person struct {
 
 	w      *World
 	relays []string
-	log    slog.Level
 	events []api.Event
 	mu     sync.Mutex
 	news   *sync.Cond
