@@ -62,6 +62,7 @@ type courier struct {
 	newest   int64 // the newest outbox row read
 	more     bool  // the outbox holds later rows
 	onLine   *direct.Conn
+	moved    time.Time // when onLine began, or something was last acknowledged
 	known    bool    // places and addrs are what the store says
 	places   []place // where the device reads
 	addrs    peer.AddrInfo
@@ -221,7 +222,7 @@ func (k *courier) step(ctx context.Context) (time.Duration, error) {
 	}
 	now := time.Now()
 	if k.onLine != nil {
-		k.handOver(ctx, now)
+		k.handOver(now)
 	}
 	k.call(ctx, now)
 	return k.deposit(ctx, now), nil
@@ -232,7 +233,7 @@ func (k *courier) takeNews() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.line != k.onLine {
-		k.onLine = k.line
+		k.onLine, k.moved = k.line, time.Now()
 		for _, p := range k.parcels {
 			p.handed = time.Time{}
 		}
@@ -241,6 +242,7 @@ func (k *courier) takeNews() {
 		}
 	}
 	if len(k.settled) > 0 {
+		k.moved = time.Now()
 		k.parcels = slices.DeleteFunc(k.parcels, func(p *parcel) bool { return k.settled[p.hash] })
 		clear(k.settled)
 	}
@@ -320,15 +322,18 @@ func (k *courier) read(ctx context.Context) error {
 	return nil
 }
 
-// handOver gives the line all messages that it does not have yet. Send waits
-// while the other side's window is full; acknowledgements come in elsewhere.
-func (k *courier) handOver(ctx context.Context, now time.Time) {
+// handOver gives the line the messages that it does not have yet, as many as the
+// other side takes. It does not wait: an acknowledgement makes room and wakes us.
+func (k *courier) handOver(now time.Time) {
 	for _, p := range k.parcels {
 		if !p.handed.IsZero() || p.flight {
 			continue
 		}
-		if err := k.onLine.Send(ctx, p.wire); err != nil {
+		room, err := k.onLine.TrySend(p.wire)
+		if err != nil {
 			k.c.log.Debug("a direct connection took no message", "err", err)
+		}
+		if err != nil || !room {
 			return // the line's end is told by disconnected
 		}
 		p.handed = now
@@ -426,7 +431,8 @@ func (k *courier) depositAt(p *parcel, relay peer.ID, now time.Time) (at time.Ti
 	case p.next.After(now):
 		return p.next, true
 	case k.onLine != nil && !p.flight && p.handed.IsZero():
-		return now.Add(directPatience), true // the window is full; it moves or the line ends
+		// The window is full. It moves, or the relays have to do.
+		return k.moved.Add(directPatience), true
 	case k.onLine != nil && !p.flight:
 		return p.handed.Add(directPatience), true
 	case k.dialling && k.dial.next == 0:
