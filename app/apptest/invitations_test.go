@@ -63,6 +63,7 @@ func knows(t *testing.T, p *apptest.Person, names ...string) {
 // An invitation is good for one person. Carol, who comes later, is told so, by the
 // relay and by Alice herself.
 func TestInvitationUsedTwice(t *testing.T) {
+	t.Parallel()
 	for _, relays := range [][]string{{"oak"}, nil} {
 		w := apptest.New(t)
 		w.Relay("oak")
@@ -80,6 +81,7 @@ func TestInvitationUsedTwice(t *testing.T) {
 // Bob and Carol both take the invitation from the relay while Alice is away. Who
 // was first is a contact; the other never becomes one and never disturbs them.
 func TestInvitationUsedByTwoAtOnce(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	w.Relay("oak")
 	alice, bob, carol := w.Person("alice", "oak"), w.Person("bob", "oak"), w.Person("carol", "oak")
@@ -105,6 +107,7 @@ func TestInvitationUsedByTwoAtOnce(t *testing.T) {
 
 // A revoked invitation is refused; who had taken it before never becomes a contact.
 func TestInvitationRevoked(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	w.Relay("oak")
 	alice, bob, carol := w.Person("alice", "oak"), w.Person("bob", "oak"), w.Person("carol", "oak")
@@ -178,6 +181,7 @@ func TestInvitationExpired(t *testing.T) {
 // A relay that gives out an expired invitation's notice does not make it good: its
 // bundle says when it ends.
 func TestInvitationExpiredAtAHostileRelay(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	oak := w.Relay("oak")
 	bob := w.Person("bob", "oak")
@@ -252,6 +256,7 @@ func at(t *testing.T, r *apptest.Relay, do func(context.Context, *mailbox.Client
 // Alice has left when Bob accepts. What he says at once and after it is there when
 // she comes, in order, though he has left too.
 func TestInviterIsAway(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	w.Relay("oak")
 	alice, bob := w.Person("alice", "oak"), w.Person("bob", "oak")
@@ -279,6 +284,7 @@ func TestInviterIsAway(t *testing.T) {
 
 // No relay answers, but Alice's own address is in the invitation.
 func TestRelayIsDownAtTheInvitation(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	oak := w.Relay("oak")
 	alice, bob := w.Person("alice", "oak"), w.Person("bob", "oak")
@@ -302,6 +308,7 @@ func TestRelayIsDownAtTheInvitation(t *testing.T) {
 
 // Nobody has a relay at all.
 func TestNobodyHasARelay(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	alice, bob := w.Person("alice"), w.Person("bob")
 	alice.Meets(bob)
@@ -338,6 +345,7 @@ func (f *flights) Commit(now time.Time, changes []mailbox.Change) error {
 // again after Alice was away. It makes no second contact, no second message and no
 // new session.
 func TestFirstFlightIsReplayed(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	oak, elm := w.NewRelay("oak"), w.Relay("elm")
 	seen := &flights{}
@@ -430,6 +438,7 @@ func address(t *testing.T, p *apptest.Person) peer.AddrInfo {
 // Alice blocks Bob: nothing of his arrives, and nothing tells him that it did.
 // When she takes it back, what he said meanwhile comes too, in order.
 func TestBlocked(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	oak := w.Relay("oak")
 	alice, bob := w.Person("alice", "oak"), w.Person("bob", "oak")
@@ -469,6 +478,7 @@ func TestBlocked(t *testing.T) {
 // Both accept each other's invitation at the same moment. They are one contact to
 // each other, nothing is lost, and they talk on over restarts.
 func TestBothAcceptAtOnce(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	w.Relay("oak")
 	alice, bob := w.Person("alice", "oak"), w.Person("bob", "oak")

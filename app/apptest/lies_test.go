@@ -75,6 +75,7 @@ var lies = []struct {
 // A receipt that does not hold is none: the message stays queued, with the reason,
 // until the relay proves it or the other has it.
 func TestReceiptsThatDoNotHold(t *testing.T) {
+	t.Parallel()
 	for _, lie := range lies {
 		t.Run(lie.name, func(t *testing.T) {
 			t.Parallel()
@@ -115,6 +116,7 @@ func TestReceiptsThatDoNotHold(t *testing.T) {
 // Bob's relay answers without syncing, and loses power. Nobody can see that; but
 // Alice has what Bob did not acknowledge, and gives it to him when he is there.
 func TestRelayThatDidNotSync(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	relay := w.Relay("relay")
 	alice, bob := w.Person("alice", "relay"), w.Person("bob", "relay")
@@ -147,6 +149,7 @@ func TestRelayThatDidNotSync(t *testing.T) {
 // The same, but the two are never there together: Alice deposits again before the
 // receipts end.
 func TestReceiptsThatAreAboutToEnd(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	relay := w.Relay("relay")
 	alice, bob := w.Person("alice", "relay"), w.Person("bob", "relay")
@@ -166,7 +169,7 @@ func TestReceiptsThatAreAboutToEnd(t *testing.T) {
 			if d.Receipt == nil {
 				continue
 			}
-			d.Until = soon
+			d.At, d.Until = soon.Add(-30*24*time.Hour), soon
 			if err := tx.PutDeposit(d); err != nil {
 				return err
 			}

@@ -24,6 +24,7 @@ func has(p, other *apptest.Person, id string, kept int) (m api.Message) {
 
 // With three relays there are three receipts, and nothing is left to say.
 func TestThreeRelays(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	for _, name := range three {
 		w.Relay(name)
@@ -46,6 +47,7 @@ func TestThreeRelays(t *testing.T) {
 
 // With one relay the message is kept, and it says why that is less than wanted.
 func TestOneRelay(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	w.Relay("oak")
 	alice, bob := w.Person("alice", "oak"), w.Person("bob", "oak")
@@ -60,6 +62,7 @@ func TestOneRelay(t *testing.T) {
 // With two of three relays down one receipt is not enough; with the second it is,
 // and the third comes when it can. Relays come and go meanwhile.
 func TestTwoOfThreeRelaysAreDown(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	oak, elm, ash := w.Relay("oak"), w.Relay("elm"), w.Relay("ash")
 	alice, bob := w.Person("alice", three...), w.Person("bob", three...)
@@ -98,6 +101,7 @@ func TestTwoOfThreeRelaysAreDown(t *testing.T) {
 
 // With every relay stopped, two people who are online talk on.
 func TestAllRelaysStop(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	oak, elm := w.Relay("oak"), w.Relay("elm")
 	alice, bob := w.Person("alice", "oak", "elm"), w.Person("bob", "oak", "elm")
@@ -113,6 +117,7 @@ func TestAllRelaysStop(t *testing.T) {
 // A relay that lost its disk, or what it had not synced, is used again as soon as
 // it is back: the box is leased, and queues and notices are put there anew.
 func TestRelayThatForgetsItsQueues(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		name   string
 		before func(*apptest.Relay)

@@ -10,6 +10,7 @@ import (
 
 // Alice and Bob meet by an invitation and talk directly.
 func TestTwoPeopleTalk(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	w.Relay("relay")
 	alice, bob := w.Person("alice", "relay"), w.Person("bob", "relay")
@@ -23,6 +24,7 @@ func TestTwoPeopleTalk(t *testing.T) {
 
 // Bob is away; Alice's messages wait at the relay, and Alice may leave too.
 func TestMessagesWaitAtTheRelay(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	w.Relay("relay")
 	alice, bob := w.Person("alice", "relay"), w.Person("bob", "relay")
@@ -49,6 +51,7 @@ func TestMessagesWaitAtTheRelay(t *testing.T) {
 
 // With the relay gone two people who are online talk on.
 func TestDirectWithoutTheRelay(t *testing.T) {
+	t.Parallel()
 	w := apptest.New(t)
 	relay := w.Relay("relay")
 	alice, bob := w.Person("alice", "relay"), w.Person("bob", "relay")
