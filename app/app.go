@@ -179,7 +179,7 @@ func (a *App) open(ctx context.Context) error {
 	a.pool = node.NewPool(nodeConfig)
 	a.chat, err = chat.New(ctx, chat.Config{
 		Store: a.store, Chain: chain, Device: identity.NewDevicePrivate(secrets.Device), Agreement: identity.NewAgreementPrivate(secrets.Agreement),
-		Node: a.node, Pool: a.pool, Log: a.cfg.Logger, Relays: relays,
+		Node: a.node, Pool: a.pool, Log: a.cfg.Logger, Relays: relays, Brief: a.cfg.Brief,
 	})
 	if err != nil {
 		return storeProblem(err)
@@ -222,11 +222,7 @@ func (a *App) openKeys(ctx context.Context) error {
 // Run works until the context ends, and returns when everything that it started
 // has ended.
 func (a *App) Run(ctx context.Context) error {
-	err := a.chat.Run(ctx)
-	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		return nil
-	}
-	return err
+	return a.chat.Run(ctx)
 }
 
 // Close gives everything back. Run must have returned, or never been called.

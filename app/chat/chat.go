@@ -50,6 +50,7 @@ type Config struct {
 	Node      *node.Node
 	Pool      *node.Pool
 	Relays    []peer.AddrInfo // to be used besides those that the store knows
+	Brief     bool            // Run ends soon: no invitation may name this device's address
 	Log       *slog.Logger
 }
 
@@ -67,6 +68,7 @@ type Chat struct {
 	direct    *direct.Service
 	keys      *session.Keeper
 	relays    []peer.AddrInfo
+	brief     bool
 	log       *slog.Logger
 	stalled   map[store.SessionID]bool // told of by watchStall; the owner's
 

@@ -63,8 +63,8 @@ type courier struct {
 	more     bool  // the outbox holds later rows
 	onLine   *direct.Conn
 	moved    time.Time // when onLine began, or something was last acknowledged
-	known    bool    // places and addrs are what the store says
-	places   []place // where the device reads
+	known    bool      // places and addrs are what the store says
+	places   []place   // where the device reads
 	addrs    peer.AddrInfo
 	dial     pause
 	dialling bool

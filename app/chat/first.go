@@ -147,7 +147,7 @@ func (c *Chat) hints(tx *store.Tx) ([]identity.Hint, error) {
 			hints = append(hints, hint(identity.HintRelay, []byte(r.Peer), r.Addrs))
 		}
 	}
-	if own := c.presence(); len(own.Addrs) > 0 && len(hints) < identity.MaxHints {
+	if own := c.presence(); !c.brief && len(own.Addrs) > 0 && len(hints) < identity.MaxHints {
 		hints = append(hints, hint(identity.HintDevice, own.Peer, own.Addrs))
 	}
 	return hints, nil

@@ -47,7 +47,7 @@ func New(ctx context.Context, cfg Config) (*Chat, error) {
 	return &Chat{
 		store: cfg.Store, chain: cfg.Chain, head: cfg.Chain.Head(), me: cfg.Device.Public(), device: cfg.Device, agreement: cfg.Agreement, node: cfg.Node, pool: cfg.Pool, log: log,
 		keys: keys, ops: make(chan *op), stopped: make(chan struct{}), running: make(chan struct{}),
-		relays: cfg.Relays, stalled: make(map[store.SessionID]bool), couriers: make(map[identity.DevicePublic]*courier), boxes: make(map[store.PeerID]*box),
+		relays: cfg.Relays, brief: cfg.Brief, stalled: make(map[store.SessionID]bool), couriers: make(map[identity.DevicePublic]*courier), boxes: make(map[store.PeerID]*box),
 	}, nil
 }
 
@@ -75,6 +75,9 @@ func (c *Chat) Run(ctx context.Context) error {
 	c.mu.Unlock()
 	c.direct.Close()
 	c.work.Wait()
+	if ctx.Err() != nil {
+		return nil // what was cut short by that is no failure
+	}
 	return err
 }
 

@@ -40,6 +40,8 @@ type Config struct {
 	// Create makes the account silently where there is none; otherwise opening
 	// such a profile ends with problem.NoAccount.
 	Create bool
+	// Brief says that the account runs for the length of one command.
+	Brief bool
 	// Passphrase is asked only if the keys need it. It is never written down.
 	// Nil, or an error of it, ends with problem.Locked.
 	Passphrase func(context.Context) (string, error)

@@ -38,6 +38,7 @@ func (c *cli) with(ctx context.Context, change func(*config.Config), f func(cont
 	if err != nil {
 		return err
 	}
+	cfg.Brief = true
 	if change != nil {
 		change(&cfg)
 	}

@@ -304,6 +304,11 @@ func (s *Service) Connect(ctx context.Context, p peer.AddrInfo, session Session)
 	defer s.tasks.Done()
 	ctx, cancel := s.bound(ctx)
 	defer cancel()
+	// Dialling an address that is no more takes seconds. Meanwhile the device
+	// may come by itself, and openBack must not wait for us.
+	if err := s.node.Dial(ctx, p); err != nil {
+		return nil, fmt.Errorf("direct: %w", err)
+	}
 	done, err := s.lock(ctx, session.ID)
 	if err != nil {
 		return nil, err
@@ -311,9 +316,6 @@ func (s *Service) Connect(ctx context.Context, p peer.AddrInfo, session Session)
 	defer done()
 	if c := s.Conn(session.ID); c != nil && c.Peer() == p.ID && c.Err() == nil {
 		return c, nil
-	}
-	if err := s.node.Dial(ctx, p); err != nil {
-		return nil, fmt.Errorf("direct: %w", err)
 	}
 	return s.open(ctx, p.ID, session)
 }
