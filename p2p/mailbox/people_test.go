@@ -10,7 +10,6 @@ import (
 
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
-	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/p2ptest"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -34,21 +33,21 @@ type terms struct {
 
 func startRelay(t testing.TB, terms terms) *relay {
 	t.Helper()
-	return serveOn(t, p2ptest.Loopback(t), terms)
+	return serveOn(t, p2ptest.Loopback(t).Host(), terms)
 }
 
-func serveOn(t testing.TB, n *node.Node, terms terms) *relay {
+func serveOn(t testing.TB, h host.Host, terms terms) *relay {
 	t.Helper()
 	if terms.store == nil {
 		terms.store = mailboxtest.NewMemory(mailbox.DefaultQuotas(), 0)
 	}
 	if terms.sign == nil {
-		terms.sign = n.Host().Peerstore().PrivKey(n.Host().ID())
+		terms.sign = h.Peerstore().PrivKey(h.ID())
 	}
 	if terms.config.Leases == nil {
 		terms.config.Leases = []mailbox.LeaseKind{mailbox.LeaseOpen}
 	}
-	s, err := mailbox.NewServer(n.Host(), terms.sign, terms.store, terms.config)
+	s, err := mailbox.NewServer(h, terms.sign, terms.store, terms.config)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +60,14 @@ func serveOn(t testing.TB, n *node.Node, terms terms) *relay {
 			t.Error(err)
 		}
 	})
-	return &relay{p2ptest.Info(n), s, terms.store}
+	return &relay{infoOf(h), s, terms.store}
+}
+
+func infoOf(h host.Host) peer.AddrInfo {
+	if _, ok := h.(*pipeHost); ok {
+		return peer.AddrInfo{ID: h.ID()}
+	}
+	return peer.AddrInfo{ID: h.ID(), Addrs: h.Addrs()}
 }
 
 // person is someone with one connection to one relay.

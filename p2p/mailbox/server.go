@@ -84,8 +84,9 @@ type Server struct {
 	deposits, fetches, deletions, refusals, groups atomic.Uint64
 }
 
-// NewServer makes a server for a host whose key is given. The error is ErrRelay
-// if the host's PeerID cannot be a relay's.
+// NewServer makes a server for a host whose key is given. Streams are taken in
+// from now on and served by Run, which must follow. The error is ErrRelay if the host's
+// PeerID cannot be a relay's.
 func NewServer(h host.Host, key Signer, store Store, cfg ServerConfig) (*Server, error) {
 	if _, err := relayKey(h.ID()); err != nil {
 		return nil, err
@@ -107,14 +108,16 @@ func NewServer(h host.Host, key Signer, store Store, cfg ServerConfig) (*Server,
 			return nil, fmt.Errorf("mailbox: a token of %d bytes, not %d to %d", len(t), minToken, maxToken)
 		}
 	}
-	return &Server{
+	s := &Server{
 		host: h, key: key, store: store, cfg: cfg, log: cfg.Log, relay: h.ID(),
 		queue:    make(chan *batch, 64),
 		waiting:  semaphore.NewWeighted(waitingBytes),
 		sessions: make(map[*session]struct{}),
 		peers:    make(map[peer.ID]int),
 		watchers: make(map[BoxPublic][]*session),
-	}, nil
+	}
+	h.SetStreamHandler(Protocol, s.serve)
+	return s, nil
 }
 
 // Run serves until the context ends; it returns nil then, and the Store's error
@@ -132,7 +135,6 @@ func (s *Server) Run(ctx context.Context) error {
 		defer close(swept)
 		s.sweep(ctx)
 	}()
-	s.host.SetStreamHandler(Protocol, s.serve)
 	<-ctx.Done()
 	s.host.RemoveStreamHandler(Protocol)
 

@@ -1,0 +1,83 @@
+package mailbox_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+)
+
+// pipeHost is as much of a host as the mailbox needs, over net.Pipe. A libp2p
+// host looks at its addresses every 5 s, which makes months of virtual time long.
+type pipeHost struct {
+	host.Host
+	id      peer.ID
+	key     crypto.PrivKey
+	others  map[peer.ID]*pipeHost
+	handler network.StreamHandler
+}
+
+// pipeHosts are hosts that know each other.
+func pipeHosts(t testing.TB, n int) (hosts []*pipeHost) {
+	t.Helper()
+	all := make(map[peer.ID]*pipeHost)
+	for range n {
+		k, _, err := crypto.GenerateEd25519Key(rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		id, err := peer.IDFromPrivateKey(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &pipeHost{id: id, key: k, others: all}
+		all[id] = h
+		hosts = append(hosts, h)
+	}
+	return hosts
+}
+
+func (h *pipeHost) ID() peer.ID                                  { return h.id }
+func (h *pipeHost) Connect(context.Context, peer.AddrInfo) error { return nil }
+func (h *pipeHost) RemoveStreamHandler(protocol.ID)              { h.handler = nil }
+
+func (h *pipeHost) SetStreamHandler(_ protocol.ID, f network.StreamHandler) { h.handler = f }
+
+func (h *pipeHost) NewStream(_ context.Context, to peer.ID, _ ...protocol.ID) (network.Stream, error) {
+	other := h.others[to]
+	if other == nil || other.handler == nil {
+		return nil, errors.New("nobody there")
+	}
+	a, b := net.Pipe()
+	go other.handler(&pipeStream{pipe: b, far: h.id})
+	return &pipeStream{pipe: a, far: to}, nil
+}
+
+type pipeStream struct {
+	network.Stream // of it nothing is used but what follows
+	pipe           net.Conn
+	far            peer.ID
+}
+
+func (s *pipeStream) Read(b []byte) (int, error)         { return s.pipe.Read(b) }
+func (s *pipeStream) Write(b []byte) (int, error)        { return s.pipe.Write(b) }
+func (s *pipeStream) Close() error                       { return s.pipe.Close() }
+func (s *pipeStream) Reset() error                       { return s.pipe.Close() }
+func (s *pipeStream) SetReadDeadline(t time.Time) error  { return s.pipe.SetReadDeadline(t) }
+func (s *pipeStream) SetWriteDeadline(t time.Time) error { return s.pipe.SetWriteDeadline(t) }
+func (s *pipeStream) Conn() network.Conn                 { return pipeConn{far: s.far} }
+
+type pipeConn struct {
+	network.Conn
+	far peer.ID
+}
+
+func (c pipeConn) RemotePeer() peer.ID { return c.far }
