@@ -20,6 +20,9 @@ const (
 	// directPatience is how long a direct delivery may go without an
 	// acknowledgement before the message is left at relays too.
 	directPatience = 5 * time.Second
+	// dialPatience is how long messages are held back while a device is being
+	// called: one that is there answers sooner.
+	dialPatience = 500 * time.Millisecond
 	// window is how many messages for one device are in memory at once; the
 	// rest wait in the outbox. The outbox is read again below half of it.
 	window = 512
@@ -68,6 +71,7 @@ type courier struct {
 	addrs    peer.AddrInfo
 	dial     pause
 	dialling bool
+	dialled  time.Time // when the last try to reach it began
 	depots   map[placeKey]*depot
 	work     sync.WaitGroup
 }
@@ -260,6 +264,8 @@ func (k *courier) takeNews() {
 			k.dialling = false
 			if r.err != nil {
 				k.dial.failed(now)
+			} else {
+				k.dial.until = now.Add(dialFirst) // the line is told by connected
 			}
 			continue
 		}
@@ -345,7 +351,7 @@ func (k *courier) call(ctx context.Context, now time.Time) {
 	if !k.calls() || k.dialling || now.Before(k.dial.until) {
 		return
 	}
-	k.dialling = true
+	k.dialling, k.dialled = true, now
 	k.c.log.Debug("dialling a device")
 	addrs := k.addrs
 	var flights []*parcel
@@ -437,7 +443,7 @@ func (k *courier) depositAt(p *parcel, relay peer.ID, now time.Time) (at time.Ti
 		return p.handed.Add(directPatience), true
 	case k.dialling && k.dial.next == 0:
 		// The first try since it was last connected; later ones are hope.
-		return p.created.Add(directPatience), true
+		return k.dialled.Add(dialPatience), true
 	}
 	return now, true
 }
