@@ -56,6 +56,7 @@ type courier struct {
 	line    *direct.Conn
 	offered []store.Outgoing  // rows that were just added to the outbox
 	reload  bool              // rows, addresses or relays are not what they were
+	greeted bool              // the device told where it listens
 	settled map[[32]byte]bool // messages that need no further delivery
 	refused map[[32]byte]bool // messages that the device wants again later
 	reports []report
@@ -72,6 +73,7 @@ type courier struct {
 	dial     pause
 	dialling bool
 	dialled  time.Time // when the last try to reach it began
+	greet    bool // dial even with nothing to deliver: the device waits for us
 	depots   map[placeKey]*depot
 	work     sync.WaitGroup
 }
@@ -166,6 +168,11 @@ func (k *courier) offer(o store.Outgoing) { k.tell(func() { k.offered = append(k
 
 // changed says that what was known of the device holds no more.
 func (k *courier) changed() { k.tell(func() { k.reload = true }) }
+
+// told says that the device told where it listens now. It could not reach us
+// there where it believed us, or it would have told us directly; it may have
+// messages for us that it takes for kept.
+func (k *courier) told() { k.tell(func() { k.reload, k.greeted = true, true }) }
 
 func (k *courier) connected(line *direct.Conn) { k.tell(func() { k.line = line }) }
 
@@ -298,6 +305,7 @@ func (k *courier) takeNews() {
 		}
 	}
 	k.offered = nil
+	k.greet, k.greeted = k.greet || k.greeted, false
 	if k.reload {
 		k.reload, k.more = false, true
 		k.parcels, k.newest, k.known = nil, 0, false
@@ -318,7 +326,7 @@ func (k *courier) read(ctx context.Context) error {
 		k.newest, k.more = last, more
 		k.parcels = append(k.parcels, rows...)
 	}
-	if len(k.parcels) > 0 && !k.known {
+	if (len(k.parcels) > 0 || k.greet) && !k.known {
 		places, addrs, err := k.c.readPlaces(ctx, k.device)
 		if err != nil {
 			return err
@@ -351,7 +359,7 @@ func (k *courier) call(ctx context.Context, now time.Time) {
 	if !k.calls() || k.dialling || now.Before(k.dial.until) {
 		return
 	}
-	k.dialling, k.dialled = true, now
+	k.dialling, k.dialled, k.greet = true, now, false
 	k.c.log.Debug("dialling a device")
 	addrs := k.addrs
 	var flights []*parcel
@@ -369,10 +377,11 @@ func (k *courier) call(ctx context.Context, now time.Time) {
 }
 
 // calls says whether the device is to be called: there is something for it that no
-// line takes. First flights go without one, also while there is one of another
+// line takes, or it waits for us. First flights go without one, also while there is one of another
 // session, as after a second invitation.
 func (k *courier) calls() bool {
-	return len(k.addrs.Addrs) > 0 && slices.ContainsFunc(k.parcels, func(p *parcel) bool { return k.onLine == nil || p.flight })
+	return len(k.addrs.Addrs) > 0 && (k.greet && k.onLine == nil ||
+		slices.ContainsFunc(k.parcels, func(p *parcel) bool { return k.onLine == nil || p.flight }))
 }
 
 // background runs a function and brings its report to takeNews.

@@ -3,6 +3,7 @@ package chat
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/godwit-im/godwit/app/api"
@@ -68,6 +69,8 @@ func (c *Chat) take(t *turn, a arrival) (fresh bool, err error) {
 		}
 		t.then(func() { c.contactEvent(who, "session lost") })
 		return false, errTooFar
+	case errors.Is(err, session.ErrMalformed):
+		return true, c.unknownContent(t, a, hash, a.wire, err)
 	case errors.Is(err, ratchet.ErrUsed):
 		return false, nil // its mark in seen is past its time
 	case errors.Is(err, session.ErrNoSession), errors.Is(err, ratchet.ErrUnknown), errors.Is(err, ratchet.ErrForged), errors.Is(err, ratchet.ErrMalformed):
@@ -122,10 +125,7 @@ func (c *Chat) seenAgain(t *turn, a arrival, hash store.Hash) error {
 func (c *Chat) keep(t *turn, who store.Contact, a arrival, hash store.Hash, payload []byte) error {
 	p, err := content.Parse(payload)
 	if err != nil {
-		// Authentic, and yet nothing that we can read: keep it for a version
-		// that can, and do not have it sent for ever.
-		c.log.Warn("the content of a message is malformed", "err", err)
-		return t.SetAside(store.Aside{Hash: hash, Device: &a.device, Relay: a.relay, Wire: payload, Reason: string(problem.ContentUnknown), At: t.now})
+		return c.unknownContent(t, a, hash, payload, err)
 	}
 	wants := false
 	for _, item := range p.Items {
@@ -138,6 +138,13 @@ func (c *Chat) keep(t *turn, who store.Contact, a arrival, hash store.Hash, payl
 		t.receipt(a.device, hash)
 	}
 	return nil
+}
+
+// unknownContent keeps what is authentic, and yet nothing that we can read, for a
+// version that can, so that it is not sent for ever.
+func (c *Chat) unknownContent(t *turn, a arrival, hash store.Hash, raw []byte, why error) error {
+	c.log.Warn("the content of a message is malformed", "err", why)
+	return t.SetAside(store.Aside{Hash: hash, Device: &a.device, Relay: a.relay, Wire: raw, Reason: string(problem.ContentUnknown), At: t.now})
 }
 
 // takeItem acts upon one item. A body that is malformed is logged and passed
@@ -210,7 +217,13 @@ func (c *Chat) takeNumbered(t *turn, who store.Contact, a arrival, item content.
 	if !m.Shown {
 		m.ShowBy = t.now.Add(heldFor)
 	}
-	if m.Seq < s.NextSeq || m.Seq == s.NextSeq && m.Prev != s.Prev {
+	again := m.Seq == s.NextSeq && m.Prev != s.Prev
+	if m.Seq < s.NextSeq { // or late: it was not waited for any more
+		if again, err = t.Numbered(a.device, conv.ID, m.Seq); err != nil {
+			return err
+		}
+	}
+	if again {
 		// A second message of this number: the author's profile was copied or
 		// put back. What they said is shown all the same.
 		m.Reason = string(problem.Renumbered)
@@ -238,13 +251,18 @@ func (c *Chat) advance(t *turn, who store.Contact, s store.Stream, hash [32]byte
 		return err
 	}
 	for _, m := range hidden {
-		if m.Seq != s.NextSeq {
+		if m.Seq > s.NextSeq {
 			break
+		}
+		if m.Seq < s.NextSeq || m.Prev != s.Prev {
+			m.Reason = string(problem.Renumbered)
 		}
 		if err := c.show(t, who, &m); err != nil {
 			return err
 		}
-		s.NextSeq, s.Prev = s.NextSeq+1, c.itemHash(t.Tx, m)
+		if m.Seq == s.NextSeq {
+			s.NextSeq, s.Prev = s.NextSeq+1, c.itemHash(t.Tx, m)
+		}
 	}
 	return t.PutStream(s)
 }
@@ -253,6 +271,11 @@ func (c *Chat) advance(t *turn, who store.Contact, s store.Stream, hash [32]byte
 func (c *Chat) show(t *turn, who store.Contact, m *store.Message) (err error) {
 	if m.ID, err = t.Show(m.ID); err != nil {
 		return err
+	}
+	if m.Reason != "" {
+		if err := t.SetState(m.ID, m.State, m.Reason); err != nil {
+			return err
+		}
 	}
 	m.Shown = true
 	c.shown(t, who, *m)
@@ -376,6 +399,10 @@ func (c *Chat) takeDescriptors(t *turn, device identity.DevicePublic, d content.
 			c.log.Warn("passed over a descriptor", "err", err)
 			continue
 		}
+		if slices.ContainsFunc(queues, func(q store.TheirQueue) bool { return q.Relay == store.PeerID(one.Relay) }) {
+			c.log.Warn("passed over a second descriptor of one relay")
+			continue
+		}
 		q := store.TheirQueue{Device: device, Relay: store.PeerID(one.Relay), Seed: one.Seed, Epoch0: one.Epoch0, N: uint32(one.N), Expires: one.Expiry, Version: int64(d.Version)}
 		for _, a := range one.Addrs {
 			q.Addrs = append(q.Addrs, a.Bytes())
@@ -389,11 +416,19 @@ func (c *Chat) takeDescriptors(t *turn, device identity.DevicePublic, d content.
 	return err
 }
 
-// takePresence keeps where the device listens.
+// takePresence keeps where the device listens. What comes is an hour old at most,
+// so that after as long it is newer than what is known, whatever the clocks say.
 func (c *Chat) takePresence(t *turn, device identity.DevicePublic, told time.Time, p content.Presence) error {
+	known, err := t.Address(device)
+	switch {
+	case err == nil && t.now.Sub(known.Seen).Abs() > presenceTTL && !told.After(known.Told):
+		told = known.Told.Add(time.Millisecond)
+	case err != nil && !errors.Is(err, store.ErrNotFound):
+		return err
+	}
 	newer, err := t.PutAddress(store.Address{Device: device, Peer: store.PeerID(p.Peer), Addrs: p.Addrs, Told: told, Seen: t.now})
 	if newer {
-		t.then(func() { c.courier(device).changed() })
+		t.then(func() { c.courier(device).told() })
 	}
 	return err
 }

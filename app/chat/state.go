@@ -268,6 +268,9 @@ func (c *Chat) showOverdue(t *turn) error {
 
 // messageView is a message as the API tells it.
 func (c *Chat) messageView(m store.Message, who store.Contact, kept *api.Copies) api.Message {
+	if year := m.Sent.Year(); year < 1970 || year > 9999 {
+		m.Sent = m.At // RFC 3339 has no word for what the author claims
+	}
 	v := api.Message{
 		ID: content.ID(m.Message).String(), Conversation: who.Account.String(), Author: who.Account.String(), Name: DisplayName(who),
 		Time: api.Time{Time: m.Sent}, Kind: content.Kind(m.Kind).String(), Reason: Reason(m.Reason),

@@ -82,6 +82,13 @@ func (tx *Tx) Messages(conversation, before int64, limit int) ([]Message, error)
 	return list, err
 }
 
+// Numbered tells whether there is a message of this number by a device. It is for
+// the rare case that a number comes again: it reads the whole conversation.
+func (tx *Tx) Numbered(author identity.DevicePublic, conversation int64, seq uint64) (bool, error) {
+	n, err := one(tx, integer, "SELECT count(*) FROM messages WHERE conversation = ? AND author = ? AND seq = ?", conversation, author[:], int64(seq))
+	return n > 0, err
+}
+
 // Hidden returns the messages of a device that wait for a predecessor, by number.
 func (tx *Tx) Hidden(author identity.DevicePublic, conversation int64) ([]Message, error) {
 	return all(tx, scanMessage, "SELECT "+messageColumns+" FROM messages WHERE conversation = ? AND author = ? AND shown = 0 ORDER BY seq", conversation, author[:])
