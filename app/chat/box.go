@@ -20,8 +20,9 @@ const (
 	// getsAtOnce is how many cells are fetched at once, and takenAtOnce how
 	// many of them share one turn.
 	getsAtOnce, takenAtOnce = 64, 256
-	// leaseAhead is how long before its end a lease is renewed.
-	leaseAhead = 7 * 24 * time.Hour
+	// leaseAhead is how long before its end a lease is renewed, or half its
+	// time if that is less, but not within leasePause.
+	leaseAhead, leasePause = 7 * 24 * time.Hour, time.Hour
 	// boxFirst and boxLast bound the pauses between tries to reach a relay of
 	// ours.
 	boxFirst, boxLast = 500 * time.Millisecond, 2 * time.Minute
@@ -57,6 +58,9 @@ func (b *box) run(ctx context.Context) {
 		err := b.attend(ctx, wait.reset)
 		if ctx.Err() != nil {
 			return
+		}
+		if err == nil {
+			continue
 		}
 		state := relayUnreachable
 		if refused := new(mailbox.Refusal); errors.As(err, &refused) {
@@ -95,7 +99,8 @@ func (b *box) view() api.Relay {
 }
 
 // attend is one connection: login, lease, open what is to be opened, and take
-// what comes until it ends.
+// what comes until it ends. It returns nil when it is time to prolong the lease,
+// which a relay allows once in a connection.
 func (b *box) attend(ctx context.Context, healthy func()) error {
 	h, release, err := b.c.pool.Host(ctx, "box "+string(b.relay.Peer))
 	if err != nil {
@@ -107,7 +112,8 @@ func (b *box) attend(ctx context.Context, healthy func()) error {
 		return err
 	}
 	defer client.Close()
-	if err := b.enter(ctx, client); err != nil {
+	leased, err := b.enter(ctx, client)
+	if err != nil {
 		return err
 	}
 	if err := b.sync(ctx, client); err != nil {
@@ -123,10 +129,19 @@ func (b *box) attend(ctx context.Context, healthy func()) error {
 	watch.Go(func() {
 		cancel(client.Watch(ctx, 0, func(news []mailbox.Entry) error { return b.collect(ctx, client, news) }))
 	})
+	due := leased - leaseAhead
+	if due <= 0 {
+		due = leased / 2
+	}
+	prolong := time.NewTimer(max(due, leasePause))
+	defer prolong.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		case <-prolong.C:
+			cancel(nil)
+			return nil
 		case <-b.poke:
 			if err := b.sync(ctx, client); err != nil {
 				cancel(err)
@@ -136,25 +151,25 @@ func (b *box) attend(ctx context.Context, healthy func()) error {
 	}
 }
 
-// enter proves the box and sees that it has a lease, and that the relay has not
-// lost our queues.
-func (b *box) enter(ctx context.Context, client *mailbox.Client) error {
+// enter proves the box and sees that it has a lease, for how long it says, and that
+// the relay has not lost our queues.
+func (b *box) enter(ctx context.Context, client *mailbox.Client) (leased time.Duration, err error) {
 	key := mailbox.NewBoxPrivate(b.relay.Box)
 	info, err := client.Login(ctx, key)
 	if err != nil {
-		return fmt.Errorf("login: %w", err)
+		return 0, fmt.Errorf("login: %w", err)
 	}
 	if err := b.restore(ctx, info); err != nil {
-		return err
+		return 0, err
 	}
-	if info.Until.Sub(client.Now()) > leaseAhead {
-		return nil
+	if leased = info.Until.Sub(client.Now()); leased > leaseAhead {
+		return leased, nil
 	}
 	until, err := client.Lease(ctx, key.Public(), b.relay.Lease)
 	if err != nil {
-		return fmt.Errorf("lease: %w", err)
+		return 0, fmt.Errorf("lease: %w", err)
 	}
-	return b.c.update(ctx, func(t *turn) error {
+	return until.Sub(client.Now()), b.c.update(ctx, func(t *turn) error {
 		r, err := t.Relay(b.relay.Peer)
 		if err != nil {
 			return err

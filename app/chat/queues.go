@@ -105,7 +105,10 @@ func (c *Chat) descriptors(t *turn, device identity.DevicePublic) (content.Item,
 	if err != nil {
 		return content.Item{}, err
 	}
-	d := content.Descriptors{Version: uint64(t.now.UnixMilli())}
+	d := content.Descriptors{Version: uint64(max(t.now.UnixMilli(), 0))}
+	for _, q := range queues { // newer than all before, whatever the clock did
+		d.Version = max(d.Version, uint64(q.Version)+1)
+	}
 	for _, r := range relays {
 		if !r.Removed.IsZero() || len(d.List) == content.MaxDescriptors {
 			continue
@@ -148,6 +151,9 @@ func (c *Chat) tellQueues(t *turn) error {
 }
 
 func (c *Chat) tellQueuesTo(t *turn, device identity.DevicePublic) error {
+	if who, err := t.ContactByDevice(device); err != nil || !who.Removed.IsZero() {
+		return err
+	}
 	if err := c.makeQueues(t, device); err != nil {
 		return err
 	}
@@ -165,6 +171,14 @@ func (c *Chat) renewQueues(t *turn) error {
 	if err != nil {
 		return err
 	}
+	relays, err := t.Relays()
+	if err != nil {
+		return err
+	}
+	inUse := make(map[store.PeerID]bool)
+	for _, r := range relays {
+		inUse[r.Peer] = r.Removed.IsZero()
+	}
 	today := mailbox.Epoch(t.now)
 	for _, d := range devices {
 		queues, err := t.OwnQueuesFor(d.Device)
@@ -173,7 +187,9 @@ func (c *Chat) renewQueues(t *turn) error {
 		}
 		newest := make(map[store.PeerID]uint32)
 		for _, q := range queues {
-			newest[q.Relay] = max(newest[q.Relay], q.Epoch0)
+			if inUse[q.Relay] {
+				newest[q.Relay] = max(newest[q.Relay], q.Epoch0)
+			}
 			if t.now.After(queueEnd(q).Add(mailbox.MaxTTL)) {
 				if err := t.CloseQueue(q.ID, t.now); err != nil {
 					return err
