@@ -1,0 +1,111 @@
+package relay_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/godwit-im/godwit/p2p/node"
+	"github.com/godwit-im/godwit/p2p/relay"
+	"github.com/libp2p/go-libp2p/core/peer"
+	"go.uber.org/goleak"
+)
+
+// The test binary is the other process: with roleEnv set it is a relay or a
+// bare server instead of running tests.
+const roleEnv, dirEnv = "GODWIT_TEST_ROLE", "GODWIT_TEST_DIR"
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(roleEnv); role != "" {
+		if err := play(role, os.Getenv(dirEnv)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// play runs until SIGTERM, having said on standard output where it listens.
+func play(role, dir string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	if role == "bare" {
+		return relay.ServeBare(ctx, dir, func(addr string) { fmt.Println(addr) })
+	}
+	r, err := relay.New(relay.Config{
+		Data: dir, Mode: node.Loopback, Listen: []string{"/ip4/127.0.0.1/tcp/0"},
+		Event: func(e relay.Event) {
+			if e.State == relay.Ready {
+				fmt.Println(e.Addrs[0])
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return r.Run(ctx)
+}
+
+// child is the other process.
+type child struct {
+	cmd  *exec.Cmd
+	addr string
+}
+
+func start(t testing.TB, role, dir string, env ...string) *child {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(append(os.Environ(), roleEnv+"="+role, dirEnv+"="+dir), env...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c := &child{cmd: cmd}
+	t.Cleanup(func() { c.kill(t) })
+	s := bufio.NewScanner(out)
+	if !s.Scan() {
+		t.Fatal("the other process said nothing")
+	}
+	c.addr = s.Text()
+	return c
+}
+
+func (c *child) kill(testing.TB) {
+	if c.cmd.ProcessState == nil {
+		c.cmd.Process.Kill()
+		c.cmd.Wait()
+	}
+}
+
+func (c *child) info(t testing.TB) peer.AddrInfo {
+	t.Helper()
+	i, err := peer.AddrInfoFromString(c.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *i
+}
+
+func (c *child) cpu() (time.Duration, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	f := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	u, _ := strconv.Atoi(f[11])
+	s, _ := strconv.Atoi(f[12])
+	return time.Duration(u+s) * 10 * time.Millisecond, nil
+}
