@@ -73,7 +73,7 @@ type courier struct {
 	dial     pause
 	dialling bool
 	dialled  time.Time // when the last try to reach it began
-	greet    bool // dial even with nothing to deliver: the device waits for us
+	greet    bool      // dial even with nothing to deliver: the device waits for us
 	depots   map[placeKey]*depot
 	work     sync.WaitGroup
 }
@@ -356,7 +356,7 @@ func (k *courier) handOver(now time.Time) {
 
 // call tries to reach the device itself, in the background.
 func (k *courier) call(ctx context.Context, now time.Time) {
-	if !k.calls() || k.dialling || now.Before(k.dial.until) {
+	if at, want := k.callAt(); !want || k.dialling || at.After(now) {
 		return
 	}
 	k.dialling, k.dialled, k.greet = true, now, false
@@ -364,7 +364,7 @@ func (k *courier) call(ctx context.Context, now time.Time) {
 	addrs := k.addrs
 	var flights []*parcel
 	for _, p := range k.parcels {
-		if p.flight {
+		if p.flight && !p.next.After(now) {
 			flights = append(flights, p)
 		}
 	}
@@ -376,12 +376,30 @@ func (k *courier) call(ctx context.Context, now time.Time) {
 	})
 }
 
-// calls says whether the device is to be called: there is something for it that no
-// line takes, or it waits for us. First flights go without one, also while there is one of another
+// callAt says when the device is to be called: if there is something for it that
+// no line takes, or it waits for us. First flights go without one, also while there is one of another
 // session, as after a second invitation.
-func (k *courier) calls() bool {
-	return len(k.addrs.Addrs) > 0 && (k.greet && k.onLine == nil ||
-		slices.ContainsFunc(k.parcels, func(p *parcel) bool { return k.onLine == nil || p.flight }))
+func (k *courier) callAt() (at time.Time, want bool) {
+	if len(k.addrs.Addrs) == 0 {
+		return at, false
+	}
+	want = k.greet && k.onLine == nil
+	for _, p := range k.parcels {
+		var from time.Time // at once
+		switch {
+		case p.flight:
+			from = p.next
+		case k.onLine != nil:
+			continue
+		}
+		if !want || from.Before(at) {
+			at, want = from, true
+		}
+	}
+	if at.Before(k.dial.until) {
+		at = k.dial.until
+	}
+	return at, want
 }
 
 // background runs a function and brings its report to takeNews.
@@ -399,8 +417,8 @@ func (k *courier) background(f func() report) {
 func (k *courier) deposit(ctx context.Context, now time.Time) time.Duration {
 	again := time.Hour
 	sooner := func(t time.Time) { again = min(again, max(t.Sub(now), time.Millisecond)) }
-	if k.calls() && !k.dialling {
-		sooner(k.dial.until)
+	if at, want := k.callAt(); want && !k.dialling {
+		sooner(at)
 	}
 	for _, at := range k.places {
 		d := k.depots[at.key()]

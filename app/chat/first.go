@@ -236,19 +236,20 @@ func (c *Chat) Accept(ctx context.Context, link, petname, text string) (contact 
 	case err != nil:
 		return 0, problem.New(problem.InvitationForged, err)
 	}
-	// First the contact and its queues; then the relays open them; then the
-	// flight, which tells where they are.
+	// The contact, its queues and the flight, which tells where they are, are
+	// kept at once: an end in between leaves no contact that knows nothing of
+	// us. The flight leaves when our relays have opened the queues.
 	err = c.update(ctx, func(t *turn) (err error) {
-		contact, err = c.meet(t, bundle, inv, petname)
-		return err
+		if contact, err = c.meet(t, bundle, inv, petname); err != nil {
+			return err
+		}
+		return c.firstFlight(t, t.now.Add(openingTime), contact, bundle.Device, body)
 	})
 	if err != nil {
 		return 0, err
 	}
 	c.openQueues(ctx, bundle.Device)
-	return contact, c.update(ctx, func(t *turn) error {
-		return c.firstFlight(t, contact, bundle.Device, body)
-	})
+	return contact, c.update(context.WithoutCancel(ctx), func(t *turn) error { return c.letGo(t, bundle.Device) })
 }
 
 // fetchNotice finds the bundle of an invitation. That one place has it not says
@@ -395,15 +396,16 @@ func (c *Chat) person(t *turn, chain identity.Chain) (store.Contact, error) {
 	return who, t.UpdateContact(who)
 }
 
-// firstFlight puts the first message of a session into the outbox: who we are,
-// where we read and listen, and what the person wants to say at once.
-func (c *Chat) firstFlight(t *turn, contact int64, device identity.DevicePublic, body []byte) error {
+// firstFlight puts the first message of a session into the outbox, to leave at a
+// time: who we are, where we read and listen, and what the person wants to say at
+// once.
+func (c *Chat) firstFlight(t *turn, next time.Time, contact int64, device identity.DevicePublic, body []byte) error {
 	items, err := c.introduction(t, device)
 	if err != nil {
 		return err
 	}
 	if body == nil {
-		return c.queue(t, device, store.ClassProfile, 0, items...)
+		return c.queueAt(t, next, device, store.ClassProfile, 0, items...)
 	}
 	who, err := t.Contact(contact)
 	if err != nil {
@@ -418,12 +420,35 @@ func (c *Chat) firstFlight(t *turn, contact int64, device identity.DevicePublic,
 		room -= items[i].Size()
 	}
 	if room >= 0 {
-		return c.queue(t, device, store.ClassMessage, row, append(items, item)...)
+		return c.queueAt(t, next, device, store.ClassMessage, row, append(items, item)...)
 	}
-	if err := c.queue(t, device, store.ClassProfile, 0, items...); err != nil {
+	if err := c.queueAt(t, next, device, store.ClassProfile, 0, items...); err != nil {
 		return err
 	}
-	return c.queue(t, device, store.ClassMessage, row, item)
+	return c.queueAt(t, next, device, store.ClassMessage, row, item)
+}
+
+// letGo lets everything for a device leave at once that waits for a time.
+func (c *Chat) letGo(t *turn, device identity.DevicePublic) error {
+	const part = 100
+	for after, more := int64(0), true; more; {
+		rows, err := t.Pending(device, after, part)
+		if err != nil {
+			return err
+		}
+		for _, o := range rows {
+			after = o.ID
+			if !o.Next.After(t.now) {
+				continue
+			}
+			if err := t.Postpone(o.ID, o.Attempts, t.now); err != nil {
+				return err
+			}
+		}
+		more = len(rows) == part
+	}
+	t.then(func() { c.courier(device).changed() })
+	return nil
 }
 
 // introduction is what a device is told first: our name, where we read, where we

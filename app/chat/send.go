@@ -137,7 +137,12 @@ func (c *Chat) queueToAll(t *turn, who store.Contact, message int64, items ...co
 // queue puts items into the outbox for one device, sealed if that is possible
 // now. message is the row of what they say, or 0.
 func (c *Chat) queue(t *turn, device identity.DevicePublic, class store.Class, message int64, items ...content.Item) error {
-	o := store.Outgoing{Message: message, Device: device, Class: class, Created: t.now, Next: t.now}
+	return c.queueAt(t, t.now, device, class, message, items...)
+}
+
+// queueAt is queue for what does not leave before a time.
+func (c *Chat) queueAt(t *turn, next time.Time, device identity.DevicePublic, class store.Class, message int64, items ...content.Item) error {
+	o := store.Outgoing{Message: message, Device: device, Class: class, Created: t.now, Next: next}
 	var err error
 	if o.Item, err = (&content.Payload{Items: items}).Marshal(); err != nil {
 		return err
