@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -16,7 +15,6 @@ import (
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
 	"github.com/godwit-im/godwit/p2p/p2ptest"
-	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/network"
 )
 
@@ -239,15 +237,11 @@ func (s signer) Sign(b []byte) ([]byte, error) { return s(b) }
 
 // TestBrokenSigner: a relay whose own key fails gives no receipts.
 func TestBrokenSigner(t *testing.T) {
-	other, _, err := crypto.GenerateEd25519Key(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, c := range map[string]struct {
 		sign mailbox.Signer
 		want error
 	}{
-		"wrong key": {other, mailbox.ErrBadReceipt},
+		"wrong key": {mailboxtest.WrongKey(t), mailbox.ErrBadReceipt},
 		"no key":    {signer(func([]byte) ([]byte, error) { return nil, errors.New("no key") }), mailbox.ErrDamaged},
 		"half":      {signer(func([]byte) ([]byte, error) { return make([]byte, 32), nil }), mailbox.ErrDamaged},
 	} {

@@ -2,7 +2,6 @@ package mailbox_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"sync"
 	"testing"
@@ -41,26 +40,7 @@ func serveOn(t testing.TB, h host.Host, terms terms) *relay {
 	if terms.store == nil {
 		terms.store = mailboxtest.NewMemory(mailbox.DefaultQuotas(), 0)
 	}
-	if terms.sign == nil {
-		terms.sign = h.Peerstore().PrivKey(h.ID())
-	}
-	if terms.config.Leases == nil {
-		terms.config.Leases = []mailbox.LeaseKind{mailbox.LeaseOpen}
-	}
-	s, err := mailbox.NewServer(h, terms.sign, terms.store, terms.config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		stop()
-		if err := <-done; err != nil && !errors.Is(err, mailbox.ErrDamaged) {
-			t.Error(err)
-		}
-	})
-	return &relay{infoOf(h), s, terms.store}
+	return &relay{infoOf(h), mailboxtest.Serve(t, h, terms.store, terms.sign, terms.config), terms.store}
 }
 
 func infoOf(h host.Host) peer.AddrInfo {

@@ -168,25 +168,29 @@ func (s *Server) Stats() Stats {
 func (s *Server) serve(stream network.Stream) {
 	c := newSession(s, stream)
 	who := stream.Conn().RemotePeer()
-	err := func() error {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		switch {
-		case s.closing || len(s.sessions) >= s.cfg.Streams:
-			return ErrTryLater
-		case s.peers[who] >= s.cfg.PeerStreams:
-			return ErrTooMany
-		}
-		s.sessions[c] = struct{}{}
-		s.peers[who]++
-		s.ends.Add(1)
-		return nil
-	}()
-	if err != nil {
-		c.turnAway(err)
+	s.mu.Lock()
+	if s.closing {
+		s.mu.Unlock()
+		stream.Reset()
 		return
 	}
+	s.ends.Add(1)
 	defer s.ends.Done()
+	var full error
+	switch {
+	case len(s.sessions) >= s.cfg.Streams:
+		full = ErrTryLater
+	case s.peers[who] >= s.cfg.PeerStreams:
+		full = ErrTooMany
+	default:
+		s.sessions[c] = struct{}{}
+		s.peers[who]++
+	}
+	s.mu.Unlock()
+	if full != nil {
+		c.turnAway(full)
+		return
+	}
 	c.run()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -91,6 +91,18 @@ func TestWire(t *testing.T) {
 	}
 }
 
+// TestEqualSizes: attacks.md row 24. On the wire two cells of a class differ in
+// nothing but their bytes, whatever message, queue or time they are for.
+func TestEqualSizes(t *testing.T) {
+	for _, size := range []int{CellSmall, CellMedium, CellLarge} {
+		a := encode(nil, 1, &put{QID{1}, time.Second, make([]byte, size)})
+		b := encode(nil, 1<<32-1, &put{QID{0xff}, MaxTTL, bytes.Repeat([]byte{0xff}, size)})
+		if len(a) != len(b) || len(a) != size+41 {
+			t.Fatalf("%d and %d bytes for a cell of %d", len(a), len(b), size)
+		}
+	}
+}
+
 // TestCodes: every code means one error, and back.
 func TestCodes(t *testing.T) {
 	for code, err := range codes() {

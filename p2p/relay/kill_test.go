@@ -2,7 +2,6 @@ package relay_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
@@ -27,7 +26,17 @@ func TestKilled(t *testing.T) {
 	r := start(t, "relay", dir)
 	rng := rand.New(rand.NewPCG(1, 2))
 	bob := moveIn(t, r.info(t))
-	write, key := bob.queue.Write, bob.key
+	key := bob.key
+	queues := make([]mailbox.WriteKey, 30)
+	for i := range queues {
+		var err error
+		if queues[i], err = mailbox.NewWriteKey(bob.Relay(), mailbox.CatchAll, [32]byte(mailboxtest.Random(32))); err != nil {
+			t.Fatal(err)
+		}
+		if err := bob.Open(t.Context(), mailbox.Ordinary, bob.Now().Add(time.Hour), queues[i].QID()); err != nil {
+			t.Fatal(err)
+		}
+	}
 
 	kept, acked := make(map[mailbox.CellID]bool), make(map[mailbox.CellID]bool)
 	waited := 0
@@ -48,22 +57,18 @@ func TestKilled(t *testing.T) {
 				var putting sync.WaitGroup
 				for range 4 {
 					putting.Go(func() {
-						for {
+						for i := 0; ; i++ {
 							cell := mailboxtest.Random(mailbox.CellSmall)
 							underWay.Add(1)
-							_, err := c.Put(ctx, write, cell, 0)
+							_, err := c.Put(ctx, queues[i%len(queues)], cell, 0)
 							underWay.Add(-1)
-							if errors.Is(err, mailbox.ErrQuota) {
-								err = nil
-							} else if err == nil {
-								done.Add(1)
-								mu.Lock()
-								kept[mailbox.IDOf(cell)] = true
-								mu.Unlock()
-							}
 							if err != nil {
 								return
 							}
+							done.Add(1)
+							mu.Lock()
+							kept[mailbox.IDOf(cell)] = true
+							mu.Unlock()
 						}
 					})
 				}

@@ -89,20 +89,30 @@ func (s *Store) deleteDead() error {
 	if err := s.db.Flush(); err != nil {
 		return fmt.Errorf("%w: flush index: %w", mailbox.ErrDamaged, err)
 	}
-	s.commit.Lock()
-	defer s.commit.Unlock()
+	if err := s.forget(dead); err != nil {
+		return err
+	}
 	for _, seg := range dead {
-		s.mu.Lock()
-		delete(s.segments, seg.number)
-		s.logged -= uint64(seg.size)
-		s.mu.Unlock()
 		if err := errors.Join(seg.file.Close(), s.fs.Remove(s.path("log", logName(seg.number)))); err != nil {
 			s.log.Warn("a log segment could not be deleted", "error", err) // it is tried again after the next start
 		}
+	}
+	return nil
+}
+
+// forget takes segments out of all that counts them.
+func (s *Store) forget(dead []*segment) error {
+	s.commit.Lock()
+	defer s.commit.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, seg := range dead {
+		delete(s.segments, seg.number)
+		s.logged -= uint64(seg.size)
+		delete(s.lives, seg.number)
 		if err := s.db.Delete(keyLive(seg.number), pebble.NoSync); err != nil {
 			return s.fail(err)
 		}
-		delete(s.lives, seg.number)
 	}
 	return nil
 }

@@ -1,5 +1,6 @@
 // Package mailboxtest helps to test what uses package mailbox: a Store in
-// memory, the conformance suite of all Stores, and a relay's identity.
+// memory, the conformance suite of all Stores, and relays, honest and lying, on
+// any host.
 package mailboxtest
 
 import (
