@@ -19,6 +19,7 @@ import (
 )
 
 func main() {
+	noCore()
 	// The first SIGINT or SIGTERM ends a command in order, the second at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
