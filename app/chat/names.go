@@ -11,7 +11,8 @@ import (
 
 // CheckName says what is wrong with a name: it is 1 to 64 characters on one line,
 // without white space at its ends, control or format characters (among them
-// those that turn the direction of text), or characters that no font has.
+// those that turn the direction of text), or characters that no font shows, and it
+// is not like an account id, by which contacts are found too.
 func CheckName(name string) error {
 	switch n := utf8.RuneCountInString(name); {
 	case !utf8.ValidString(name):
@@ -22,17 +23,43 @@ func CheckName(name string) error {
 		return errors.New("it has more than 64 characters")
 	case strings.TrimSpace(name) != name:
 		return errors.New("it begins or ends with white space")
+	case likeID(name):
+		return errors.New("it looks like an account id")
 	}
+	before := rune(0)
 	for _, r := range name {
-		if r == '\u200d' || r == '\ufe0f' {
-			continue // parts of emoji
-		}
-		if !unicode.IsGraphic(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) {
+		if !visible(r) && !joins(before, r) {
 			return errors.New("it has a character that cannot be seen")
 		}
+		before = r
 	}
 	return nil
 }
+
+// visible says whether a character is one that shows, or a space.
+func visible(r rune) bool {
+	const brailleBlank = '\u2800'
+	return unicode.IsGraphic(r) && r != brailleBlank &&
+		!unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector)
+}
+
+// joins says whether a character that does not show by itself makes an emoji of the
+// symbol before it: the emoji variation selector, or the joiner.
+func joins(before, r rune) bool {
+	const selector, joiner = '\ufe0f', '\u200d'
+	symbol := before > 0x2000 && unicode.In(before, unicode.So, unicode.Sm, unicode.Sk)
+	return r == selector && symbol || r == joiner && (symbol || before == selector)
+}
+
+// likeID says whether a name could be the start of an account id that is shown in
+// place of a name.
+func likeID(name string) bool {
+	inAlphabet := func(r rune) bool { return r >= 'a' && r <= 'z' || r >= '2' && r <= '7' }
+	return len(name) >= shownID && strings.ContainsAny(name, "234567") && !strings.ContainsFunc(name, func(r rune) bool { return !inAlphabet(r) })
+}
+
+// shownID is how many characters of an account id stand for a name.
+const shownID = 12
 
 // DisplayName is what a contact is called: by us, or for want of that by the
 // start of the account id. What people call themselves is not used alone: it
@@ -41,5 +68,5 @@ func DisplayName(who store.Contact) string {
 	if who.Petname != "" {
 		return who.Petname
 	}
-	return who.Account.String()[:12]
+	return who.Account.String()[:shownID]
 }

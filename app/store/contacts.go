@@ -1,6 +1,7 @@
 package store
 
 import (
+	"strings"
 	"time"
 
 	"golang.org/x/text/cases"
@@ -50,10 +51,13 @@ func scanContact(r row) (c Contact, err error) {
 	return c, err
 }
 
-// PetnameKey folds a petname so that names which differ only in case or in
-// compatibility forms (Unicode NFKC, default case folding) are one.
+// PetnameKey folds a petname so that names which differ only in case, in
+// compatibility forms (Unicode NFKC, default case folding), in how much space is
+// between their words or in what joins an emoji's parts are one.
 func PetnameKey(petname string) string {
-	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(petname)))
+	const selector, joiner = "\ufe0f", "\u200d"
+	petname = strings.NewReplacer(selector, "", joiner, "").Replace(petname)
+	return strings.Join(strings.Fields(norm.NFKC.String(cases.Fold().String(norm.NFKC.String(petname)))), " ")
 }
 
 // InsertContact adds a person and returns the row's id. ErrExists: the account
