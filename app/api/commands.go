@@ -323,7 +323,7 @@ type Event struct {
 
 	Contact  string `json:"contact,omitempty"`
 	Verified bool   `json:"verified,omitempty"`
-	Change   string `json:"change,omitempty"` // added, renamed, verified, blocked, unblocked, removed, frozen, stalled, session lost, online or offline
+	Change   string `json:"change,omitempty"` // added, renamed, verified, blocked, unblocked, removed, frozen, recovered, stalled, session lost, online or offline
 
 	Relay  string `json:"relay,omitempty"`
 	Reason string `json:"reason,omitempty"`

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -240,6 +241,9 @@ func (c *Chat) Accept(ctx context.Context, link, petname, text string) (contact 
 	// kept at once: an end in between leaves no contact that knows nothing of
 	// us. The flight leaves when our relays have opened the queues.
 	err = c.update(ctx, func(t *turn) (err error) {
+		if contact, err = acceptedBefore(t, bundle.Device, inv); err != nil || contact != 0 {
+			return errors.Join(err, c.acceptAgain(t, contact, petname, body))
+		}
 		if contact, err = c.meet(t, bundle, inv, petname); err != nil {
 			return err
 		}
@@ -250,6 +254,67 @@ func (c *Chat) Accept(ctx context.Context, link, petname, text string) (contact 
 	}
 	c.openQueues(ctx, bundle.Device)
 	return contact, c.update(context.WithoutCancel(ctx), func(t *turn) error { return c.letGo(t, bundle.Device) })
+}
+
+// acceptedBefore is the contact of an invitation that was accepted already and has
+// no answer yet, or 0. A second session from it would be refused by the inviter.
+func acceptedBefore(t *turn, device identity.DevicePublic, inv identity.Invitation) (contact int64, err error) {
+	heads, err := t.SessionHeads(device)
+	if err != nil {
+		return 0, err
+	}
+	for _, h := range heads {
+		if !h.Initiator || !h.Confirmed.IsZero() {
+			continue
+		}
+		s, err := t.Session(h.ID)
+		if err != nil {
+			return 0, err
+		}
+		in, err := parseIntro(s.Intro)
+		if err != nil {
+			return 0, err
+		}
+		if in.invitation.Secret == inv.Secret {
+			who, err := t.ContactByDevice(device)
+			return who.ID, err
+		}
+	}
+	return 0, nil
+}
+
+// acceptAgain does what is left to do for an invitation that was accepted before.
+func (c *Chat) acceptAgain(t *turn, contact int64, petname string, body []byte) error {
+	if contact == 0 {
+		return nil
+	}
+	who, err := t.Contact(contact)
+	if err != nil {
+		return err
+	}
+	if err := setPetname(t, &who, petname); err != nil {
+		return err
+	}
+	if err := t.UpdateContact(who); err != nil || body == nil {
+		return err
+	}
+	item, row, err := c.say(t, who, content.NewID(), content.KindText, body)
+	if err != nil {
+		return err
+	}
+	return c.queueToAll(t, who, row, item)
+}
+
+// setPetname calls a contact by a name, if one is given. Errors: problem.BadName.
+func setPetname(t *turn, who *store.Contact, petname string) error {
+	if petname == "" {
+		return nil
+	}
+	if other, err := t.ContactByPetname(petname); err == nil && other.ID != who.ID {
+		return problem.Newf(problem.BadName, "somebody is called %q already", petname)
+	}
+	who.Petname = petname
+	return nil
 }
 
 // fetchNotice finds the bundle of an invitation. That one place has it not says
@@ -313,11 +378,8 @@ func (c *Chat) meet(t *turn, bundle *identity.Bundle, inv identity.Invitation, p
 	if err != nil {
 		return 0, err
 	}
-	if petname != "" {
-		if other, err := t.ContactByPetname(petname); err == nil && other.ID != who.ID {
-			return 0, problem.Newf(problem.BadName, "somebody is called %q already", petname)
-		}
-		who.Petname = petname
+	if err := setPetname(t, &who, petname); err != nil {
+		return 0, err
 	}
 	who.Kind = store.ContactKnown
 	if err := t.UpdateContact(who); err != nil {
@@ -349,6 +411,9 @@ func (c *Chat) meet(t *turn, bundle *identity.Bundle, inv identity.Invitation, p
 	}
 	t.then(func() { c.contactEvent(who, "added") })
 	if err := c.reseal(t, bundle.Device); err != nil {
+		return 0, err
+	}
+	if err := c.retire(t, who, bundle.Chain, bundle.Device); err != nil {
 		return 0, err
 	}
 	return who.ID, c.makeQueues(t, bundle.Device)
@@ -394,6 +459,59 @@ func (c *Chat) person(t *turn, chain identity.Chain) (store.Contact, error) {
 	}
 	who.Removed = time.Time{}
 	return who, t.UpdateContact(who)
+}
+
+// retire ends what there was with devices that a contact's newest list does not
+// have any more: sessions, queues, and what waited for them, of which the device
+// that takes their place gets what was said.
+func (c *Chat) retire(t *turn, who store.Contact, chain identity.Chain, heir identity.DevicePublic) error {
+	devices, err := t.Devices(who.ID)
+	if err != nil {
+		return err
+	}
+	for _, d := range devices {
+		if _, listed := chain.Device(d.Device); listed {
+			continue
+		}
+		d.Revoked = t.now
+		if err := t.PutDevice(d); err != nil {
+			return err
+		}
+		heads, err := t.SessionHeads(d.Device)
+		if err != nil {
+			return err
+		}
+		for _, h := range heads {
+			if err := t.keys.Erase(h.ID); err != nil {
+				return err
+			}
+		}
+		queues, err := t.OwnQueuesFor(d.Device)
+		if err != nil {
+			return err
+		}
+		for _, q := range queues {
+			if err := t.CloseQueue(q.ID, t.now); err != nil {
+				return err
+			}
+		}
+		err = c.eachPending(t, d.Device, func(o *store.Outgoing) error {
+			if _, err := t.Withdraw(o.ID); err != nil || o.Message == 0 {
+				return err
+			}
+			p, err := content.Parse(o.Item)
+			if err != nil {
+				return err
+			}
+			said := slices.DeleteFunc(p.Items, func(i content.Item) bool { return i.Flags&content.Numbered == 0 })
+			return c.queue(t, heir, store.ClassMessage, o.Message, said...)
+		})
+		if err != nil {
+			return err
+		}
+		t.then(func() { c.contactEvent(who, "recovered") })
+	}
+	return nil
 }
 
 // firstFlight puts the first message of a session into the outbox, to leave at a
@@ -451,8 +569,8 @@ func (c *Chat) letGo(t *turn, device identity.DevicePublic) error {
 	return nil
 }
 
-// introduction is what a device is told first: our name, where we read, where we
-// listen.
+// introduction is what a device is told first: our name, where we read, where in
+// the conversation it comes in, where we listen.
 func (c *Chat) introduction(t *turn, device identity.DevicePublic) ([]content.Item, error) {
 	me, err := t.Account()
 	if err != nil {
@@ -468,6 +586,22 @@ func (c *Chat) introduction(t *turn, device identity.DevicePublic) ([]content.It
 		return nil, err
 	}
 	items := []content.Item{profile, descriptors}
+	who, err := t.ContactByDevice(device)
+	if err != nil {
+		return nil, err
+	}
+	conv, err := c.conversation(t.Tx, who)
+	if err != nil {
+		return nil, err
+	}
+	if conv.SendSeq > 1 { // a new device does not wait for what others were told
+		body, err := content.GaveUp{Conversation: content.ConversationID(conv.Conversation), Seq: conv.SendSeq - 1, Hash: conv.SendPrev}.Marshal()
+		item, err := loose(t.now, content.KindGaveUp, content.WantsReceipt, body, err)
+		if err != nil {
+			return nil, err
+		}
+		items = append(items, item)
+	}
 	if own := c.presence(); len(own.Addrs) > 0 {
 		body, err := own.Marshal()
 		item, err := loose(t.now, content.KindPresence, 0, body, err)
@@ -586,6 +720,9 @@ func (c *Chat) takeFlight(t *turn, o openedFlight, relay store.PeerID) (auth [32
 		return auth, hash, err
 	}
 	if err := c.reseal(t, o.flight.Device); err != nil {
+		return auth, hash, err
+	}
+	if err := c.retire(t, who, o.chain, o.flight.Device); err != nil {
 		return auth, hash, err
 	}
 	return secrets.Auth, hash, c.welcome(t, o.flight.Device)

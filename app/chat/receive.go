@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/godwit-im/godwit/app/api"
@@ -63,16 +64,13 @@ func (c *Chat) take(t *turn, a arrival) (fresh bool, err error) {
 	case errors.Is(err, session.ErrSeen):
 		return false, c.seenAgain(t, a, hash)
 	case errors.Is(err, ratchet.ErrTooFarAhead):
-		c.log.Warn("a message was set aside: the session has to be begun anew")
-		if err := t.SetAside(store.Aside{Hash: hash, Device: &a.device, Relay: a.relay, Wire: a.wire, Reason: string(problem.SessionLost), At: t.now}); err != nil {
-			return false, err
-		}
-		t.then(func() { c.contactEvent(who, "session lost") })
-		return false, errTooFar
+		return false, c.lost(t, who, a, hash, errTooFar)
 	case errors.Is(err, session.ErrMalformed):
 		return true, c.unknownContent(t, a, hash, a.wire, err)
 	case errors.Is(err, ratchet.ErrUsed):
-		return false, nil // its mark in seen is past its time
+		// Another message than the one that was opened with these keys: the
+		// author's profile was put back, or it comes later than keys are kept.
+		return false, c.lost(t, who, a, hash, errUnreadable)
 	case errors.Is(err, session.ErrNoSession), errors.Is(err, ratchet.ErrUnknown), errors.Is(err, ratchet.ErrForged), errors.Is(err, ratchet.ErrMalformed):
 		return false, errUnreadable
 	case err != nil:
@@ -88,6 +86,24 @@ func (c *Chat) take(t *turn, a arrival) (fresh bool, err error) {
 		return true, c.confirmed(t, a.device, sid)
 	}
 	return true, nil
+}
+
+// lost sets aside a message that the session which it belongs to cannot open, and
+// tells of it once. It returns why, if that could be kept.
+func (c *Chat) lost(t *turn, who store.Contact, a arrival, hash store.Hash, why error) error {
+	known, err := t.IsAside(hash)
+	if err != nil {
+		return err
+	}
+	if known {
+		return why
+	}
+	c.log.Warn("a message was set aside: the session has to be begun anew")
+	if err := t.SetAside(store.Aside{Hash: hash, Device: &a.device, Relay: a.relay, Wire: a.wire, Reason: string(problem.SessionLost), At: t.now}); err != nil {
+		return err
+	}
+	t.then(func() { c.contactEvent(who, "session lost") })
+	return why
 }
 
 // watchStall tells once of a session whose other side withholds the post-quantum
@@ -310,7 +326,7 @@ func (c *Chat) takeGaveUp(t *turn, who store.Contact, device identity.DevicePubl
 		return err
 	}
 	if s.NextSeq == 0 {
-		s.NextSeq = 1
+		s.NextSeq = g.Seq // we are a new device: this says where we come in
 	}
 	if g.Seq != s.NextSeq {
 		return nil // an earlier one is missing too; its own note or the time will move us
@@ -343,7 +359,7 @@ func (c *Chat) takeReceipt(t *turn, a arrival, r content.Receipt) error {
 func (c *Chat) takeRead(t *turn, who store.Contact, a arrival, r content.Read) error {
 	for _, id := range r.IDs {
 		m, err := t.MessageByID(store.MessageID(id))
-		if errors.Is(err, store.ErrNotFound) || err == nil && (!m.Mine || m.State == store.Failed) {
+		if errors.Is(err, store.ErrNotFound) || err == nil && (!m.Mine || m.State == store.Failed || m.State == store.Read) {
 			continue
 		}
 		if err != nil {
@@ -376,10 +392,12 @@ func (c *Chat) takeProfile(t *turn, who *store.Contact, p content.Profile) error
 	change := "renamed"
 	who.Name = p.Name
 	if who.Petname == "" && CheckName(p.Name) == nil {
-		if _, err := t.ContactByPetname(p.Name); errors.Is(err, store.ErrNotFound) {
-			who.Petname = p.Name
-		} else if err != nil {
+		free, err := nameIsFree(t, p.Name)
+		if err != nil {
 			return err
+		}
+		if free {
+			who.Petname = p.Name
 		}
 	}
 	if err := t.UpdateContact(*who); err != nil {
@@ -388,6 +406,16 @@ func (c *Chat) takeProfile(t *turn, who *store.Contact, p content.Profile) error
 	now := *who
 	t.then(func() { c.contactEvent(now, change) })
 	return nil
+}
+
+// nameIsFree says whether nobody is called this, and nobody's account id starts
+// with it.
+func nameIsFree(t *turn, name string) (bool, error) {
+	if _, err := t.ContactByPetname(name); !errors.Is(err, store.ErrNotFound) {
+		return false, err
+	}
+	people, err := t.Contacts()
+	return !slices.ContainsFunc(people, func(p store.Contact) bool { return strings.HasPrefix(p.Account.String(), name) }), err
 }
 
 // takeDescriptors keeps where the device reads from now on.
