@@ -271,10 +271,18 @@ func (a *App) BlockContact(ctx context.Context, r api.ContactRequest) (api.Conta
 
 // UnblockContact implements api.Backend.
 func (a *App) UnblockContact(ctx context.Context, r api.ContactRequest) (api.Contact, error) {
-	return a.change(ctx, r.Contact, "unblocked", func(c *store.Contact) error {
+	who, err := a.find(ctx, r.Contact)
+	if err != nil {
+		return api.Contact{}, err
+	}
+	who, err = a.chat.ChangeContact(ctx, who.ID, "unblocked", func(c *store.Contact) error {
 		c.Blocked = time.Time{}
 		return nil
 	})
+	if err == nil {
+		err = a.chat.Fetch(ctx, who.ID)
+	}
+	return contactView(who), storeProblem(err)
 }
 
 // RemoveContact implements api.Backend.
@@ -321,9 +329,12 @@ func (a *App) Send(ctx context.Context, r api.SendRequest) (api.Sent, error) {
 	if limit == 0 {
 		limit = defaultWait
 	}
-	ctx, cancel := context.WithTimeout(ctx, limit)
+	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	sent, err := a.chat.Send(ctx, who.ID, r.Text, r.Wait)
+	sent, err := a.chat.Send(limited, who.ID, r.Text, r.Wait)
+	if err == nil && ctx.Err() != nil && !sent.State.Meets(r.Wait) {
+		err = ctx.Err() // the caller left; it is not the time that is over
+	}
 	return sent, storeProblem(err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -78,7 +79,7 @@ func (b *box) run(ctx context.Context) {
 func (b *box) set(state string, reason error) {
 	words := ""
 	if reason != nil {
-		words = reason.Error()
+		words, _, _ = strings.Cut(reason.Error(), "\n") // libp2p lists every address it tried
 	}
 	b.mu.Lock()
 	changed := b.state != state
@@ -440,13 +441,16 @@ func (b *box) take(ctx context.Context, cells []came) (done []mailbox.CellID, er
 			}
 			_, err := b.c.take(t, *a)
 			switch {
-			case errors.Is(err, errTooFar):
-				keep[i] = true // unacknowledged until the session is begun anew
+			case errors.Is(err, errTooFar), errors.Is(err, errNotFromYou):
+				// It stays at the relay until the session is begun anew, or
+				// the contact is no longer blocked: its author was told that
+				// it is kept.
+				keep[i] = true
 			case errors.Is(err, errUnreadable):
 				if err := b.aside(t, *a); err != nil {
 					return err
 				}
-			case errors.Is(err, errNotFromYou), err == nil:
+			case err == nil:
 			default:
 				return err
 			}
@@ -458,7 +462,7 @@ func (b *box) take(ctx context.Context, cells []came) (done []mailbox.CellID, er
 	}
 	for i, cm := range cells {
 		if flights[i] {
-			if err := b.flight(ctx, cm.cell); err != nil {
+			if keep[i], err = b.flight(ctx, cm.cell); err != nil {
 				return nil, err
 			}
 		}
@@ -498,14 +502,15 @@ func (b *box) aside(t *turn, a arrival) error {
 }
 
 // flight takes a first flight. What is wrong with it is its author's affair; an
-// error means that it could not be kept.
-func (b *box) flight(ctx context.Context, cell []byte) error {
-	err := b.c.firstContact(ctx, cell, b.relay.Peer)
+// error means that it could not be kept here. One of somebody who is blocked is to
+// stay at the relay.
+func (b *box) flight(ctx context.Context, cell []byte) (stays bool, err error) {
+	err = b.c.firstContact(ctx, cell, b.relay.Peer)
 	if refusal(err) {
 		b.c.log.Info("a first flight was refused", "err", err)
-		return nil
+		return errors.Is(err, errNotFromYou), nil
 	}
-	return err
+	return false, err
 }
 
 // refusal says whether an error of take or takeFlight is the message's own fault.

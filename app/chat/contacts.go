@@ -8,6 +8,7 @@ import (
 	"github.com/godwit-im/godwit/app/content"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/p2p/direct"
 )
 
 // ChangeContact changes a contact and tells of it by the given word, see
@@ -25,6 +26,40 @@ func (c *Chat) ChangeContact(ctx context.Context, row int64, word string, change
 		return t.UpdateContact(who)
 	})
 	return who, err
+}
+
+// Fetch has a contact send again what was refused while it was blocked: its lines
+// are begun anew, and our relays are asked for all that they keep.
+func (c *Chat) Fetch(ctx context.Context, contact int64) error {
+	var lines []direct.SessionID
+	var relays []store.Relay
+	err := c.store.View(ctx, func(tx *store.Tx) error {
+		devices, err := tx.Devices(contact)
+		if err != nil {
+			return err
+		}
+		for _, d := range devices {
+			heads, err := tx.SessionHeads(d.Device)
+			if err != nil {
+				return err
+			}
+			for _, h := range heads {
+				lines = append(lines, direct.SessionID(h.ID))
+			}
+		}
+		relays, err = tx.Relays()
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, id := range lines {
+		c.service().End(id)
+	}
+	for _, r := range relays {
+		c.startBox(r)
+	}
+	return nil
 }
 
 func ignoreAs(err, is, as error) error {

@@ -148,7 +148,7 @@ func (c lines) Refused(sid direct.SessionID, naks []direct.Nak) {
 	if len(lost) == 0 {
 		return
 	}
-	if err := c.update(c.context(), func(t *turn) error { return c.unread(t, lost) }); err != nil {
+	if err := c.update(context.Background(), func(t *turn) error { return c.unread(t, lost) }); err != nil {
 		c.log.Error("refusals could not be kept", "count", len(lost), "err", err)
 	}
 }

@@ -459,13 +459,3 @@ func (c *Chat) online(device identity.DevicePublic, now bool) {
 	}
 	c.contactEvent(who, change)
 }
-
-// context is that of Run.
-func (c *Chat) context() context.Context {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.ctx == nil {
-		return context.Background()
-	}
-	return c.ctx
-}

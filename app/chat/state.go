@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"time"
@@ -146,7 +147,7 @@ func (c *Chat) delivered(t *turn, taken store.Taken, e store.Evidence) error {
 
 // recordAcks notes what a device acknowledged over a direct connection.
 func (c *Chat) recordAcks(device identity.DevicePublic, via []byte, acks []direct.Ack) error {
-	return c.update(c.context(), func(t *turn) error {
+	return c.update(context.Background(), func(t *turn) error {
 		for _, a := range acks {
 			taken, err := t.Acknowledge(store.Hash(a.Hash))
 			if errors.Is(err, store.ErrNotFound) {

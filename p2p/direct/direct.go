@@ -293,6 +293,19 @@ func (s *Service) Conn(id SessionID) *Conn {
 	return s.out[id]
 }
 
+// End ends the connections of a session, in both directions. The other side may
+// begin new ones, and then sends again what was not acknowledged.
+func (s *Service) End(id SessionID) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.out[id]; c != nil {
+		c.Close()
+	}
+	if in := s.in[id]; in != nil {
+		in.end(byeLeaving)
+	}
+}
+
 // Connect reaches the device that has a session with us at the addresses given,
 // proves the session, and makes a Conn, also given to Handler.Connected. If there
 // is a live one to the same peer it is returned. An error wraps

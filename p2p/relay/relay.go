@@ -2,7 +2,8 @@
 // are away. Today it is the mailbox server; everything else a relay is to do for others
 // joins it here.
 //
-// Its directory holds the relay's identity (relay.key, 0600), its lock, the
+// Its directory holds the relay's identity (relay.key, 0600), where it listens
+// (listen.MODE, multiaddrs, written at the first start), its lock, the
 // mailbox's store (mail/, see p2p/mailbox/disk) and the socket on which it tells its
 // status (relay.sock). It knows neither accounts nor names, and its log has no peer
 // ids or addresses above debug level.
@@ -28,6 +29,7 @@ import (
 	"github.com/godwit-im/godwit/p2p/mailbox/disk"
 	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/gofrs/flock"
+	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 )
@@ -147,10 +149,7 @@ func New(cfg Config) (_ *Relay, err error) {
 	if r.store, err = disk.Open(disk.Config{Dir: filepath.Join(cfg.Data, "mail"), MaxBytes: uint64(max(cfg.MaxDisk, 0)), Quotas: quotas, Log: r.log}); err != nil {
 		return nil, err
 	}
-	r.node, err = node.New(node.Config{
-		Mode: cfg.Mode, Listen: cfg.Listen, Key: key, Low: maxConnections / 10 * 9, High: maxConnections, MemoryMiB: 512,
-	})
-	if err != nil {
+	if err := r.listen(key); err != nil {
 		return nil, err
 	}
 	terms := mailbox.ServerConfig{Quotas: quotas, Leases: []mailbox.LeaseKind{mailbox.LeaseWork}, Difficulty: DefaultDifficulty, Tokens: cfg.Tokens, Log: r.log}
@@ -172,6 +171,39 @@ func New(cfg Config) (_ *Relay, err error) {
 		}
 	}
 	return r, nil
+}
+
+// listen makes the node. Unless told where, it listens where it did the last time:
+// people know a relay by its address, and a new one after each start would lose them.
+func (r *Relay) listen(key crypto.PrivKey) error {
+	cfg := node.Config{Mode: r.cfg.Mode, Listen: r.cfg.Listen, Key: key, Low: maxConnections / 10 * 9, High: maxConnections, MemoryMiB: 512}
+	path := filepath.Join(r.cfg.Data, "listen."+string(r.cfg.Mode))
+	chosen := len(cfg.Listen) > 0
+	if !chosen {
+		last, err := os.ReadFile(path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("relay: %w", err)
+		}
+		cfg.Listen = strings.Fields(string(last))
+	}
+	var err error
+	if r.node, err = node.New(cfg); err != nil {
+		if !chosen && len(cfg.Listen) > 0 {
+			return fmt.Errorf("relay: listen where it did the last time (%s says where; remove it to choose anew): %w", path, err)
+		}
+		return err
+	}
+	if chosen || len(cfg.Listen) > 0 {
+		return nil
+	}
+	var addrs []string
+	for _, a := range r.node.Host().Network().ListenAddresses() {
+		addrs = append(addrs, a.String())
+	}
+	if err := os.WriteFile(path, []byte(strings.Join(addrs, "\n")+"\n"), 0o600); err != nil {
+		return fmt.Errorf("relay: %w", err)
+	}
+	return nil
 }
 
 // ID is the relay's PeerID, which its directory keeps.
