@@ -2,6 +2,7 @@ package mailbox_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"sync"
 	"testing"
@@ -230,4 +231,53 @@ func TestBobWatches(t *testing.T) {
 		t.Fatalf("%d entries, want %d", len(got), all)
 	}
 	wantErr(t, bob.Watch(t.Context(), 0, nil), mailbox.ErrTooMany)
+}
+
+// TestChangedMinds: who gives up waiting costs the connection nothing.
+func TestChangedMinds(t *testing.T) {
+	r := startRelay(t, terms{})
+	bob := r.as(t).moveIn()
+	d := bob.describe()
+	alice := r.as(t)
+	q := d.Queue(alice.Epoch()).Write
+	var asking sync.WaitGroup
+	for i := range 2000 {
+		asking.Go(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i%100)*10*time.Microsecond)
+			defer cancel()
+			if _, err := alice.Put(ctx, q, mailboxtest.Random(mailbox.CellLarge), 0); err != nil && !errors.Is(err, context.DeadlineExceeded) &&
+				!errors.Is(err, mailbox.ErrQuota) {
+				t.Error(err)
+			}
+		})
+	}
+	asking.Wait()
+	q = d.Queue(mailbox.CatchAll).Write
+	for range 100 {
+		asking.Go(func() {
+			if _, err := alice.Put(t.Context(), q, mailboxtest.Random(mailbox.CellLarge), 0); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	asking.Wait()
+}
+
+// TestWrongRelay: a key or a peer that is not this relay's is refused at once.
+func TestWrongRelay(t *testing.T) {
+	r, other := startRelay(t, terms{}), startRelay(t, terms{})
+	k, err := mailbox.NewWriteKey(other.info.ID, mailbox.CatchAll, [32]byte{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = r.as(t).Put(t.Context(), k, mailboxtest.Random(mailbox.CellSmall), 0)
+	wantErr(t, err, mailbox.ErrRelay)
+	_, err = mailbox.NewWriteKey("nobody", mailbox.CatchAll, [32]byte{1})
+	wantErr(t, err, mailbox.ErrRelay)
+	_, err = mailbox.Dial(t.Context(), p2ptest.Loopback(t).Host(), peer.AddrInfo{ID: "nobody"})
+	wantErr(t, err, mailbox.ErrRelay)
+	deaf := p2ptest.Loopback(t) // not a relay
+	if _, err := mailbox.Dial(t.Context(), p2ptest.Loopback(t).Host(), p2ptest.Info(deaf)); err == nil {
+		t.Fatal("dialled a mailbox where there is none")
+	}
 }

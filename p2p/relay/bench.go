@@ -40,8 +40,17 @@ type Rate struct {
 	CPU       time.Duration // of the server, per deposit
 }
 
-// queuesPerClient bounds how many deposits one client can make.
-const queuesPerClient = 1024
+const (
+	// queuesPerSecond is how many queues each client has for each second of a
+	// Load: with 64 clients enough for 12,800 deposits a second.
+	queuesPerSecond = 200
+	// settle is what a relay is left, after the queues were opened and before
+	// the Load, to finish what that gave it to do.
+	settle = time.Second
+)
+
+// queues is how many deposits one client can make.
+func (l Load) queues() int { return int((l.Warm+l.Measure).Seconds()*queuesPerSecond) + 1 }
 
 // Deposit loads a relay in loopback mode that runs in another process. Every
 // receipt is verified. An error ends it: nothing may be refused.
@@ -54,7 +63,7 @@ func Deposit(ctx context.Context, relay peer.AddrInfo, load Load) (Rate, error) 
 		making.Go(func() {
 			at <- struct{}{}
 			defer func() { <-at }()
-			clients[i], errs[i] = newDepositor(ctx, relay, queuesPerClient)
+			clients[i], errs[i] = newDepositor(ctx, relay, load.queues())
 		})
 	}
 	making.Wait()
@@ -71,6 +80,11 @@ func Deposit(ctx context.Context, relay peer.AddrInfo, load Load) (Rate, error) 
 	work := make([]func() error, len(clients))
 	for i, c := range clients {
 		work[i] = func() error { return c.deposit(ctx) }
+	}
+	select {
+	case <-ctx.Done():
+		return Rate{}, context.Cause(ctx)
+	case <-time.After(settle):
 	}
 	return load.run(ctx, work)
 }
@@ -370,7 +384,7 @@ func DepositBare(ctx context.Context, addr string, load Load) (Rate, error) {
 		if _, err := io.ReadFull(conn, greeting[:]); err != nil {
 			return Rate{}, fmt.Errorf("relay: bare client: %w", err)
 		}
-		keys := make([]ed25519.PrivateKey, queuesPerClient)
+		keys := make([]ed25519.PrivateKey, load.queues())
 		for i := range keys {
 			var seed [ed25519.SeedSize]byte
 			rand.Read(seed[:]) // never fails, see crypto/rand

@@ -29,6 +29,11 @@ func loadKey(path string) (crypto.PrivKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("relay: key: %w", err)
 	}
+	return parseKey(b)
+}
+
+// parseKey reads what relay.key holds. Its error is ErrNewer or wraps ErrKey.
+func parseKey(b []byte) (crypto.PrivKey, error) {
 	if len(b) > 0 && b[0] > keyVersion {
 		return nil, ErrNewer
 	}
