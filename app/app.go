@@ -38,6 +38,7 @@ type App struct {
 	store   *store.Store
 	node    *node.Node
 	pool    *node.Pool
+	boxes   *node.Pool
 	chat    *chat.Chat
 	account store.Account
 	started time.Time
@@ -176,10 +177,10 @@ func (a *App) open(ctx context.Context) error {
 	if a.node, err = node.New(nodeConfig); err != nil {
 		return problem.New(problem.CannotListen, err)
 	}
-	a.pool = node.NewPool(nodeConfig)
+	a.pool, a.boxes = node.NewPool(nodeConfig), node.NewPool(nodeConfig)
 	a.chat, err = chat.New(ctx, chat.Config{
 		Store: a.store, Chain: chain, Device: identity.NewDevicePrivate(secrets.Device), Agreement: identity.NewAgreementPrivate(secrets.Agreement),
-		Node: a.node, Pool: a.pool, Log: a.cfg.Logger, Relays: relays, Brief: a.cfg.Brief,
+		Node: a.node, Pool: a.pool, Boxes: a.boxes, Log: a.cfg.Logger, Relays: relays, Brief: a.cfg.Brief,
 	})
 	if err != nil {
 		return storeProblem(err)
@@ -230,6 +231,7 @@ func (a *App) Close() error {
 	var errs []error
 	if a.pool != nil {
 		a.pool.Close()
+		a.boxes.Close()
 	}
 	if a.node != nil {
 		errs = append(errs, a.node.Close())

@@ -263,10 +263,18 @@ func (a *App) RenameContact(ctx context.Context, r api.RenameRequest) (api.Conta
 
 // BlockContact implements api.Backend.
 func (a *App) BlockContact(ctx context.Context, r api.ContactRequest) (api.Contact, error) {
-	return a.change(ctx, r.Contact, "blocked", func(c *store.Contact) error {
+	who, err := a.find(ctx, r.Contact)
+	if err != nil {
+		return api.Contact{}, err
+	}
+	who, err = a.chat.ChangeContact(ctx, who.ID, "blocked", func(c *store.Contact) error {
 		c.Blocked = time.Now()
 		return nil
 	})
+	if err == nil {
+		err = a.chat.HangUp(ctx, who.ID)
+	}
+	return contactView(who), storeProblem(err)
 }
 
 // UnblockContact implements api.Backend.

@@ -103,7 +103,7 @@ func (b *box) view() api.Relay {
 // what comes until it ends. It returns nil when it is time to prolong the lease,
 // which a relay allows once in a connection.
 func (b *box) attend(ctx context.Context, healthy func()) error {
-	h, release, err := b.c.pool.Host(ctx, "box "+string(b.relay.Peer))
+	h, release, err := b.c.boxPool.Host(ctx, "box "+string(b.relay.Peer))
 	if err != nil {
 		return err
 	}
@@ -117,19 +117,18 @@ func (b *box) attend(ctx context.Context, healthy func()) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watch sync.WaitGroup
+	defer watch.Wait()
+	defer cancel(nil)
+	watch.Go(func() {
+		cancel(client.Watch(ctx, 0, func(news []mailbox.Entry) error { return b.collect(ctx, client, news) }))
+	})
 	if err := b.sync(ctx, client); err != nil {
 		return err
 	}
 	healthy()
 	b.set(relayConnected, nil)
-
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var watch sync.WaitGroup
-	defer watch.Wait()
-	watch.Go(func() {
-		cancel(client.Watch(ctx, 0, func(news []mailbox.Entry) error { return b.collect(ctx, client, news) }))
-	})
 	due := leased - leaseAhead
 	if due <= 0 {
 		due = leased / 2
@@ -253,13 +252,21 @@ func (b *box) sync(ctx context.Context, client *mailbox.Client) error {
 	if err != nil || len(tasks) == 0 {
 		return err
 	}
+	var done []task
 	for _, t := range tasks {
-		if err := t.do(ctx, client); err != nil {
+		err := t.do(ctx, client)
+		if refused := new(mailbox.Refusal); errors.As(err, &refused) {
+			// The others go on, and so does the mail.
+			b.c.log.Warn("a relay refused to open or to post something", "err", err)
+			continue
+		}
+		if err != nil {
 			return err
 		}
+		done = append(done, t)
 	}
 	return b.c.update(ctx, func(t *turn) error {
-		for _, one := range tasks {
+		for _, one := range done {
 			if err := one.note(t); err != nil {
 				return err
 			}
@@ -391,7 +398,8 @@ func (b *box) collect(ctx context.Context, client *mailbox.Client, news []mailbo
 // came is a cell that was fetched.
 type came struct {
 	mailbox.Entry
-	cell []byte // nil: the relay does not have it any more
+	cell  []byte // nil: the relay does not give it
+	stays bool   // the relay may have it nevertheless
 }
 
 func (b *box) get(ctx context.Context, client *mailbox.Client, entries []mailbox.Entry) ([]came, error) {
@@ -405,7 +413,10 @@ func (b *box) get(ctx context.Context, client *mailbox.Client, entries []mailbox
 			defer func() { <-slots }()
 			cells[i].Entry = e
 			cells[i].cell, errs[i] = client.Get(ctx, e.Cell)
-			if errors.Is(errs[i], mailbox.ErrNotFound) {
+			if refused := new(mailbox.Refusal); errors.As(errs[i], &refused) || errors.Is(errs[i], mailbox.ErrMalformed) {
+				// What the relay has lost is none of ours to keep; what it
+				// cannot read now stays there. Neither holds up the rest.
+				cells[i].stays = !errors.Is(errs[i], mailbox.ErrNotFound)
 				errs[i] = nil
 			}
 		})
@@ -466,7 +477,7 @@ func (b *box) take(ctx context.Context, cells []came) (done []mailbox.CellID, er
 				return nil, err
 			}
 		}
-		if !keep[i] {
+		if !keep[i] && !cm.stays {
 			done = append(done, cm.Cell)
 		}
 	}

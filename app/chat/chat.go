@@ -48,7 +48,8 @@ type Config struct {
 	Device    identity.DevicePrivate
 	Agreement identity.AgreementPrivate
 	Node      *node.Node
-	Pool      *node.Pool
+	Pool      *node.Pool      // for deposits and notices, which come and go
+	Boxes     *node.Pool      // for the boxes, which stay connected
 	Relays    []peer.AddrInfo // to be used besides those that the store knows
 	Brief     bool            // Run ends soon: no invitation may name this device's address
 	Log       *slog.Logger
@@ -65,6 +66,7 @@ type Chat struct {
 	agreement identity.AgreementPrivate
 	node      *node.Node
 	pool      *node.Pool
+	boxPool   *node.Pool
 	direct    *direct.Service
 	keys      *session.Keeper
 	relays    []peer.AddrInfo

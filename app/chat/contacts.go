@@ -28,33 +28,50 @@ func (c *Chat) ChangeContact(ctx context.Context, row int64, word string, change
 	return who, err
 }
 
+// HangUp ends the direct connections with a contact.
+func (c *Chat) HangUp(ctx context.Context, contact int64) error {
+	var lines []direct.SessionID
+	err := c.store.View(ctx, func(tx *store.Tx) (err error) {
+		lines, err = sessionsWith(tx, contact)
+		return err
+	})
+	for _, id := range lines {
+		c.service().End(id)
+	}
+	return err
+}
+
+// sessionsWith are the sessions with all devices of a contact.
+func sessionsWith(tx *store.Tx, contact int64) (list []direct.SessionID, err error) {
+	devices, err := tx.Devices(contact)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range devices {
+		heads, err := tx.SessionHeads(d.Device)
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range heads {
+			list = append(list, direct.SessionID(h.ID))
+		}
+	}
+	return list, nil
+}
+
 // Fetch has a contact send again what was refused while it was blocked: its lines
 // are begun anew, and our relays are asked for all that they keep.
 func (c *Chat) Fetch(ctx context.Context, contact int64) error {
-	var lines []direct.SessionID
+	if err := c.HangUp(ctx, contact); err != nil {
+		return err
+	}
 	var relays []store.Relay
-	err := c.store.View(ctx, func(tx *store.Tx) error {
-		devices, err := tx.Devices(contact)
-		if err != nil {
-			return err
-		}
-		for _, d := range devices {
-			heads, err := tx.SessionHeads(d.Device)
-			if err != nil {
-				return err
-			}
-			for _, h := range heads {
-				lines = append(lines, direct.SessionID(h.ID))
-			}
-		}
+	err := c.store.View(ctx, func(tx *store.Tx) (err error) {
 		relays, err = tx.Relays()
 		return err
 	})
 	if err != nil {
 		return err
-	}
-	for _, id := range lines {
-		c.service().End(id)
 	}
 	for _, r := range relays {
 		c.startBox(r)

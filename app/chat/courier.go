@@ -26,6 +26,8 @@ const (
 	// window is how many messages for one device are in memory at once; the
 	// rest wait in the outbox. The outbox is read again below half of it.
 	window = 512
+	// windows bounds, in windows, what is in memory with what relays keep.
+	windows = 16
 	// A device that did not answer is dialled again after dialFirst, then
 	// after ever longer pauses up to dialLast.
 	dialFirst, dialLast = time.Second, 5 * time.Minute
@@ -35,6 +37,8 @@ const (
 	// or half its time if that is less; but not within renewPause of it: a
 	// relay may keep things for a moment only, or have a clock of its own.
 	renewBefore, renewPause = 48 * time.Hour, 10 * time.Minute
+	// roundTime bounds a round of deposits at one relay.
+	roundTime = time.Minute
 	// putsAtOnce is how many deposits are under way at one relay.
 	putsAtOnce = 128
 	// presenceTTL is how long a relay keeps a presence: the address is stale soon.
@@ -316,10 +320,21 @@ func (k *courier) takeNews() {
 	}
 }
 
+// busy is how many parcels there is something to do for: those that every relay
+// keeps only wait for their device.
+func (k *courier) busy() (n int) {
+	for _, p := range k.parcels {
+		if k.onLine != nil || slices.ContainsFunc(k.places, func(at place) bool { _, kept := p.kept[at.relay.ID]; return at.takes(p) && !kept }) || len(k.places) == 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // read fetches the next rows of the outbox, and where they can go.
 func (k *courier) read(ctx context.Context) error {
-	if k.more && len(k.parcels) < window/2 {
-		rows, last, more, err := k.c.readOutbox(ctx, k.device, k.newest, window-len(k.parcels))
+	if busy := k.busy(); k.more && busy < window/2 && len(k.parcels) < windows*window {
+		rows, last, more, err := k.c.readOutbox(ctx, k.device, k.newest, window-busy)
 		if err != nil {
 			return err
 		}

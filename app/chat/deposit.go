@@ -144,6 +144,9 @@ func (c *Chat) readOutbox(ctx context.Context, device identity.DevicePublic, aft
 // deposit leaves parcels at one relay, many at once. The error is that of
 // reaching the relay; results has those that were tried.
 func (c *Chat) deposit(ctx context.Context, device identity.DevicePublic, at place, due []*parcel) (results []depositResult, err error) {
+	// A relay that answers nothing must not keep a host from the others.
+	ctx, cancel := context.WithTimeout(ctx, roundTime)
+	defer cancel()
 	h, release, err := c.pool.Host(ctx, "deposit "+string(device[:]))
 	if err != nil {
 		return nil, err

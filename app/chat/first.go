@@ -696,15 +696,21 @@ func (c *Chat) takeFlight(t *turn, o openedFlight, relay store.PeerID) (auth [32
 	}
 	who, err := c.person(t, o.chain)
 	if err != nil {
-		return auth, hash, fmt.Errorf("%w: %w", errNotFromYou, err)
+		if errors.Is(err, problem.ContactFrozen) || errors.Is(err, problem.InvitationForged) {
+			err = fmt.Errorf("%w: %w", errNotFromYou, err)
+		}
+		return auth, hash, err
 	}
 	if err := t.PutDevice(store.Device{Device: o.flight.Device, Contact: who.ID, Agreement: o.flight.Agreement}); err != nil {
 		return auth, hash, err
 	}
 	_, payload, err := t.keys.Answer(session.Answered{Offer: o.flight.Offer, Secrets: secrets, Parties: parties, Prekey: keys.signed, Message: o.flight.Message}, t.now)
 	if err != nil {
-		// Who cannot seal under the session does not hold the keys it names.
-		return auth, hash, fmt.Errorf("%w: %w", errUnreadable, err)
+		if fault(err) {
+			// Who cannot seal under the session does not hold the keys it names.
+			err = fmt.Errorf("%w: %w", errUnreadable, err)
+		}
+		return auth, hash, err
 	}
 	if err := t.ConsumeBundle(given.ID, sid); err != nil {
 		return auth, hash, err

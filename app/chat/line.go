@@ -18,12 +18,45 @@ type lines struct{ *Chat }
 
 // Sessions are those of all contacts that are not blocked.
 func (c lines) Sessions() []direct.Session {
+	blocked, err := c.blocked()
+	if err != nil {
+		c.log.Error("sessions cannot be read", "err", err)
+		return nil
+	}
 	auths := c.keys.Auths()
 	out := make([]direct.Session, 0, len(auths))
 	for _, a := range auths {
+		if blocked[a.Device] {
+			continue
+		}
 		out = append(out, direct.Session{ID: direct.SessionID(a.ID), Auth: a.Auth})
 	}
 	return out
+}
+
+// blocked are the devices of contacts that are blocked or removed.
+func (c *Chat) blocked() (map[identity.DevicePublic]bool, error) {
+	list := make(map[identity.DevicePublic]bool)
+	err := c.store.View(context.Background(), func(tx *store.Tx) error {
+		people, err := tx.Contacts()
+		if err != nil {
+			return err
+		}
+		for _, p := range people {
+			if p.Blocked.IsZero() && p.Removed.IsZero() {
+				continue
+			}
+			devices, err := tx.Devices(p.ID)
+			if err != nil {
+				return err
+			}
+			for _, d := range devices {
+				list[d.Device] = true
+			}
+		}
+		return nil
+	})
+	return list, err
 }
 
 // Deliver keeps what came over a line, and accepts it once that is durable.

@@ -262,13 +262,13 @@ func (c *Chat) takeNumbered(t *turn, who store.Contact, a arrival, item content.
 // shows what waited for that.
 func (c *Chat) advance(t *turn, who store.Contact, s store.Stream, hash [32]byte) error {
 	s.NextSeq, s.Prev = s.NextSeq+1, hash
-	hidden, err := t.Hidden(s.Device, s.Conversation)
-	if err != nil {
-		return err
-	}
-	for _, m := range hidden {
-		if m.Seq > s.NextSeq {
+	for {
+		m, err := t.NextHidden(s.Device, s.Conversation, s.NextSeq)
+		if errors.Is(err, store.ErrNotFound) {
 			break
+		}
+		if err != nil {
+			return err
 		}
 		if m.Seq < s.NextSeq || m.Prev != s.Prev {
 			m.Reason = string(problem.Renumbered)
@@ -486,6 +486,17 @@ func (c *Chat) flushReceipts(t *turn) error {
 		}
 	}
 	return nil
+}
+
+// fault says whether an error of a session is the message's own.
+func fault(err error) bool {
+	for _, is := range []error{session.ErrSeen, session.ErrMalformed, session.ErrNoSession, ratchet.ErrUnknown, ratchet.ErrForged, ratchet.ErrMalformed,
+		ratchet.ErrUsed, ratchet.ErrTooFarAhead, ratchet.ErrSelf, identity.ErrKey} {
+		if errors.Is(err, is) {
+			return true
+		}
+	}
+	return false
 }
 
 func messageHash(wire []byte) store.Hash { return store.Hash(ratchet.MessageHash(wire)) }

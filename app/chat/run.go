@@ -45,7 +45,7 @@ func New(ctx context.Context, cfg Config) (*Chat, error) {
 		log = slog.New(slog.DiscardHandler)
 	}
 	return &Chat{
-		store: cfg.Store, chain: cfg.Chain, head: cfg.Chain.Head(), me: cfg.Device.Public(), device: cfg.Device, agreement: cfg.Agreement, node: cfg.Node, pool: cfg.Pool, log: log,
+		store: cfg.Store, chain: cfg.Chain, head: cfg.Chain.Head(), me: cfg.Device.Public(), device: cfg.Device, agreement: cfg.Agreement, node: cfg.Node, pool: cfg.Pool, boxPool: cfg.Boxes, log: log,
 		keys: keys, ops: make(chan *op), stopped: make(chan struct{}), running: make(chan struct{}),
 		relays: cfg.Relays, brief: cfg.Brief, stalled: make(map[store.SessionID]bool), couriers: make(map[identity.DevicePublic]*courier), boxes: make(map[store.PeerID]*box),
 	}, nil
@@ -61,6 +61,9 @@ func (c *Chat) Run(ctx context.Context) error {
 	defer owner.Wait()
 	defer stopOwner()
 
+	parent := ctx
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	c.mu.Lock()
 	c.ctx = ctx
 	c.mu.Unlock()
@@ -73,9 +76,10 @@ func (c *Chat) Run(ctx context.Context) error {
 	c.mu.Lock()
 	c.over = true
 	c.mu.Unlock()
+	stop()
 	c.direct.Close()
 	c.work.Wait()
-	if ctx.Err() != nil {
+	if parent.Err() != nil {
 		return nil // what was cut short by that is no failure
 	}
 	return err

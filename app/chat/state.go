@@ -107,6 +107,9 @@ func (c *Chat) copies(tx *store.Tx, m store.Message) (least copies, err error) {
 				one.reason = problem.Code(d.Reason)
 				continue
 			}
+			if !time.Now().Before(d.Until) {
+				continue // it promises nothing any more
+			}
 			one.Kept++
 			if one.until.IsZero() || d.Until.Before(one.until) {
 				one.until = d.Until

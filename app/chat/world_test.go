@@ -300,8 +300,8 @@ func (p *person) Starts() {
 	cfg := node.Config{Mode: node.Public, Listen: []string{fmt.Sprintf("/ip4/%s/tcp/4001", p.ip)}, Options: p.w.wires.options(p.name, p.ip)}
 	p.node, err = node.New(cfg)
 	p.w.check(err)
-	pool := node.NewPool(cfg)
-	p.Chat, err = New(p.w.Context(), Config{Store: s, Chain: p.chain, Device: p.device, Agreement: p.agree, Node: p.node, Pool: pool, Relays: p.relays, Log: p.w.log(p.name)})
+	pool, boxes := node.NewPool(cfg), node.NewPool(cfg)
+	p.Chat, err = New(p.w.Context(), Config{Store: s, Chain: p.chain, Device: p.device, Agreement: p.agree, Node: p.node, Pool: pool, Boxes: boxes, Relays: p.relays, Log: p.w.log(p.name)})
 	p.w.check(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
@@ -323,6 +323,7 @@ func (p *person) Starts() {
 		cancel()
 		running.Wait()
 		pool.Close()
+		boxes.Close()
 		if err := p.node.Close(); err != nil {
 			p.w.Errorf("%s: %v", p.name, err)
 		}

@@ -43,6 +43,9 @@ const MaxItems = 255
 
 const version = 1
 
+// maxSent is the last millisecond of the year 9999: RFC 3339 knows no later time.
+const maxSent = 253402300799999
+
 // Kind says what an item's body is.
 type Kind uint16
 
@@ -223,6 +226,9 @@ func readItem(s *cryptobyte.String) (it Item, err error) {
 	var sent uint64
 	if !s.ReadUint8(&flags) || !s.CopyBytes(it.ID[:]) || !s.ReadUint64(&sent) {
 		return it, fmt.Errorf("%w: item header", ErrMalformed)
+	}
+	if sent > maxSent {
+		return it, fmt.Errorf("%w: time of an item", ErrMalformed)
 	}
 	it.Flags = Flags(flags)
 	it.Sent = time.UnixMilli(int64(sent)).UTC()

@@ -89,14 +89,22 @@ func (tx *Tx) Numbered(author identity.DevicePublic, conversation int64, seq uin
 	return n > 0, err
 }
 
-// Hidden returns the messages of a device that wait for a predecessor, by number.
+// Hidden returns all messages of a device that wait for a predecessor, by number.
 func (tx *Tx) Hidden(author identity.DevicePublic, conversation int64) ([]Message, error) {
 	return all(tx, scanMessage, "SELECT "+messageColumns+" FROM messages WHERE conversation = ? AND author = ? AND shown = 0 ORDER BY seq", conversation, author[:])
 }
 
-// Overdue returns the messages that waited long enough for a predecessor.
+// NextHidden returns the first message of a device, by number and not above seq,
+// that waits for a predecessor, or ErrNotFound. One at a time: a device can have
+// thousands wait.
+func (tx *Tx) NextHidden(author identity.DevicePublic, conversation int64, seq uint64) (Message, error) {
+	return one(tx, scanMessage, "SELECT "+messageColumns+` FROM messages
+		WHERE conversation = ? AND author = ? AND shown = 0 AND seq <= ? ORDER BY seq LIMIT 1`, conversation, author[:], int64(seq))
+}
+
+// Overdue returns messages that waited long enough for a predecessor, 100 at most.
 func (tx *Tx) Overdue(now time.Time) ([]Message, error) {
-	return all(tx, scanMessage, "SELECT "+messageColumns+" FROM messages WHERE shown = 0 AND show_by <= ? ORDER BY conversation, author, seq", now.UnixMilli())
+	return all(tx, scanMessage, "SELECT "+messageColumns+" FROM messages WHERE shown = 0 AND show_by <= ? ORDER BY conversation, author, seq LIMIT 100", now.UnixMilli())
 }
 
 // Show shows a message that waited, after everything that is shown already, and

@@ -396,11 +396,13 @@ func TestAMessageWaitsForItsPredecessor(t *testing.T) {
 			return err
 		}
 		second.ID = row
-		hidden, err := tx.Hidden(bobsPhone, id)
-		same(t, "hidden", hidden, []Message{second})
+		hidden, err := tx.NextHidden(bobsPhone, id, second.Seq)
+		same(t, "hidden", hidden, second)
 		if err != nil {
 			return err
 		}
+		_, err = tx.NextHidden(bobsPhone, id, second.Seq-1)
+		is(t, "nothing that early", err, ErrNotFound)
 		list, err := tx.Messages(id, 0, 10)
 		same(t, "shown", len(list), 0)
 		if err != nil {

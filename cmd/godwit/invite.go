@@ -9,12 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/godwit-im/godwit/app/api"
-	"github.com/godwit-im/godwit/app/config"
 )
-
-// create lets a command make the account silently: a person's first command is
-// often the invitation.
-func create(cfg *config.Config) { cfg.Create = true }
 
 func (c *cli) inviteCommand() *cobra.Command {
 	var expires time.Duration
@@ -26,7 +21,7 @@ func (c *cli) inviteCommand() *cobra.Command {
 			"who accepts it first is your contact.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.with(cmd.Context(), create, func(ctx context.Context, a account) error {
+			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
 				i, err := a.Invite(ctx, api.InviteRequest{Expires: api.Duration(expires), Reusable: reusable})
 				if err != nil {
 					return err
@@ -45,7 +40,7 @@ func (c *cli) inviteCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().DurationVar(&expires, "expires", 168*time.Hour, "how long it is good for")
-	cmd.Flags().BoolVar(&reusable, "reusable", false, "for any number of people, who then ask to be contacts")
+	cmd.Flags().BoolVar(&reusable, "reusable", false, "for any number of people, who then ask to be contacts (comes with a later version)")
 	cmd.AddCommand(&cobra.Command{
 		Use:   "revoke ID",
 		Short: "End an invitation",
@@ -102,7 +97,10 @@ func (c *cli) acceptCommand() *cobra.Command {
 					return err
 				}
 			}
-			return c.with(cmd.Context(), create, func(ctx context.Context, a account) error {
+			if err := checkText(r.Message); err != nil {
+				return err
+			}
+			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
 				p, err := a.Accept(ctx, r)
 				if err != nil {
 					return err

@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -49,6 +50,9 @@ func (c *cli) sendCommand() *cobra.Command {
 					return err
 				}
 				text = strings.TrimSuffix(string(b), "\n")
+			}
+			if err := checkText(text); err != nil {
+				return err
 			}
 			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
 				r := api.SendRequest{Contact: args[0], Text: text, Wait: want, Timeout: api.Duration(timeout)}
@@ -187,4 +191,13 @@ func humanEvent(w io.Writer, e api.Event) {
 	default:
 		fmt.Fprintf(w, "%s  %s %s\n", when(e.At), e.Event, visible(e.Reason))
 	}
+}
+
+// checkText refuses what is not UTF-8. On its way to the node JSON would put other
+// characters in its place, without a word.
+func checkText(text string) error {
+	if !utf8.ValidString(text) {
+		return problem.Newf(problem.BadText, "it is not UTF-8")
+	}
+	return nil
 }

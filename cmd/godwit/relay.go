@@ -37,7 +37,7 @@ func (c *cli) relayCommand() *cobra.Command {
 	c.setting(cmd, false, "listen", "MULTIADDR", "listen there (repeatable)")
 	c.setting(cmd, false, "peer", "MULTIADDR", "start from this peer (repeatable)")
 	c.setting(cmd, false, "max_disk", "SIZE", "keep at most this much, such as 10GiB")
-	c.setting(cmd, false, "http", "HOST:PORT", "serve the status page there")
+	c.setting(cmd, false, "http", "HOST:PORT", "serve /healthz and /readyz there, on this computer")
 	cmd.AddCommand(c.relayStatusCommand(), c.relayAddCommand(), c.relayRemoveCommand(), c.relayListCommand())
 	return cmd
 }
@@ -50,6 +50,9 @@ func (c *cli) relay(ctx context.Context, data string) error {
 	if data == "" {
 		data = cfg.Dirs.Relay
 	}
+	if err := onLoopback(cfg.HTTP); err != nil {
+		return err
+	}
 	level := slog.HandlerOptions{Level: c.logLevel(cfg, cfg.LogLevel)}
 	r, err := relay.New(relay.Config{
 		Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Peers: cfg.Peers, MaxDisk: cfg.MaxDisk, HTTP: cfg.HTTP,
@@ -61,6 +64,22 @@ func (c *cli) relay(ctx context.Context, data string) error {
 	}
 	if err := r.Run(ctx); err != nil && ctx.Err() == nil {
 		return relayProblem(err)
+	}
+	return nil
+}
+
+// onLoopback refuses to show a relay's state to others: who wants that puts a server
+// of their own in front.
+func onLoopback(http string) error {
+	if http == "" {
+		return nil
+	}
+	host, _, err := net.SplitHostPort(http)
+	if err != nil {
+		return problem.Newf(problem.ConfigValue, "http: %w", err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return problem.Newf(problem.ConfigValue, "http: %s is not an address of this computer alone, such as 127.0.0.1", host)
 	}
 	return nil
 }
