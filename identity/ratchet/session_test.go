@@ -202,15 +202,10 @@ func TestSkipBombs(t *testing.T) {
 		if err := refuses(t, bob, bomb); !errors.Is(err, ErrTooFarAhead) {
 			t.Errorf("%s: %v", name, err)
 		}
-		// What a bomb may cost: a DH step that a bad pqN or body then undoes
-		// (some 60 us), not 2^32 hashes; nor even 25,000 (7 ms).
-		const times = 50
-		start := time.Now()
-		for range times {
+		// What a bomb may cost is a DH step that a bad pqN or body then undoes, not
+		// 2^32 hashes: those would outlast the test's time, a thousand times over.
+		for range 1000 {
 			bob.Open(bomb, noon)
-		}
-		if each := time.Since(start) / times; each > 3*time.Millisecond {
-			t.Errorf("%s: refusing it takes %v", name, each)
 		}
 	}
 }
