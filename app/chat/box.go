@@ -281,7 +281,11 @@ func (b *box) tasks(tx *store.Tx) (tasks []task, err error) {
 		return nil, err
 	}
 	for _, q := range queues {
-		if q.Device != nil && q.OpenedUntil < q.Epoch0+q.N {
+		switch {
+		case q.Device == nil:
+		case time.Now().After(queueEnd(q).Add(mailbox.MaxTTL)):
+			tasks = append(tasks, b.closeOver(q))
+		case q.OpenedUntil < q.Epoch0+q.N:
 			tasks = append(tasks, b.openFor(q))
 		}
 	}
@@ -322,9 +326,36 @@ func (b *box) openFor(q store.OwnQueue) task {
 	}
 	return task{
 		func(ctx context.Context, client *mailbox.Client) error {
-			return client.Open(ctx, mailbox.Ordinary, queueEnd(q), ids...)
+			// Our clock may have been wrong when the queue was made: the relay's
+			// says what is past, and how far ahead it opens.
+			until, now := queueEnd(q), client.Now()
+			if last := now.Add(mailbox.MaxUntil - time.Minute); until.After(last) {
+				until = last
+			}
+			if !until.After(now) {
+				return nil
+			}
+			return client.Open(ctx, mailbox.Ordinary, until, ids...)
 		},
 		func(t *turn) error { return t.SetOpened(q.ID, q.Epoch0+q.N) },
+	}
+}
+
+// closeOver forgets a queue that nobody can have left anything in for long, if the
+// relay's clock agrees: what is in a queue that we do not know is thrown away.
+func (b *box) closeOver(q store.OwnQueue) task {
+	over := false
+	return task{
+		func(_ context.Context, client *mailbox.Client) error {
+			over = client.Now().After(queueEnd(q).Add(mailbox.MaxTTL))
+			return nil
+		},
+		func(t *turn) error {
+			if !over {
+				return nil
+			}
+			return t.CloseQueue(q.ID, t.now)
+		},
 	}
 }
 

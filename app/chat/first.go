@@ -386,7 +386,7 @@ func (c *Chat) meet(t *turn, bundle *identity.Bundle, inv identity.Invitation, p
 		return 0, err
 	}
 	if err := t.PutDevice(store.Device{Device: bundle.Device, Contact: who.ID, Agreement: bundle.Agreement}); err != nil {
-		return 0, err
+		return 0, ignoreAs(err, store.ErrExists, problem.Newf(problem.InvitationForged, "its device is another contact's"))
 	}
 	offer, secrets, err := pqxdh.Initiate(pqxdh.Initiator{
 		Root: c.chain.Root(), Head: c.chain.Head(), Device: c.me, Agreement: c.agreement,
@@ -702,7 +702,7 @@ func (c *Chat) takeFlight(t *turn, o openedFlight, relay store.PeerID) (auth [32
 		return auth, hash, err
 	}
 	if err := t.PutDevice(store.Device{Device: o.flight.Device, Contact: who.ID, Agreement: o.flight.Agreement}); err != nil {
-		return auth, hash, err
+		return auth, hash, ignoreAs(err, store.ErrExists, errNotFromYou) // the device is another contact's
 	}
 	_, payload, err := t.keys.Answer(session.Answered{Offer: o.flight.Offer, Secrets: secrets, Parties: parties, Prekey: keys.signed, Message: o.flight.Message}, t.now)
 	if err != nil {

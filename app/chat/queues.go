@@ -35,7 +35,7 @@ func (c *Chat) makeQueues(t *turn, device identity.DevicePublic) error {
 		}
 		fresh := false
 		for _, q := range have {
-			fresh = fresh || q.Relay == r.Peer && today < q.Epoch0+1+renewEpochs
+			fresh = fresh || q.Relay == r.Peer && !stale(q, today)
 		}
 		if fresh {
 			continue
@@ -57,6 +57,12 @@ func (c *Chat) makeQueues(t *turn, device identity.DevicePublic) error {
 		}
 	}
 	return nil
+}
+
+// stale says whether a device should be told of a newer queue than this: it is old,
+// or was made when our clock was ahead.
+func stale(q store.OwnQueue, today uint32) bool {
+	return today >= q.Epoch0+1+renewEpochs || q.Epoch0 > today+1
 }
 
 // ownDescriptor is what a device is told of a queue of ours.
@@ -164,8 +170,7 @@ func (c *Chat) tellQueuesTo(t *turn, device identity.DevicePublic) error {
 	return c.queue(t, device, store.ClassDescriptors, 0, item)
 }
 
-// renewQueues does tellQueuesTo for the devices whose descriptors are too old,
-// and closes what nobody writes to any more.
+// renewQueues does tellQueuesTo for the devices whose descriptors are too old.
 func (c *Chat) renewQueues(t *turn) error {
 	devices, err := t.AllDevices()
 	if err != nil {
@@ -185,19 +190,14 @@ func (c *Chat) renewQueues(t *turn) error {
 		if err != nil {
 			return err
 		}
-		newest := make(map[store.PeerID]uint32)
+		newest := make(map[store.PeerID]store.OwnQueue) // they come in the order they were made
 		for _, q := range queues {
 			if inUse[q.Relay] {
-				newest[q.Relay] = max(newest[q.Relay], q.Epoch0)
-			}
-			if t.now.After(queueEnd(q).Add(mailbox.MaxTTL)) {
-				if err := t.CloseQueue(q.ID, t.now); err != nil {
-					return err
-				}
+				newest[q.Relay] = q
 			}
 		}
-		for _, epoch0 := range newest {
-			if today >= epoch0+1+renewEpochs {
+		for _, q := range newest {
+			if stale(q, today) {
 				if err := c.tellQueuesTo(t, d.Device); err != nil {
 					return err
 				}

@@ -12,6 +12,7 @@ import (
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
 	"github.com/godwit-im/godwit/identity"
+	"github.com/godwit-im/godwit/p2p/mailbox"
 )
 
 // copied is the person's database as it is now; the person must be away.
@@ -252,5 +253,42 @@ func TestAStolenDevice(t *testing.T) {
 		if got := texts(alice.heard(again)); slices.Contains(got, "do not mind the other") {
 			w.Error("the stolen device was let in again")
 		}
+	})
+}
+
+// Mallory has two accounts and lists one device in both. The second is refused; the
+// inviter's box is not stopped by it.
+func TestOneDeviceInTwoAccounts(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		alice, mallory := w.Person("alice", oak), w.Person("mallory", oak)
+		alice.Meets(mallory)
+		mallory.Leaves()
+		other := w.NewPerson("mallory's other self", oak)
+		other.device, other.agree = mallory.device, mallory.agree
+		other.chain = identity.NewChain(other.root, other.device, other.agree.Public(), time.Now())
+		other.isAccount()
+		link := alice.Invites()
+		alice.Leaves()
+		other.Returns()
+		other.Accepts(alice, link, "hello, I am new")
+		w.Advance(time.Minute)
+		other.Leaves()
+		bob := w.Person("bob", oak)
+		alice.Returns()
+		alice.Meets(bob)
+		if alice.knows(other) {
+			w.Error("a device that is another contact's was let in")
+		}
+		if list, err := alice.Relays(w.Context()); err != nil || list[0].State != relayConnected {
+			w.Errorf("the relay is %+v, %v", list, err)
+		}
+		for _, e := range oak.kept() {
+			if e.Size == mailbox.CellMedium {
+				w.Error("the flight is left at the relay")
+			}
+		}
+		mallory.Returns()
+		alice.Sees(alice.Says(mallory, "which of you is it?"), api.Delivered)
 	})
 }

@@ -363,6 +363,15 @@ func (c *Chat) forgetRelays(t *turn) error {
 		if r.Removed.IsZero() || t.now.Sub(r.Removed) < drainFor {
 			continue
 		}
+		queues, err := t.OwnQueuesAt(r.Peer)
+		if err != nil {
+			return err
+		}
+		for _, q := range queues {
+			if err := t.CloseQueue(q.ID, t.now); err != nil {
+				return err
+			}
+		}
 		if err := t.DeleteRelay(r.Peer); err != nil {
 			return err
 		}

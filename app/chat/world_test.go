@@ -40,6 +40,7 @@ const patience = time.Minute
 type world struct {
 	*testing.T
 	wires  *wires
+	dir    string // of the profiles of those who come from now on
 	people int
 	relays []*relay
 }
@@ -47,8 +48,10 @@ type world struct {
 // inWorld tells a story.
 func inWorld(t *testing.T, story func(w *world)) {
 	t.Helper()
-	synctest.Test(t, func(t *testing.T) { story(&world{T: t, wires: newWires()}) })
+	synctest.Test(t, func(t *testing.T) { story(newWorld(t)) })
 }
+
+func newWorld(t *testing.T) *world { return &world{T: t, wires: newWires(), dir: t.TempDir()} }
 
 // Advance lets time pass.
 func (w *world) Advance(d time.Duration) {
@@ -254,7 +257,7 @@ func (w *world) Person(name string, relays ...*relay) *person {
 // NewPerson makes somebody who is away.
 func (w *world) NewPerson(name string, relays ...*relay) *person {
 	w.Helper()
-	p := &person{w: w, name: name, ip: w.place(), path: filepath.Join(w.TempDir(), name+".db")}
+	p := &person{w: w, name: name, ip: w.place(), path: filepath.Join(w.dir, fmt.Sprintf("%d.db", w.people))}
 	rand.Read(p.key[:])
 	p.root = identity.RootFromEntropy(identity.NewEntropy())
 	p.device, p.agree = newDevice(), newAgreement()

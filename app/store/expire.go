@@ -23,7 +23,6 @@ func (tx *Tx) expire(now time.Time) error {
 		{"DELETE FROM seen WHERE expires <= ?", at},
 		{"DELETE FROM bundles WHERE expires <= ?", now.Add(-PrekeysFor).UnixMilli()},
 		{"DELETE FROM prekey_sets WHERE erase_after <= ? AND NOT EXISTS (SELECT 1 FROM bundles WHERE prekey_set = prekey_sets.id)", at},
-		{"DELETE FROM their_queues WHERE expires <= ?", at},
 	} {
 		if err := tx.run(step.query, step.before); err != nil {
 			return err
