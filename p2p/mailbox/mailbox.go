@@ -6,7 +6,7 @@
 // needs it. Every receipt that Put returns was verified against the relay's
 // key. A Server answers on top of a Store, whose Commit is durable when it
 // returns; the relay's own store is package disk. The package never reads what
-// is in a cell except in OpenCell, which needs the key of its queue.
+// is in a cell except in CellKey.Open, which needs the key of its queue.
 package mailbox
 
 import (
