@@ -24,6 +24,11 @@ const (
 	// leaseAhead is how long before its end a lease is renewed, or half its
 	// time if that is less, but not within leasePause.
 	leaseAhead, leasePause = 7 * 24 * time.Hour, time.Hour
+	// lingerFor is how long a queue stays open for deposits that were under way
+	// when its device acknowledged a newer one.
+	lingerFor = 24 * time.Hour
+	// shut is the OpenedUntil of a queue that the relay has closed since.
+	shut = mailbox.CatchAll
 	// boxFirst and boxLast bound the pauses between tries to reach a relay of
 	// ours.
 	boxFirst, boxLast = 500 * time.Millisecond, 2 * time.Minute
@@ -191,7 +196,7 @@ func (b *box) restore(ctx context.Context, info mailbox.BoxInfo) error {
 			return err
 		}
 		for _, q := range at {
-			if q.Device != nil && q.OpenedUntil > q.Epoch0 && time.Now().Before(queueEnd(q)) {
+			if q.Device != nil && q.OpenedUntil > q.Epoch0 && q.OpenedUntil != shut && time.Now().Before(queueEnd(q)) {
 				queues = append(queues, q)
 				opened += int(q.N) + 1
 			}
@@ -280,11 +285,21 @@ func (b *box) tasks(tx *store.Tx) (tasks []task, err error) {
 	if err != nil {
 		return nil, err
 	}
+	newest := make(map[identity.DevicePublic]store.OwnQueue) // that a device has acknowledged
+	for _, q := range queues {                               // in the order they were made
+		if q.Device != nil && !q.Acknowledged.IsZero() {
+			newest[*q.Device] = q
+		}
+	}
 	for _, q := range queues {
 		switch {
 		case q.Device == nil:
 		case time.Now().After(queueEnd(q).Add(mailbox.MaxTTL)):
 			tasks = append(tasks, b.closeOver(q))
+		case q.ID < newest[*q.Device].ID && time.Since(newest[*q.Device].Acknowledged) > lingerFor:
+			if q.OpenedUntil != shut {
+				tasks = append(tasks, b.shut(q))
+			}
 		case q.OpenedUntil < q.Epoch0+q.N:
 			tasks = append(tasks, b.openFor(q))
 		}
@@ -319,11 +334,7 @@ func (b *box) tasks(tx *store.Tx) (tasks []task, err error) {
 
 // openFor opens the queues of a contact's device.
 func (b *box) openFor(q store.OwnQueue) task {
-	d := ownDescriptor(q, b.relay)
-	var ids []mailbox.QID
-	for _, queue := range d.Queues() {
-		ids = append(ids, queue.Write.QID())
-	}
+	ids := b.queueIDs(q)
 	return task{
 		func(ctx context.Context, client *mailbox.Client) error {
 			// Our clock may have been wrong when the queue was made: the relay's
@@ -339,6 +350,25 @@ func (b *box) openFor(q store.OwnQueue) task {
 		},
 		func(t *turn) error { return t.SetOpened(q.ID, q.Epoch0+q.N) },
 	}
+}
+
+// shut has the relay take nothing more for a queue in whose place the device has a
+// newer one. A box has room for some 16,000 queues, and 15 generations of 46 for
+// each contact would fill it. What lies in it already is still read.
+func (b *box) shut(q store.OwnQueue) task {
+	ids := b.queueIDs(q)
+	return task{
+		func(ctx context.Context, client *mailbox.Client) error { return client.CloseQueues(ctx, ids...) },
+		func(t *turn) error { return t.SetOpened(q.ID, shut) },
+	}
+}
+
+// queueIDs are the names of a queue in all its epochs.
+func (b *box) queueIDs(q store.OwnQueue) (ids []mailbox.QID) {
+	for _, queue := range ownDescriptor(q, b.relay).Queues() {
+		ids = append(ids, queue.Write.QID())
+	}
+	return ids
 }
 
 // closeOver forgets a queue that nobody can have left anything in for long, if the

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -226,50 +227,55 @@ func TestNothingPoisonsTheBox(t *testing.T) {
 			m.puts(b, bytes.Repeat([]byte{7}, mailbox.CellSmall))
 		}},
 	}
-	for _, l := range letters {
-		t.Run(l.name, func(t *testing.T) {
-			inWorld(t, func(w *world) {
-				oak := w.Relay("oak")
-				mallory, bob, carol := w.Person("mallory", oak), w.Person("bob", oak), w.Person("carol", oak)
-				mallory.Meets(bob)
-				carol.Meets(bob)
-				bob.Leaves()
-				l.send(mallory, bob)
-				w.Advance(10 * time.Second)
-				carol.Sees(carol.Says(bob, "hello, it is Carol"), api.Kept)
-				// The numbers of what Mallory says may be spoilt by now; she
-				// has a day.
-				mallory.Says(bob, "hello, it is Mallory")
-				w.Advance(10 * time.Second)
-				bob.Returns()
-				bob.Reads(carol, "hello, it is Carol")
-				w.Advance(time.Minute)
-				if n := len(oak.kept()); n != 0 {
-					w.Errorf("%d cells are left at the relay", n)
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		bob, carol := w.Person("bob", oak), w.Person("carol", oak)
+		carol.Meets(bob)
+		mallories := make([]*person, len(letters))
+		for i := range letters {
+			mallories[i] = w.Person(fmt.Sprint("mallory ", i), oak)
+			mallories[i].Meets(bob)
+		}
+		bob.Leaves()
+		for i, l := range letters {
+			l.send(mallories[i], bob)
+			w.Advance(10 * time.Second)
+			// The numbers of what she says may be spoilt by now; she has a day.
+			mallories[i].Says(bob, "hello, it is Mallory")
+			w.Advance(10 * time.Second)
+			mallories[i].Leaves()
+		}
+		carol.Sees(carol.Says(bob, "hello, it is Carol"), api.Kept)
+		carol.Leaves()
+		bob.Returns()
+		bob.Reads(carol, "hello, it is Carol")
+		w.Advance(time.Minute)
+		left, _, err := oak.store.List(oak.boxes[0], 0, 1000, time.Now()) // Bob's, who came first
+		if w.check(err); len(left) != 0 {
+			w.Errorf("%d cells are left at the relay", len(left))
+		}
+		if list, err := bob.Relays(context.Background()); err != nil || list[0].State != relayConnected {
+			w.Errorf("Bob's relay is %+v, %v", list, err)
+		}
+		bob.Leaves()
+		w.Pass(heldFor)
+		bob.Returns()
+		for i, l := range letters {
+			heard := bob.heard(mallories[i])
+			if !slices.Contains(texts(heard), "hello, it is Mallory") {
+				w.Errorf("after %s: what Mallory said next did not arrive: %q", l.name, texts(heard))
+			}
+			for _, m := range heard {
+				raw, err := api.Encode(m)
+				if err == nil {
+					err = json.Unmarshal(raw, new(api.Message))
 				}
-				if list, err := bob.Relays(context.Background()); err != nil || list[0].State != relayConnected {
-					w.Errorf("Bob's relay is %+v, %v", list, err)
+				if err != nil {
+					w.Errorf("after %s: a message has no JSON: %v", l.name, err)
 				}
-				mallory.Leaves()
-				carol.Leaves()
-				bob.Leaves()
-				w.Pass(heldFor)
-				bob.Returns()
-				if got := texts(bob.heard(mallory)); !slices.Contains(got, "hello, it is Mallory") {
-					w.Errorf("what Mallory said next did not arrive: %q", got)
-				}
-				for _, m := range bob.heard(mallory) {
-					raw, err := api.Encode(m)
-					if err == nil {
-						err = json.Unmarshal(raw, new(api.Message))
-					}
-					if err != nil {
-						w.Errorf("a message has no JSON: %v", err)
-					}
-				}
-			})
-		})
-	}
+			}
+		}
+	})
 }
 
 // ratchetWith is a copy of the person's session with another.

@@ -60,7 +60,7 @@ func TestTriesForDays(t *testing.T) {
 		oak.Stops()
 		w.Advance(time.Minute)
 		id := alice.Says(bob, "are you there?")
-		const away = 30 * time.Hour
+		const away = 25 * time.Hour
 		toBob, toOak := w.wires.dialled(bob.address()), w.wires.dialled(oak.address())
 		w.Advance(time.Hour)
 		firstHour := w.wires.dialled(bob.address()) - toBob
