@@ -76,7 +76,10 @@ var lies = []struct {
 // until the relay proves it or the other has it.
 func TestReceiptsThatDoNotHold(t *testing.T) {
 	t.Parallel()
-	for _, lie := range lies {
+	for i, lie := range lies {
+		if testing.Short() && i%3 != 0 {
+			continue // one of each kind
+		}
 		t.Run(lie.name, func(t *testing.T) {
 			t.Parallel()
 			w := apptest.New(t)

@@ -17,7 +17,8 @@ import (
 // contact; who was not told either is one, or accepts again. What was said with it
 // arrives once, and they talk on.
 func TestKillAtFirstContact(t *testing.T) {
-	rounds := 9
+	t.Parallel()
+	rounds := 6
 	if testing.Short() {
 		rounds = 3
 	}
@@ -30,11 +31,19 @@ func TestKillAtFirstContact(t *testing.T) {
 	anna, err := w.startNode(ctx, "anna", flags...)
 	check(t, err)
 
+	// How long it takes if nobody is killed.
+	carl, err := w.startNode(ctx, "carl", flags...)
+	check(t, err)
+	began := time.Now()
+	check(t, acquaint(ctx, anna, carl))
+	usual := time.Since(began)
+	check(t, carl.stop())
+
 	victims := []string{"anna", "bob", "relay"}
 	told, again := 0, 0
 	for i := range rounds {
 		victim := victims[i%len(victims)]
-		delay := time.Duration(rng.Int64N(int64(400 * time.Millisecond)))
+		delay := time.Duration(rng.Int64N(int64(usual)))
 		name, text := fmt.Sprintf("bob%d", i), fmt.Sprintf("accepted %d", i)
 		bob, err := w.startNode(ctx, name, flags...)
 		check(t, err)
@@ -101,13 +110,19 @@ func TestKillAtFirstContact(t *testing.T) {
 		}
 		check(t, bob.stop())
 	}
-	t.Logf("%d rounds: %d times Bob was told that he accepted, %d times he accepted again", rounds, told, again)
+	t.Logf("%d rounds, each within %s: %d times Bob was told that he accepted, %d times he accepted again", rounds, usual, told, again)
 }
 
 // TestKeptOutlivesItsSenderAndItsRelay kills the relay and the sender at the moment
-// when the last of twenty messages is kept. The relay is started again, the sender
-// is not.
+// when the last of many messages is kept. The relay is started again, the sender is
+// not; and who they are for is killed some times on fetching them.
 func TestKeptOutlivesItsSenderAndItsRelay(t *testing.T) {
+	t.Parallel()
+	messages, kills := 200, 10
+	if testing.Short() {
+		messages, kills = demoMessages, 2
+	}
+	rng := faultSeed(t)
 	ctx, w := faultWorld(t)
 	relay, err := w.startRelay(ctx, "relay")
 	check(t, err)
@@ -124,8 +139,8 @@ func TestKeptOutlivesItsSenderAndItsRelay(t *testing.T) {
 
 	var all sync.WaitGroup
 	want := []string{"goodbye"}
-	for i := range demoMessages {
-		text := demoText(i)
+	for i := range messages {
+		text := fmt.Sprintf("message %d", i)
 		want = append(want, text)
 		all.Go(func() {
 			s, err := anna.client.Send(ctx, api.SendRequest{Contact: bob.ready.Account, Text: text, Wait: api.Kept, Timeout: api.Duration(faultTime)})
@@ -139,11 +154,20 @@ func TestKeptOutlivesItsSenderAndItsRelay(t *testing.T) {
 	check(t, anna.kill())
 	_, err = w.start(ctx, "relay", "relay", "--data", filepath.Join(w.dir, "relay"), "--listen", at)
 	check(t, err)
+	// Ever later, until the first kill that is too late.
+	there := []int{1}
+	for wait := 50 * time.Millisecond; there[len(there)-1] < len(want) && len(there) <= kills; wait += wait / 2 {
+		bob, err = w.startNode(ctx, "bob", flags...)
+		check(t, err)
+		<-time.After(wait/2 + time.Duration(rng.Int64N(int64(wait/2))))
+		check(t, bob.kill())
+		there = append(there, len(autopsy(t, filepath.Join(w.dir, "bob")).theirs))
+	}
 	bob, err = w.startNode(ctx, "bob", flags...)
 	check(t, err)
 	var got []string
 	awaits(t, ctx, "all to arrive", func() (bool, error) {
-		list, err := bob.client.Messages(ctx, api.MessagesRequest{Contact: anna.ready.Account, Limit: 10 * demoMessages})
+		list, err := bob.client.Messages(ctx, api.MessagesRequest{Contact: anna.ready.Account, Limit: api.MaxMessages})
 		got = nil
 		for _, m := range list {
 			if m.Author == anna.ready.Account {
@@ -157,4 +181,5 @@ func TestKeptOutlivesItsSenderAndItsRelay(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("%q arrived, want %q", got, want)
 	}
+	t.Logf("%d of %d messages arrived; at the kills there were %d", len(got), len(want), there)
 }

@@ -30,6 +30,7 @@ const (
 // them again: nothing that was acknowledged is lost, nothing comes twice, and each
 // one's messages come in their order.
 func TestKillAnybodyAnytime(t *testing.T) {
+	t.Parallel()
 	rounds := killRounds
 	if testing.Short() {
 		rounds = killRoundsShort
