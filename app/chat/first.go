@@ -697,12 +697,12 @@ func (c *Chat) takeFlight(t *turn, o openedFlight, relay store.PeerID) (auth [32
 	who, err := c.person(t, o.chain)
 	if err != nil {
 		if errors.Is(err, problem.ContactFrozen) || errors.Is(err, problem.InvitationForged) {
-			err = fmt.Errorf("%w: %w", errNotFromYou, err)
+			err = fmt.Errorf("%w: %w", errUnreadable, err)
 		}
 		return auth, hash, err
 	}
 	if err := t.PutDevice(store.Device{Device: o.flight.Device, Contact: who.ID, Agreement: o.flight.Agreement}); err != nil {
-		return auth, hash, ignoreAs(err, store.ErrExists, errNotFromYou) // the device is another contact's
+		return auth, hash, ignoreAs(err, store.ErrExists, errUnreadable) // the device is another contact's
 	}
 	_, payload, err := t.keys.Answer(session.Answered{Offer: o.flight.Offer, Secrets: secrets, Parties: parties, Prekey: keys.signed, Message: o.flight.Message}, t.now)
 	if err != nil {
