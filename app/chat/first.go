@@ -569,6 +569,27 @@ func (c *Chat) letGo(t *turn, device identity.DevicePublic) error {
 	return nil
 }
 
+// nextFor is the number of the first message that a device still gets, and the hash
+// of the one before it: of what waits for it, or else of what is said next.
+func nextFor(t *turn, conv store.Conversation, device identity.DevicePublic) (seq uint64, prev [32]byte, err error) {
+	const part = 100
+	for after, more := int64(0), true; more; {
+		rows, err := t.Pending(device, after, part)
+		if err != nil {
+			return 0, prev, err
+		}
+		for _, o := range rows {
+			after = o.ID
+			if o.Message != 0 {
+				m, err := t.Message(o.Message)
+				return m.Seq, m.Prev, err
+			}
+		}
+		more = len(rows) == part
+	}
+	return conv.SendSeq, conv.SendPrev, nil
+}
+
 // introduction is what a device is told first: our name, where we read, where in
 // the conversation it comes in, where we listen.
 func (c *Chat) introduction(t *turn, device identity.DevicePublic) ([]content.Item, error) {
@@ -594,8 +615,12 @@ func (c *Chat) introduction(t *turn, device identity.DevicePublic) ([]content.It
 	if err != nil {
 		return nil, err
 	}
-	if conv.SendSeq > 1 { // a new device does not wait for what others were told
-		body, err := content.GaveUp{Conversation: content.ConversationID(conv.Conversation), Seq: conv.SendSeq - 1, Hash: conv.SendPrev}.Marshal()
+	next, prev, err := nextFor(t, conv, device)
+	if err != nil {
+		return nil, err
+	}
+	if next > 1 { // a new device does not wait for what others were told
+		body, err := content.GaveUp{Conversation: content.ConversationID(conv.Conversation), Seq: next - 1, Hash: prev}.Marshal()
 		item, err := loose(t.now, content.KindGaveUp, content.WantsReceipt, body, err)
 		if err != nil {
 			return nil, err
