@@ -107,6 +107,7 @@ func (s *Server) settle(group []*batch, changes []Change, broken error) {
 	if err != nil {
 		s.log.Error("receipts could not be signed", "error", err)
 	}
+	s.deposits.Add(uint64(len(kept))) // before anybody learns of it
 	for _, b := range group {
 		answers := make([]answered, 0, len(b.asked))
 		for i, c := range b.changes {
@@ -146,7 +147,6 @@ func (s *Server) settle(group []*batch, changes []Change, broken error) {
 		s.waiting.Release(b.bytes)
 		b.from.answer(answers...)
 	}
-	s.deposits.Add(uint64(len(kept)))
 	if len(news) > 0 {
 		s.tell(news)
 	}
