@@ -111,14 +111,33 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node: start host: %w", err)
 	}
-	n := &Node{mode: cfg.Mode, host: h}
-	if want := len(cfg.listen()); len(h.Network().ListenAddresses()) < want {
-		// libp2p is content if one of its addresses works; we are not.
-		got := h.Network().ListenAddresses()
-		h.Close()
-		return nil, fmt.Errorf("node: listening on %v only, want %v", got, cfg.listen())
+	if err := listen(h, cfg.listen()); err != nil {
+		return nil, errors.Join(err, h.Close())
 	}
-	return n, nil
+	return &Node{mode: cfg.Mode, host: h}, nil
+}
+
+// listen has a host listen on all of the addresses. libp2p would do so itself, but
+// is content if one of them works, and leaves goroutines behind if none does.
+func listen(h host.Host, addrs []string) error {
+	var want []ma.Multiaddr
+	for _, text := range addrs {
+		a, err := ma.NewMultiaddr(text)
+		if err != nil {
+			return fmt.Errorf("node: listen on %q: %w", text, err)
+		}
+		want = append(want, a)
+	}
+	if len(want) == 0 {
+		return nil
+	}
+	if err := h.Network().Listen(want...); err != nil {
+		return fmt.Errorf("node: %w", err)
+	}
+	if got := h.Network().ListenAddresses(); len(got) < len(want) {
+		return fmt.Errorf("node: listening on %v only, want %v", got, want)
+	}
+	return nil
 }
 
 func (cfg *Config) listen() []string {
@@ -172,11 +191,7 @@ func (cfg *Config) options() ([]libp2p.Option, error) {
 		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
 			libp2p.DisableIdentifyAddressDiscovery(), libp2p.ForceReachabilityPrivate())
 	}
-	if l := cfg.listen(); len(l) > 0 {
-		opts = append(opts, libp2p.ListenAddrStrings(l...))
-	} else {
-		opts = append(opts, libp2p.NoListenAddrs)
-	}
+	opts = append(opts, libp2p.NoListenAddrs) // see listen
 	if len(cfg.Options) > 0 {
 		return append(opts, cfg.Options...), nil
 	}
