@@ -46,6 +46,19 @@ func AllowedAddr(m Mode, a ma.Multiaddr) bool {
 	return ok && allowedIP(m, ip, interfacePrefixes)
 }
 
+// Named says whether an address begins with a host name.
+func Named(a ma.Multiaddr) bool {
+	first, _ := ma.SplitFirst(a)
+	if first == nil {
+		return false
+	}
+	switch first.Protocol().Code {
+	case ma.P_DNS, ma.P_DNS4, ma.P_DNS6, ma.P_DNSADDR:
+		return true
+	}
+	return false
+}
+
 // allowedIP is the rule without the form of the address. prefixes is asked in
 // LAN mode only.
 func allowedIP(m Mode, ip netip.Addr, prefixes func() []netip.Prefix) bool {

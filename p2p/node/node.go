@@ -111,33 +111,10 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node: start host: %w", err)
 	}
-	if err := listen(h, cfg.listen()); err != nil {
+	if err := listen(h, cfg.Mode, cfg.listen()); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return &Node{mode: cfg.Mode, host: h}, nil
-}
-
-// listen has a host listen on all of the addresses. libp2p would do so itself, but
-// is content if one of them works, and leaves goroutines behind if none does.
-func listen(h host.Host, addrs []string) error {
-	var want []ma.Multiaddr
-	for _, text := range addrs {
-		a, err := ma.NewMultiaddr(text)
-		if err != nil {
-			return fmt.Errorf("node: listen on %q: %w", text, err)
-		}
-		want = append(want, a)
-	}
-	if len(want) == 0 {
-		return nil
-	}
-	if err := h.Network().Listen(want...); err != nil {
-		return fmt.Errorf("node: %w", err)
-	}
-	if got := h.Network().ListenAddresses(); len(got) < len(want) {
-		return fmt.Errorf("node: listening on %v only, want %v", got, want)
-	}
-	return nil
 }
 
 func (cfg *Config) listen() []string {

@@ -109,8 +109,8 @@ type Relay struct {
 }
 
 // New opens the directory and listens, but serves nothing before Run, which must
-// follow. Its errors wrap ErrInUse, ErrKey, ErrNewer, ErrDamaged, ErrPeer or the
-// operating system's.
+// follow. Its errors wrap ErrInUse, ErrKey, ErrNewer, ErrDamaged, ErrPeer,
+// node.ErrListen or the operating system's.
 func New(cfg Config) (_ *Relay, err error) {
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

@@ -32,24 +32,25 @@ var ErrNotRunning = errors.New("relay: no relay runs on this directory")
 // Report is what a relay tells of itself. Counts are since it was started,
 // unless they are of what it holds.
 type Report struct {
-	State     State   `json:"state"`
-	Reason    string  `json:"reason,omitempty"` // why it is not serving
-	Peer      string  `json:"peer"`
-	Cells     int64   `json:"cells"`    // held
-	Bytes     int64   `json:"bytes"`    // of cells and notices held
-	Queues    int64   `json:"queues"`   // open
-	Boxes     int64   `json:"boxes"`    // known
-	Notices   int64   `json:"notices"`  // held
-	Disk      int64   `json:"disk"`     // bytes used of max_disk
-	MaxDisk   int64   `json:"max_disk"` // bytes
-	Streams   int64   `json:"streams"`  // open
-	Peers     int64   `json:"peers"`    // connected
-	Deposits  int64   `json:"deposits"`
-	Fetches   int64   `json:"fetches"`   // cells and notices given out
-	Deletions int64   `json:"deletions"` // cells acknowledged
-	Refusals  int64   `json:"refusals"`
-	Groups    int64   `json:"groups"` // commits
-	Uptime    float64 `json:"uptime"` // seconds
+	State     State    `json:"state"`
+	Reason    string   `json:"reason,omitempty"` // why it is not serving
+	Peer      string   `json:"peer"`
+	Addrs     []string `json:"addrs"`    // where it can be reached, with PeerID
+	Cells     int64    `json:"cells"`    // held
+	Bytes     int64    `json:"bytes"`    // of cells and notices held
+	Queues    int64    `json:"queues"`   // open
+	Boxes     int64    `json:"boxes"`    // known
+	Notices   int64    `json:"notices"`  // held
+	Disk      int64    `json:"disk"`     // bytes used of max_disk
+	MaxDisk   int64    `json:"max_disk"` // bytes
+	Streams   int64    `json:"streams"`  // open
+	Peers     int64    `json:"peers"`    // connected
+	Deposits  int64    `json:"deposits"`
+	Fetches   int64    `json:"fetches"`   // cells and notices given out
+	Deletions int64    `json:"deletions"` // cells acknowledged
+	Refusals  int64    `json:"refusals"`
+	Groups    int64    `json:"groups"` // commits
+	Uptime    float64  `json:"uptime"` // seconds
 }
 
 func (r *Relay) report() Report {
@@ -60,6 +61,9 @@ func (r *Relay) report() Report {
 		Disk: int64(u.Disk), MaxDisk: r.cfg.MaxDisk, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())),
 		Deposits: int64(s.Deposits), Fetches: int64(s.Fetches), Deletions: int64(s.Deletions), Refusals: int64(s.Refusals),
 		Groups: int64(s.Groups), Uptime: time.Since(r.began).Seconds(),
+	}
+	for _, a := range r.Addrs() {
+		rep.Addrs = append(rep.Addrs, a.String())
 	}
 	if rep.State == Full {
 		_, rep.Reason = r.store.Room()

@@ -1,0 +1,73 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"syscall"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+)
+
+// ErrListen says that an address to listen on is none, is not this computer's, or
+// is taken. What is wrapped with it says which address, and why, on one line.
+var ErrListen = errors.New("cannot listen")
+
+// listen has a host listen on all of the addresses. libp2p would do so itself, but
+// is content if one of them works, and leaves goroutines behind if none does.
+func listen(h host.Host, m Mode, addrs []string) error {
+	hears, ok := h.Network().(interface{ AddListenAddr(ma.Multiaddr) error })
+	if !ok {
+		panic(fmt.Sprintf("node: a network of the kind %T does not listen", h.Network()))
+	}
+	for _, text := range addrs {
+		a, err := ma.NewMultiaddr(text)
+		if err == nil {
+			err = free(m, a)
+		}
+		if err == nil {
+			err = hears.AddListenAddr(a)
+		}
+		if err != nil {
+			return fmt.Errorf("%w on %s: %w", ErrListen, text, inWords(err))
+		}
+	}
+	return nil
+}
+
+// free says whether nobody listens on a TCP address. Where libp2p listens with
+// SO_REUSEPORT, in public mode, the system would let two of us share a port and
+// give each half of the other's callers.
+func free(m Mode, a ma.Multiaddr) error {
+	if _, err := a.ValueForProtocol(ma.P_TCP); m != Public || err != nil {
+		return nil
+	}
+	addr, err := manet.ToNetAddr(a)
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen(addr.Network(), addr.String())
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+// inWords gives the usual reasons, for people.
+func inWords(err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return errors.New("another program listens there")
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return errors.New("it is not an address of this computer")
+	case errors.Is(err, fs.ErrPermission):
+		return errors.New("this user may not")
+	case errors.Is(err, swarm.ErrNoTransport):
+		return errors.New("it is neither /tcp/PORT nor /udp/PORT/quic-v1")
+	}
+	return err
+}
