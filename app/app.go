@@ -68,6 +68,22 @@ func Recover(ctx context.Context, cfg config.Config, r api.RecoverRequest) (api.
 	return create(ctx, cfg, r.Name, entropy, restart)
 }
 
+// Vacant says whether an account could be made in a profile, and changes nothing.
+// Errors: problem.AccountExists, ProfileInUse.
+func Vacant(cfg config.Config) error {
+	if _, _, err := vault.Inspect(cfg.Dirs.Data); !errors.Is(err, vault.ErrNoVault) {
+		return problem.New(problem.AccountExists, nil)
+	}
+	if _, err := os.Stat(cfg.Dirs.State); errors.Is(err, fs.ErrNotExist) {
+		return nil // and so nobody uses it
+	}
+	lock, err := config.Acquire(cfg.Dirs)
+	if err != nil {
+		return err
+	}
+	return lock.Release()
+}
+
 type chainMaker func(identity.RootPrivate, identity.DevicePrivate, identity.AgreementPublic, time.Time) identity.Chain
 
 func create(ctx context.Context, cfg config.Config, name string, entropy [32]byte, chain chainMaker) (api.Account, error) {
@@ -274,12 +290,15 @@ func parsePeer(text string, mode node.Mode) (peer.AddrInfo, error) {
 	}
 	info, err := peer.AddrInfoFromP2pAddr(whole)
 	if err != nil {
-		return peer.AddrInfo{}, problem.Newf(problem.BadAddress, "%q: %w", text, err)
+		return peer.AddrInfo{}, problem.Newf(problem.BadAddress, "%q lacks the peer's id, /p2p/12D3Koo", text)
 	}
 	if len(info.Addrs) == 0 {
 		return peer.AddrInfo{}, problem.Newf(problem.BadAddress, "%q names a peer but no address", text)
 	}
 	for _, a := range info.Addrs {
+		if node.Named(a) {
+			return peer.AddrInfo{}, problem.Newf(problem.BadAddress, "%s: a host name is not looked up, as that would tell strangers; give /ip4/... or /ip6/...", a)
+		}
 		if !node.AllowedAddr(mode, a) {
 			return peer.AddrInfo{}, problem.Newf(problem.AddressNotInNet, "%s with --network %s", a, mode)
 		}

@@ -240,6 +240,7 @@ func TestLockAndUnlock(t *testing.T) {
 	cfg := account(t)
 	a, closed := open(t, cfg)
 	_, err := a.Unlock(t.Context(), api.UnlockRequest{Passphrase: "x"})
+	wants(t, "a place for an account where one is open", Vacant(cfg), problem.AccountExists)
 	wants(t, "unlocking what is not locked", err, problem.NotLocked)
 	for _, bad := range []string{"", "two\nlines", "a\rreturn", strings.Repeat("x", maxPassphrase+1)} {
 		_, err := a.Lock(t.Context(), api.LockRequest{Passphrase: bad})
@@ -248,6 +249,18 @@ func TestLockAndUnlock(t *testing.T) {
 	const good = "correct horse battery staple"
 	if p, err := a.Lock(t.Context(), api.LockRequest{Passphrase: good}); err != nil || p.Kind != "passphrase" {
 		t.Fatalf("%+v, %v", p, err)
+	}
+	// Who comes by an unlocked program cannot put their own in its place.
+	_, err = a.Lock(t.Context(), api.LockRequest{Passphrase: "mine"})
+	wants(t, "another passphrase without the one that holds", err, problem.Locked)
+	_, err = a.Lock(t.Context(), api.LockRequest{Passphrase: "mine", Present: "guessed"})
+	wants(t, "another passphrase with a wrong one", err, problem.WrongPassphrase)
+	const first = good + "!"
+	if _, err := a.Lock(t.Context(), api.LockRequest{Passphrase: first, Present: good}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Lock(t.Context(), api.LockRequest{Passphrase: good, Present: first}); err != nil {
+		t.Fatal(err)
 	}
 	self, err := a.Status(t.Context(), api.StatusRequest{})
 	if err != nil || self.Protection.Kind != "passphrase" {
@@ -401,7 +414,7 @@ func TestAddresses(t *testing.T) {
 		"/ip4/9.9.9.9/tcp/4001/p2p/" + id:       problem.AddressNotInNet,
 		"/ip4/192.168.1.1/tcp/4001/p2p/" + id:   problem.AddressNotInNet,
 		"/ip6/2620:fe::fe/tcp/4001/p2p/" + id:   problem.AddressNotInNet,
-		"/dns4/example.com/tcp/4001/p2p/" + id:  problem.AddressNotInNet,
+		"/dns4/example.com/tcp/4001/p2p/" + id:  problem.BadAddress,
 		"/ip4/127.0.0.1/tcp/0/p2p/" + id:        problem.AddressNotInNet,
 		"/ip4/127.0.0.1/udp/4001/p2p/" + id:     problem.AddressNotInNet,
 		"/ip4/127.0.0.1/tcp/4001/ws/p2p/" + id:  problem.AddressNotInNet,
@@ -647,7 +660,7 @@ func TestRefusals(t *testing.T) {
 		t.Errorf("%+v, %v", v, err)
 	}
 	_, err = a.RevokeInvite(ctx, api.InvitationRequest{ID: inv.ID})
-	wants(t, "revoking twice", err, problem.InvitationGone)
+	wants(t, "revoking twice", err, problem.InvitationSpent)
 	if list, err := a.Invites(ctx, api.InvitesRequest{}); err != nil || len(list) != 1 {
 		t.Errorf("%d invitations, %v", len(list), err)
 	}

@@ -60,11 +60,11 @@ func (a *App) protection() api.Protection {
 	defer a.mu.Unlock()
 	switch a.vault.Protection() {
 	case vault.ByKeyring:
-		return api.Protection{Kind: "keyring", Means: "The keys are sealed with a key that lies in this computer's keyring: who copies the profile without it cannot open it."}
+		return api.Protection{Kind: api.ByKeyring, Means: "The keys are sealed with a key that lies in this computer's keyring: who copies the profile without it cannot open it."}
 	case vault.ByPassphrase:
-		return api.Protection{Kind: "passphrase", Means: "The keys are sealed with your passphrase: who has the profile must guess it."}
+		return api.Protection{Kind: api.ByPassphrase, Means: "The keys are sealed with your passphrase: who has the profile must guess it."}
 	}
-	return api.Protection{Kind: "file", Means: "The keys are sealed with a key in a file beside them: only file permissions protect it. `godwit lock` sets a passphrase."}
+	return api.Protection{Kind: api.ByFile, Means: "The keys are sealed with a key in a file beside them: only file permissions protect it. `godwit lock` sets a passphrase."}
 }
 
 // Invite implements api.Backend.
@@ -190,14 +190,23 @@ func (a *App) find(ctx context.Context, name string) (who store.Contact, err err
 		if err != nil {
 			return err
 		}
+		short := false
 		var found []store.Contact
 		for _, p := range people {
-			if listed(p) && len(name) >= minPrefix && strings.HasPrefix(p.Account.String(), name) {
-				found = append(found, p)
+			if name == "" || !listed(p) || !strings.HasPrefix(p.Account.String(), name) {
+				continue
 			}
+			if len(name) < minPrefix {
+				short = true
+				continue
+			}
+			found = append(found, p)
 		}
 		switch len(found) {
 		case 0:
+			if short {
+				return problem.Newf(problem.NoSuchContact, "%q is too little of an account id: give at least %d letters", name, minPrefix)
+			}
 			return problem.Newf(problem.NoSuchContact, "%q", name)
 		case 1:
 			who = found[0]
@@ -449,9 +458,28 @@ func (a *App) Lock(_ context.Context, r api.LockRequest) (api.Protection, error)
 		return api.Protection{}, problem.New(problem.BadPassphrase, nil)
 	}
 	a.mu.Lock()
-	err := a.vault.SetPassphrase([]byte(r.Passphrase))
+	err := a.relock([]byte(r.Present), []byte(r.Passphrase))
 	a.mu.Unlock()
-	return a.protection(), vaultProblem(err)
+	return a.protection(), err
+}
+
+func (a *App) relock(present, passphrase []byte) error {
+	if a.vault.Protection() == vault.ByPassphrase {
+		if len(present) == 0 {
+			return problem.Newf(problem.Locked, "the passphrase that it has is needed to set another")
+		}
+		if err := a.prove(present); err != nil {
+			return err
+		}
+	}
+	return vaultProblem(a.vault.SetPassphrase(passphrase))
+}
+
+// prove checks the passphrase: who sits at an unlocked program need not be who
+// set it.
+func (a *App) prove(passphrase []byte) error {
+	_, err := vault.Open(a.cfg.Dirs.Data, vault.Options{Passphrase: passphrase})
+	return vaultProblem(err)
 }
 
 // Unlock implements api.Backend.
@@ -466,9 +494,8 @@ func (a *App) unlock(passphrase []byte) error {
 	if a.vault.Protection() != vault.ByPassphrase {
 		return problem.New(problem.NotLocked, nil)
 	}
-	// Who sits at an unlocked program need not be who set the passphrase.
-	if _, err := vault.Open(a.cfg.Dirs.Data, vault.Options{Passphrase: passphrase}); err != nil {
-		return vaultProblem(err)
+	if err := a.prove(passphrase); err != nil {
+		return err
 	}
 	how := vault.ByKeyring
 	if a.cfg.Dirs.Profile != "" {

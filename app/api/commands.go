@@ -71,8 +71,9 @@ type Backend interface {
 	// Phrase tells the recovery words, and with Written removes them from this
 	// device. Errors: problem.WordsGone.
 	Phrase(context.Context, PhraseRequest) (Phrase, error)
-	// Lock puts the keys under a passphrase, in place of any earlier one.
-	// Errors: problem.BadPassphrase.
+	// Lock puts the keys under a passphrase, in place of an earlier one if that
+	// is given. Errors: problem.BadPassphrase; Locked and WrongPassphrase, of the
+	// earlier one.
 	Lock(context.Context, LockRequest) (Protection, error)
 	// Unlock takes the passphrase off again. Errors: problem.WrongPassphrase,
 	// NotLocked.
@@ -152,9 +153,16 @@ type Status struct {
 	PID        int        `json:"pid"`
 }
 
+// The kinds of Protection.
+const (
+	ByKeyring    = "keyring"
+	ByFile       = "file"
+	ByPassphrase = "passphrase"
+)
+
 // Protection says what guards the keys at rest.
 type Protection struct {
-	Kind  string `json:"kind"`  // keyring, file or passphrase
+	Kind  string `json:"kind"`  // ByKeyring, ByFile or ByPassphrase
 	Means string `json:"means"` // in plain words: what it protects from and what not
 }
 
@@ -381,6 +389,7 @@ type Phrase struct {
 // LockRequest sets a passphrase.
 type LockRequest struct {
 	Passphrase string `json:"passphrase"`
+	Present    string `json:"present,omitempty"` // that the profile has, if it has one
 }
 
 // UnlockRequest takes the passphrase off.

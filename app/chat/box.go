@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
@@ -84,7 +83,8 @@ func (b *box) run(ctx context.Context) {
 func (b *box) set(state string, reason error) {
 	words := ""
 	if reason != nil {
-		words, _, _ = strings.Cut(reason.Error(), "\n") // libp2p lists every address it tried
+		words = why(reason)
+		b.c.log.Debug("a relay cannot be used", "relay", peer.ID(b.relay.Peer), "err", reason)
 	}
 	b.mu.Lock()
 	changed := b.state != state

@@ -192,7 +192,7 @@ func (c *Chat) Revoke(ctx context.Context, id store.InvitationID) error {
 		case err != nil:
 			return err
 		case inv.State != store.InvitationOpen:
-			return problem.New(problem.InvitationGone, nil)
+			return problem.Newf(problem.InvitationSpent, "it is %s", inv.State)
 		}
 		return t.SetInvitationState(id, store.InvitationRevoked, 0)
 	})
@@ -336,7 +336,8 @@ func (c *Chat) fetchNotice(ctx context.Context, inv identity.Invitation) ([]byte
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case failed == nil:
-			failed = problem.New(problem.InvitationUnreachable, err)
+			c.log.Debug("an invitation's place does not answer", "peer", at.ID, "err", err)
+			failed = problem.New(problem.InvitationUnreachable, errors.New(why(err)))
 		}
 	}
 	if gone != nil {

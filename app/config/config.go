@@ -49,8 +49,12 @@ type Config struct {
 	Logger *slog.Logger
 }
 
-// DefaultMaxDisk is how much a relay may fill unless told otherwise: 10 GiB.
-const DefaultMaxDisk = 10 << 30
+// How much a relay may fill, in bytes: unless told otherwise, and the least that
+// its store works with (p2p/mailbox/disk).
+const (
+	DefaultMaxDisk = 10 << 30
+	MinDisk        = 8 << 20
+)
 
 // key is one setting: its name in the file, in the environment (GODWIT_ and the
 // name in capitals) and on the command line (with dashes).
@@ -78,11 +82,16 @@ func keys() []key {
 			set:  func(c *Config, v []string) error { c.Relays = v; return multiaddrs(v, true) },
 			show: func(c *Config) []string { return c.Relays }},
 		{name: "max_disk", means: "what a relay may fill, such as 10GiB",
-			set:  one(func(c *Config, v string) (err error) { c.MaxDisk, err = ParseSize(v); return err }),
+			set:  one(func(c *Config, v string) (err error) { c.MaxDisk, err = parseDisk(v); return err }),
 			show: func(c *Config) []string { return []string{humanize.IBytes(uint64(c.MaxDisk))} }},
 		{name: "http", means: "host:port of a relay's status page; empty: none",
-			set:  one(func(c *Config, v string) error { c.HTTP = v; return hostPort(v) }),
-			show: func(c *Config) []string { return []string{c.HTTP} }},
+			set: one(func(c *Config, v string) error { c.HTTP = v; return hostPort(v) }),
+			show: func(c *Config) []string {
+				if c.HTTP == "" {
+					return nil
+				}
+				return []string{c.HTTP}
+			}},
 		{name: "log_level", means: "debug, info, warn or error",
 			set:  one(func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }),
 			show: func(c *Config) []string { return []string{strings.ToLower(c.LogLevel.String())} }},
@@ -119,6 +128,15 @@ func ParseSize(s string) (int64, error) {
 		return 0, fmt.Errorf("%q is not a size such as 10GiB", s)
 	}
 	return int64(n), nil
+}
+
+// parseDisk reads how much a relay may fill.
+func parseDisk(s string) (int64, error) {
+	n, err := ParseSize(s)
+	if err == nil && n < MinDisk {
+		err = fmt.Errorf("%s is too small, at least %s", s, humanize.IBytes(MinDisk))
+	}
+	return n, err
 }
 
 // multiaddrs catches what is plainly not an address, with its place, when the

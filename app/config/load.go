@@ -42,7 +42,8 @@ func FlagName(key string) string { return strings.ReplaceAll(key, "_", "-") }
 // Load reads the configuration: flags over environment over file over default.
 // It makes nothing on disk. A file that is not there is no error; a file with
 // an unknown key, a wrong type or a bad value is, with its line.
-// Errors: problem.ConfigSyntax, ConfigUnknown, ConfigValue, Usage (flags).
+// Errors: problem.ConfigSyntax, ConfigUnknown, ConfigValue, Usage (flags),
+// CannotMakeDir (the profile is no directory).
 func Load(s Sources) (Config, []Setting, error) {
 	dirs, err := FindDirs(s.Profile, s.Getenv)
 	if err != nil {
@@ -50,6 +51,9 @@ func Load(s Sources) (Config, []Setting, error) {
 	}
 	cfg := defaults()
 	cfg.Dirs = dirs
+	if info, err := os.Stat(dirs.Profile); dirs.Profile != "" && err == nil && !info.IsDir() {
+		return Config{}, nil, problem.Newf(problem.CannotMakeDir, "%s is not a directory", dirs.Profile)
+	}
 	file, err := readFile(dirs.ConfigFile)
 	if err != nil {
 		return Config{}, nil, err

@@ -22,6 +22,7 @@ const (
 	InvitationForged      Code = "INV-06"
 	InvitationLifetime    Code = "INV-07"
 	NoWayIn               Code = "INV-08"
+	InvitationSpent       Code = "INV-09"
 
 	NoSuchContact    Code = "CON-01"
 	AmbiguousContact Code = "CON-02"
@@ -58,6 +59,7 @@ const (
 	BoxFull        Code = "REL-10"
 	NoRelayNamed   Code = "REL-11"
 	FewRelays      Code = "REL-12"
+	RelayDir       Code = "REL-13"
 
 	ConfigSyntax  Code = "CFG-01"
 	ConfigUnknown Code = "CFG-02"
@@ -139,9 +141,12 @@ var table = [...]Problem{
 	{NoWayIn, ExitUnavailable, "Nobody could find you by an invitation",
 		"This account keeps its mail at no relay, and no node of it is running that could be reached.",
 		"Add a relay with `godwit relay add ADDRESS`, or keep `godwit node` running while the invitation is open."},
+	{InvitationSpent, ExitFailed, "This invitation is no longer open",
+		"It was used, has expired or was revoked before, so there is nothing to revoke. Nothing was changed.",
+		"If somebody accepted it whom you do not know, see `godwit contacts` and block or remove that contact."},
 
 	{NoSuchContact, ExitFailed, "There is no such contact",
-		"No petname and no account id of this profile fits.",
+		"No petname and no account id of this profile fits. An account id may be shortened to its first letters, four at the least, if no other contact's begins with them.",
 		"See `godwit contacts`."},
 	{AmbiguousContact, ExitFailed, "More than one contact fits",
 		"Nothing was done, so that nothing goes to the wrong person.",
@@ -157,13 +162,13 @@ var table = [...]Problem{
 		"Talk to the person another way and compare safety numbers."},
 
 	{WaitTimedOut, ExitTimedOut, "The message has not come that far yet",
-		"It is safe on this device and is still on its way; only the waiting ended.",
+		"Nothing is lost: only the waiting ended. Until it is delivered it stays on this device and goes on by itself. That it was read is known only if the other side shares it.",
 		"See `godwit messages CONTACT` later, or give a longer --timeout. Do not send it again."},
 	{MessageFailed, ExitFailed, "The message was not delivered",
 		"It expired or was refused; the reason is beside it.",
 		"Send it again once the reason is gone."},
 	{BadText, ExitFailed, "This text cannot be sent",
-		"A message is UTF-8 text that is not empty and fits into one message.",
+		"A message is UTF-8 text that is not empty and has at most 60,000 bytes.",
 		"Shorten it, or split it."},
 	{NoSuchMessage, ExitFailed, "There is no message with this id",
 		"It is not in this conversation, or was never here.",
@@ -187,9 +192,9 @@ var table = [...]Problem{
 
 	{CannotListen, ExitUnavailable, "The node cannot listen there",
 		"The address is taken by another program, is not this computer's, or is not permitted.",
-		"Choose another --listen, or leave it out."},
+		"Choose another --listen (or --http), or leave it out."},
 	{BadAddress, ExitUsage, "This is not an address",
-		"An address is a multiaddr that ends with the peer's id, such as /ip4/127.0.0.1/tcp/4001/p2p/12D3Koo...",
+		"An address is a multiaddr that ends with the peer's id, such as /ip4/127.0.0.1/tcp/4001/p2p/12D3Koo... Host names are not looked up.",
 		"Copy it whole from what the relay or node printed."},
 	{NoRelayReached, ExitUnavailable, "No relay could be reached",
 		"Your messages are safe on this device and will be sent when a relay or the other person can be reached.",
@@ -210,6 +215,9 @@ var table = [...]Problem{
 	{RelayData, ExitConfig, "The relay's directory cannot be opened",
 		"Its files are damaged, or from a newer version. Nothing was touched.",
 		"See the detail, and restore the directory from a copy or choose another --data."},
+	{RelayDir, ExitCannotMake, "The relay's directory cannot be made",
+		"The place is a file, is read-only, is full, or belongs to somebody else.",
+		"Choose another --data, or mend the permissions."},
 	{TooManyRelays, ExitFailed, "This account has as many relays as it can use",
 		"Each message goes to at most three relays.",
 		"Remove one with `godwit relay remove` first."},
@@ -248,7 +256,7 @@ var table = [...]Problem{
 		"Two processes on one profile would spoil each other's keys. Nothing was touched.",
 		"Wait for the named process or end it, or choose another --profile."},
 	{CannotMakeDir, ExitCannotMake, "A directory or file of the profile cannot be made",
-		"The place is read-only, full, or belongs to somebody else.",
+		"The place is a file, is read-only, is full, or belongs to somebody else.",
 		"Choose another --profile, or mend the permissions."},
 	{ProfileNewer, ExitConfig, "This profile was made by a newer version",
 		"This version does not know its form and has not touched it.",

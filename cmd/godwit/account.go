@@ -51,6 +51,10 @@ func (c *cli) recoverCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			// Not after somebody has typed 24 words.
+			if err := app.Vacant(cfg); err != nil {
+				return err
+			}
 			if c.terminalIn() {
 				c.note("The 24 recovery words, on one line or several:")
 			}
@@ -124,21 +128,51 @@ func (c *cli) lockCommand() *cobra.Command {
 		Use:   "lock",
 		Short: "Put the keys of this profile under a passphrase",
 		Long: "Puts the keys of this profile under a passphrase, which is asked on the terminal, or is the first line of standard input.\n" +
-			"From then on it is asked whenever the profile is opened; commands without a terminal take it from GODWIT_PASSPHRASE.",
+			"From then on it is asked whenever the profile is opened; commands without a terminal take it from GODWIT_PASSPHRASE.\n" +
+			"A profile that has a passphrase gets another one only from who knows the old one: it is asked first, or is GODWIT_PASSPHRASE, or is a line before the new one.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
-				pass, err := c.newPassphrase()
+			now := c.presentPassphrase()
+			return c.with(cmd.Context(), func(cfg *config.Config) { cfg.Passphrase = now }, func(ctx context.Context, a account) error {
+				s, err := a.Status(ctx, api.StatusRequest{})
 				if err != nil {
 					return err
 				}
-				p, err := a.Lock(ctx, api.LockRequest{Passphrase: pass})
+				var r api.LockRequest
+				if s.Protection.Kind == api.ByPassphrase {
+					if r.Present, err = now(ctx); err != nil {
+						return err
+					}
+				}
+				if r.Passphrase, err = c.newPassphrase(); err != nil {
+					return err
+				}
+				p, err := a.Lock(ctx, r)
 				if err != nil {
 					return err
 				}
-				return c.protection(p)
+				return c.result(p, func(w io.Writer) {
+					fmt.Fprintln(w, "The profile has a passphrase now, which is asked whenever it is opened.")
+					c.note("There is no way round a forgotten passphrase but the 24 recovery words.")
+				})
 			})
 		},
+	}
+}
+
+// presentPassphrase asks once for the passphrase that a profile has: it is
+// GODWIT_PASSPHRASE, or asked on the terminal, or the next line of standard input.
+func (c *cli) presentPassphrase() func(context.Context) (string, error) {
+	pass := c.getenv("GODWIT_PASSPHRASE")
+	return func(context.Context) (_ string, err error) {
+		switch {
+		case pass != "":
+		case c.terminalIn():
+			pass, err = c.askSecret("Passphrase: ")
+		default:
+			pass, err = c.line()
+		}
+		return pass, err
 	}
 }
 
@@ -149,27 +183,13 @@ func (c *cli) unlockCommand() *cobra.Command {
 		Long:  "Takes the passphrase off, so that the profile opens without it. It is read from GODWIT_PASSPHRASE, the terminal, or the first line of standard input.",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			pass := ""
-			ask := func(ctx context.Context) (_ string, err error) {
-				if pass != "" {
-					return pass, nil
-				}
-				if pass = c.getenv("GODWIT_PASSPHRASE"); pass != "" {
-					return pass, nil
-				}
-				if c.terminalIn() {
-					pass, err = c.askSecret("Passphrase: ")
-				} else {
-					pass, err = c.line()
-				}
-				return pass, err
-			}
+			ask := c.presentPassphrase()
 			return c.with(cmd.Context(), func(cfg *config.Config) { cfg.Passphrase = ask }, func(ctx context.Context, a account) error {
 				s, err := a.Status(ctx, api.StatusRequest{})
 				if err != nil {
 					return err
 				}
-				if s.Protection.Kind != "passphrase" {
+				if s.Protection.Kind != api.ByPassphrase {
 					return problem.New(problem.NotLocked, nil)
 				}
 				pass, err := ask(ctx)
@@ -180,21 +200,17 @@ func (c *cli) unlockCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.protection(p)
+				return c.result(p, func(w io.Writer) { fmt.Fprintf(w, "The profile has no passphrase any more. %s\n", p.Means) })
 			})
 		},
 	}
 }
 
-// newPassphrase asks for a passphrase twice on a terminal; else it is the first
-// line of standard input, or GODWIT_PASSPHRASE if there is none.
+// newPassphrase asks for a passphrase twice on a terminal; else it is the next
+// line of standard input.
 func (c *cli) newPassphrase() (string, error) {
 	if !c.terminalIn() {
-		pass, err := c.line()
-		if pass == "" && err == nil {
-			pass = c.getenv("GODWIT_PASSPHRASE")
-		}
-		return pass, err
+		return c.line()
 	}
 	pass, err := c.askSecret("New passphrase: ")
 	if err != nil {
@@ -208,8 +224,4 @@ func (c *cli) newPassphrase() (string, error) {
 		return "", problem.Newf(problem.BadPassphrase, "the two are not the same")
 	}
 	return pass, nil
-}
-
-func (c *cli) protection(p api.Protection) error {
-	return c.result(p, func(w io.Writer) { fmt.Fprintf(w, "%s: %s\n", p.Kind, p.Means) })
 }

@@ -15,7 +15,9 @@ func (c *cli) contactsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "contacts",
 		Short: "List contacts",
-		Args:  cobra.NoArgs,
+		Long: "Lists the contacts that are on this device. It waits for nothing: where no node runs, run `godwit listen` or `godwit node` for a while to\n" +
+			"learn who has accepted an invitation.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
 				list, err := a.Contacts(ctx, api.ContactsRequest{})

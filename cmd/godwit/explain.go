@@ -51,13 +51,15 @@ func (c *cli) versionCommand() *cobra.Command {
 		Use:   "version",
 		Short: "Show the version",
 		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			v := struct {
-				Version string `json:"version"`
-				Go      string `json:"go"`
-				System  string `json:"system"`
-			}{config.Version, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
-			return c.result(v, func(w io.Writer) { fmt.Fprintf(w, "godwit %s (%s, %s)\n", v.Version, v.Go, v.System) })
-		},
+		RunE:  func(*cobra.Command, []string) error { return c.version() },
 	}
+}
+
+func (c *cli) version() error {
+	v := struct {
+		Version string `json:"version"`
+		Go      string `json:"go"`
+		System  string `json:"system"`
+	}{config.Version, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+	return c.result(v, func(w io.Writer) { fmt.Fprintf(w, "godwit %s (%s, %s)\n", v.Version, v.Go, v.System) })
 }

@@ -9,6 +9,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/chat"
+	"github.com/godwit-im/godwit/app/problem"
 )
 
 func (c *cli) inviteCommand() *cobra.Command {
@@ -21,6 +23,9 @@ func (c *cli) inviteCommand() *cobra.Command {
 			"who accepts it first is your contact.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if expires < chat.MinLifetime || expires > chat.MaxLifetime {
+				return problem.Newf(problem.InvitationLifetime, "--expires %s", expires)
+			}
 			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
 				i, err := a.Invite(ctx, api.InviteRequest{Expires: api.Duration(expires), Reusable: reusable})
 				if err != nil {

@@ -9,6 +9,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"os"
@@ -31,6 +32,7 @@ func main() {
 // global flags.
 type cli struct {
 	in       io.Reader
+	lines    *bufio.Reader // of in, once a line was read
 	out, err io.Writer
 	getenv   func(string) string
 
@@ -49,7 +51,10 @@ func (c *cli) run(ctx context.Context, args []string) int {
 	root.SetOut(c.out)
 	root.SetErr(c.err)
 	began := false
-	root.PersistentPreRun = func(*cobraCommand, []string) { began = true }
+	root.PersistentPreRunE = func(cmd *cobraCommand, _ []string) error {
+		began = true
+		return c.begin(cmd)
+	}
 	err := root.ExecuteContext(ctx)
 	if err == nil {
 		return problem.ExitDone

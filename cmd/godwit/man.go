@@ -33,7 +33,6 @@ func writeMan(w io.Writer, root *cobra.Command) error {
 	line(".SH NAME\ngodwit \\- %s", roff(root.Short))
 	line(".SH SYNOPSIS\n.B godwit\n[\\fIoptions\\fR] \\fIcommand\\fR [\\fIarguments\\fR]")
 	line(".SH DESCRIPTION\n%s", roff(root.Long))
-	line("A command that finds no running node of the profile runs one for its own duration. CONTACT is a petname, an account id, or a unique prefix of one.")
 	line(".SH OPTIONS")
 	flags(line, root.PersistentFlags())
 	line(".SH COMMANDS")

@@ -10,15 +10,13 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/content"
 	"github.com/godwit-im/godwit/app/problem"
 )
-
-// maxText is the longest text that is read from standard input, in bytes; what
-// fits into a message is for the app to say.
-const maxText = 1 << 20
 
 func (c *cli) sendCommand() *cobra.Command {
 	var wait string
@@ -45,7 +43,8 @@ func (c *cli) sendCommand() *cobra.Command {
 			}
 			text := args[1]
 			if text == "-" {
-				b, err := io.ReadAll(io.LimitReader(c.in, maxText))
+				// One byte and a line's end more than can be sent: enough to refuse it.
+				b, err := io.ReadAll(io.LimitReader(c.in, content.MaxText+2))
 				if err != nil {
 					return err
 				}
@@ -109,7 +108,9 @@ func (c *cli) messagesCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "messages CONTACT",
 		Short: "Read a conversation, oldest first",
-		Args:  cobra.ExactArgs(1),
+		Long: "Reads what is on this device of a conversation, oldest first. It waits for nothing: where no node runs, run `godwit listen` or `godwit node`\n" +
+			"for a while to collect what relays keep.",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			r.Contact = args[0]
 			if r.Limit < 1 || r.Limit > api.MaxMessages {
@@ -193,10 +194,13 @@ func humanEvent(w io.Writer, e api.Event) {
 	}
 }
 
-// checkText refuses what is not UTF-8. On its way to the node JSON would put other
-// characters in its place, without a word.
+// checkText refuses what is too long or not UTF-8. On its way to the node JSON
+// would put other characters in the place of the latter, without a word.
 func checkText(text string) error {
-	if !utf8.ValidString(text) {
+	switch {
+	case len(text) > content.MaxText: // first, as what was read may end within a character
+		return problem.Newf(problem.BadText, "it has more than %s bytes", humanize.Comma(content.MaxText))
+	case !utf8.ValidString(text):
 		return problem.Newf(problem.BadText, "it is not UTF-8")
 	}
 	return nil

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/config"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/relay"
@@ -36,7 +37,7 @@ func (c *cli) relayCommand() *cobra.Command {
 	cmd.Flags().StringVar(&data, "data", "", "keep everything in `DIR`")
 	c.setting(cmd, false, "listen", "MULTIADDR", "listen there (repeatable)")
 	c.setting(cmd, false, "peer", "MULTIADDR", "start from this peer (repeatable)")
-	c.setting(cmd, false, "max_disk", "SIZE", "keep at most this much, such as 10GiB")
+	c.setting(cmd, false, "max_disk", "SIZE", "keep at most this much, such as 10GiB (the default); "+humanize.IBytes(config.MinDisk)+" at the least")
 	c.setting(cmd, false, "http", "HOST:PORT", "serve /healthz and /readyz there, on this computer")
 	cmd.AddCommand(c.relayStatusCommand(), c.relayAddCommand(), c.relayRemoveCommand(), c.relayListCommand())
 	return cmd
@@ -51,9 +52,16 @@ func (c *cli) relay(ctx context.Context, data string) error {
 		data = cfg.Dirs.Relay
 	}
 	if err := onLoopback(cfg.HTTP); err != nil {
-		return err
+		if _, flag := c.flags["http"]; flag {
+			return problem.New(problem.Usage, err)
+		}
+		return problem.New(problem.ConfigValue, err)
 	}
-	level := slog.HandlerOptions{Level: c.logLevel(cfg, cfg.LogLevel)}
+	usual := cfg.LogLevel
+	if isTerminal(c.out) && isTerminal(c.err) {
+		usual = slog.LevelWarn // the events on the same screen say the rest
+	}
+	level := slog.HandlerOptions{Level: c.logLevel(cfg, usual)}
 	r, err := relay.New(relay.Config{
 		Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Peers: cfg.Peers, MaxDisk: cfg.MaxDisk, HTTP: cfg.HTTP,
 		Logger: slog.New(slog.NewTextHandler(c.err, &level)),
@@ -76,10 +84,10 @@ func onLoopback(http string) error {
 	}
 	host, _, err := net.SplitHostPort(http)
 	if err != nil {
-		return problem.Newf(problem.ConfigValue, "http: %w", err)
+		return fmt.Errorf("http: %w", err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return problem.Newf(problem.ConfigValue, "http: %s is not an address of this computer alone, such as 127.0.0.1", host)
+		return fmt.Errorf("http: %s is not an address of this computer alone, such as 127.0.0.1", host)
 	}
 	return nil
 }
@@ -96,6 +104,7 @@ func (c *cli) relayEvent(e relay.Event) {
 // relayProblem names what a relay cannot run for.
 func relayProblem(err error) error {
 	var network *net.OpError
+	var place *fs.PathError
 	switch {
 	case errors.Is(err, relay.ErrInUse):
 		return problem.New(problem.RelayRunning, err)
@@ -103,10 +112,10 @@ func relayProblem(err error) error {
 		return problem.New(problem.RelayData, err)
 	case errors.Is(err, relay.ErrPeer):
 		return problem.New(problem.BadAddress, err)
-	case errors.As(err, &network):
+	case errors.Is(err, node.ErrListen), errors.As(err, &network):
 		return problem.New(problem.CannotListen, err)
-	case errors.Is(err, fs.ErrPermission), errors.Is(err, fs.ErrExist):
-		return problem.New(problem.CannotMakeDir, err)
+	case errors.As(err, &place):
+		return problem.New(problem.RelayDir, err)
 	}
 	return err
 }
@@ -161,6 +170,9 @@ func humanRelayStatus(w io.Writer, r relay.Report) {
 		state += ": " + visible(r.Reason)
 	}
 	row("relay", "%s", r.Peer)
+	for _, a := range r.Addrs {
+		row("address", "%s", a)
+	}
 	row("state", "%s, for %s", state, age(time.Duration(r.Uptime*float64(time.Second))))
 	row("holds", "%s in %s cells, %s notices; %s boxes, %s queues", size(r.Bytes), humanize.Comma(r.Cells), humanize.Comma(r.Notices), humanize.Comma(r.Boxes), humanize.Comma(r.Queues))
 	row("disk", "%s of %s", size(r.Disk), size(r.MaxDisk))

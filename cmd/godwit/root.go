@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"strings"
 
+	"github.com/libp2p/go-libp2p/gologshim"
 	"github.com/spf13/cobra"
 
 	"github.com/godwit-im/godwit/app/config"
@@ -15,15 +17,24 @@ type cobraCommand = cobra.Command
 
 // root is the tree of all commands.
 func (c *cli) root() *cobra.Command {
+	version := false
 	root := &cobra.Command{
-		Use:           "godwit",
-		Short:         "A messenger without servers",
-		Long:          "Godwit is a messenger in which the people's own computers are the whole system.",
+		Use:   "godwit",
+		Short: "A messenger without servers",
+		Long: "Godwit is a messenger in which the people's own computers are the whole system.\n" +
+			"A command that finds no running node of the profile runs one for its own duration.\n" +
+			"CONTACT is a petname, an account id, or the beginning of one: at least 4 letters that no other contact's begins with.",
 		SilenceErrors: true, // run prints them, with their code
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
-		RunE:          c.group,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if version {
+				return c.version()
+			}
+			return c.group(cmd, args)
+		},
 	}
+	root.Flags().BoolVar(&version, "version", false, "show the version")
 	f := root.PersistentFlags()
 	f.StringVar(&c.profile, "profile", "", "keep everything under `DIR` (or GODWIT_HOME)")
 	c.setting(root, true, "network", "", "public, lan or loopback (or GODWIT_NETWORK)")
@@ -41,7 +52,57 @@ func (c *cli) root() *cobra.Command {
 		c.configCommand(), c.explainCommand(), c.versionCommand(), c.manCommand(),
 	)
 	root.InitDefaultCompletionCmd()
+	root.InitDefaultHelpCmd()
+	for _, sub := range root.Commands() {
+		// Cobra's own answer a mistyped word with help, and success.
+		switch sub.Name() {
+		case "completion":
+			sub.Args, sub.RunE = cobra.NoArgs, c.group
+		case "help":
+			sub.Run, sub.RunE = nil, c.help
+		}
+	}
 	return root
+}
+
+// help is `help COMMAND`.
+func (c *cli) help(cmd *cobra.Command, args []string) error {
+	about, rest, err := cmd.Root().Find(args)
+	if err == nil && len(rest) > 0 {
+		err = fmt.Errorf("%s has no command %q", about.CommandPath(), rest[0])
+	}
+	if err != nil {
+		return problem.New(problem.Usage, err)
+	}
+	about.InitDefaultHelpFlag()
+	return about.Help()
+}
+
+// begin is what comes before every command.
+func (c *cli) begin(cmd *cobra.Command) error {
+	if f := cmd.Flags().Lookup("profile"); f != nil && f.Changed && c.profile == "" {
+		// Most likely a variable that is not set: the usual profile is not meant.
+		return problem.Newf(problem.Usage, "--profile wants a directory")
+	}
+	for _, name := range []string{"name", "data"} {
+		if f := cmd.Flags().Lookup(name); f != nil && f.Changed && f.Value.String() == "" {
+			return problem.Newf(problem.Usage, "--%s is empty: leave it out instead", name)
+		}
+	}
+	c.muteLibraries()
+	return nil
+}
+
+// muteLibraries keeps what libraries log by themselves off the terminal: it names
+// peers and addresses, and what a person should know of it comes as a problem or an
+// event. -v shows it.
+func (c *cli) muteLibraries() {
+	handler := slog.DiscardHandler
+	if c.verbose {
+		handler = slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: slog.LevelInfo})
+	}
+	gologshim.SetDefaultHandler(handler)
+	slog.SetDefault(slog.New(handler)) // package log too
 }
 
 // group is what a command does that only has commands below it.

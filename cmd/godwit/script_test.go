@@ -1,7 +1,9 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -36,7 +38,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, "run"))
 			return os.Mkdir(filepath.Join(e.WorkDir, "run"), 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "node": nodeRuns, "relay": relayRuns, "port": freePort, "reads": reads},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "node": nodeRuns, "relay": relayRuns, "port": freePort, "reads": reads, "fill": fill, "field": field},
 	})
 }
 
@@ -118,6 +120,30 @@ func reads(ts *testscript.TestScript, neg bool, args []string) {
 		err := ts.Exec("godwit", "--profile", profile, "messages", contact)
 		return strings.Contains(ts.ReadFile("stdout"), contact+": "+text), err
 	})
+}
+
+// fill makes a file of so many letters: fill FILE N
+func fill(ts *testscript.TestScript, neg bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), bytes.Repeat([]byte("a"), n), 0o600))
+}
+
+// field puts a text of the last command's first line of JSON, or the first N letters
+// of it, into a variable: field KEY VARIABLE [N]
+func field(ts *testscript.TestScript, neg bool, args []string) {
+	var line map[string]any
+	ts.Check(json.NewDecoder(strings.NewReader(ts.ReadFile("stdout"))).Decode(&line))
+	value, ok := line[args[0]].(string)
+	if !ok {
+		ts.Fatalf("%s is %v", args[0], line[args[0]])
+	}
+	if len(args) > 2 {
+		n, err := strconv.Atoi(args[2])
+		ts.Check(err)
+		value = value[:n]
+	}
+	ts.Setenv(args[1], value)
 }
 
 // await is until for scripts: half a minute is long enough for anything.

@@ -60,7 +60,7 @@ func humanStatus(w io.Writer, s api.Status, own bool) {
 	} else if !s.Started.IsZero() {
 		row("node", "process %d, for %s", s.PID, age(time.Since(s.Started.Time)))
 	}
-	row("network", "%s, %d of %d contacts connected", s.Network, s.Connected, s.Contacts)
+	row("network", "%s, %d of %s connected", s.Network, s.Connected, count(s.Contacts, "contact"))
 	if len(s.Relays) == 0 {
 		row("relays", "none: messages reach others only while both are online. Add one with `godwit relay add ADDRESS`.")
 	}
@@ -71,11 +71,21 @@ func humanStatus(w io.Writer, s api.Status, own bool) {
 	case s.Waiting == 0:
 		row("waiting", "nothing")
 	case s.Queued == 0:
-		row("waiting", "%d messages, all kept at relays", s.Waiting)
+		row("waiting", "%s, kept at relays", count(s.Waiting, "message"))
+	case s.Queued == s.Waiting:
+		row("waiting", "%s, on this device only", count(s.Waiting, "message"))
 	default:
-		row("waiting", "%d messages, %d of them on this device only", s.Waiting, s.Queued)
+		row("waiting", "%s, %d of them on this device only", count(s.Waiting, "message"), s.Queued)
 	}
 	row("keys", "%s: %s", s.Protection.Kind, s.Protection.Means)
+}
+
+// count is a number of things.
+func count(n int, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return fmt.Sprintf("%d %s", n, thing)
 }
 
 func humanRelay(w io.Writer, r api.Relay) {

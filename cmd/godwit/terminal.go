@@ -134,10 +134,12 @@ func (c *cli) askSecret(prompt string) (string, error) {
 // maxLine bounds a line that is read from standard input, in bytes.
 const maxLine = 64 << 10
 
-// line reads the first line of standard input.
+// line reads the next line of standard input.
 func (c *cli) line() (string, error) {
-	r := bufio.NewReader(io.LimitReader(c.in, maxLine))
-	s, err := r.ReadString('\n')
+	if c.lines == nil {
+		c.lines = bufio.NewReader(io.LimitReader(c.in, 2*maxLine)) // no command wants more than two
+	}
+	s, err := c.lines.ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
