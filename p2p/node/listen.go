@@ -19,15 +19,16 @@ var ErrListen = errors.New("cannot listen")
 
 // listen has a host listen on all of the addresses. libp2p would do so itself, but
 // is content if one of them works, and leaves goroutines behind if none does.
-func listen(h host.Host, m Mode, addrs []string) error {
+// reused says that the system's ports are listened on with SO_REUSEPORT.
+func listen(h host.Host, addrs []string, reused bool) error {
 	hears, ok := h.Network().(interface{ AddListenAddr(ma.Multiaddr) error })
 	if !ok {
 		panic(fmt.Sprintf("node: a network of the kind %T does not listen", h.Network()))
 	}
 	for _, text := range addrs {
 		a, err := ma.NewMultiaddr(text)
-		if err == nil {
-			err = free(m, a)
+		if err == nil && reused {
+			err = free(a)
 		}
 		if err == nil {
 			err = hears.AddListenAddr(a)
@@ -39,11 +40,10 @@ func listen(h host.Host, m Mode, addrs []string) error {
 	return nil
 }
 
-// free says whether nobody listens on a TCP address. Where libp2p listens with
-// SO_REUSEPORT, in public mode, the system would let two of us share a port and
-// give each half of the other's callers.
-func free(m Mode, a ma.Multiaddr) error {
-	if _, err := a.ValueForProtocol(ma.P_TCP); m != Public || err != nil {
+// free says whether nobody listens on a TCP address. With SO_REUSEPORT the system
+// would let two of us share a port, and give each half of the other's callers.
+func free(a ma.Multiaddr) error {
+	if _, err := a.ValueForProtocol(ma.P_TCP); err != nil {
 		return nil
 	}
 	addr, err := manet.ToNetAddr(a)

@@ -111,7 +111,7 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node: start host: %w", err)
 	}
-	if err := listen(h, cfg.Mode, cfg.listen()); err != nil {
+	if err := listen(h, cfg.listen(), cfg.Mode == Public && len(cfg.Options) == 0); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return &Node{mode: cfg.Mode, host: h}, nil
