@@ -41,7 +41,7 @@ func (a *App) Status(ctx context.Context, _ api.StatusRequest) (s api.Status, er
 				s.Contacts++
 			}
 		}
-		n, err := tx.Undelivered()
+		n, err := tx.Undelivered(time.Now())
 		s.Waiting, s.Queued = n.Waiting, n.Queued
 		return err
 	})

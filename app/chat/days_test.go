@@ -140,36 +140,49 @@ func TestOverMidnight(t *testing.T) {
 // skewed makes a relay's clock appear to be ahead of everybody's, or behind: in the
 // hello, which tells the day, and in what its receipts promise.
 func (r *relay) skewed(by time.Duration) {
-	r.Host = func(h host.Host) host.Host { return skewedHost{h, by} }
+	r.greets(func(hello []byte) {
+		const at = 4 + 1 + 4 + 1 // length 4 | kind 1 | id 4 | version 1 | time 8
+		ms := binary.BigEndian.Uint64(hello[at:])
+		binary.BigEndian.PutUint64(hello[at:], uint64(int64(ms)+by.Milliseconds()))
+	})
 	if by > 0 {
 		r.Before = func(s mailbox.Store) mailbox.Store { return skewedStore{s, by} }
 	}
 }
 
-type skewedHost struct {
+// forgetful makes a relay say that it keeps nothing for longer than this.
+func (r *relay) forgetful(ttl time.Duration) {
+	r.greets(func(hello []byte) {
+		const at = 4 + 1 + 4 + 1 + 8 + 32 + 1 + 1 + 2 + 4 // and then challenge 32 | difficulty 1 | leases 1 | proofs 2 | window 4 | ttl 4
+		binary.BigEndian.PutUint32(hello[at:], uint32(ttl/time.Second))
+	})
+}
+
+// greets changes the first frame that the relay sends on a stream, the HELLO.
+func (r *relay) greets(change func(hello []byte)) {
+	r.Host = func(h host.Host) host.Host { return greetingHost{h, change} }
+}
+
+type greetingHost struct {
 	host.Host
-	by time.Duration
+	change func([]byte)
 }
 
-func (h skewedHost) SetStreamHandler(p protocol.ID, f network.StreamHandler) {
-	h.Host.SetStreamHandler(p, func(s network.Stream) { f(&skewedStream{Stream: s, by: h.by}) })
+func (h greetingHost) SetStreamHandler(p protocol.ID, f network.StreamHandler) {
+	h.Host.SetStreamHandler(p, func(s network.Stream) { f(&greetingStream{Stream: s, change: h.change}) })
 }
 
-// skewedStream changes the time in the first frame that it is given, the HELLO:
-// length 4 | kind 1 | id 4 | version 1 | time 8.
-type skewedStream struct {
+type greetingStream struct {
 	network.Stream
-	by   time.Duration
-	said bool
+	change func([]byte)
+	said   bool
 }
 
-func (s *skewedStream) Write(p []byte) (int, error) {
-	const at = 4 + 1 + 4 + 1
-	if !s.said && len(p) > at+8 {
+func (s *greetingStream) Write(p []byte) (int, error) {
+	if !s.said {
 		s.said = true
 		p = append([]byte(nil), p...)
-		ms := binary.BigEndian.Uint64(p[at:])
-		binary.BigEndian.PutUint64(p[at:], uint64(int64(ms)+s.by.Milliseconds()))
+		s.change(p)
 	}
 	return s.Stream.Write(p)
 }

@@ -288,7 +288,7 @@ func (c *Chat) recordDeposit(t *turn, at place, r depositResult) (over bool, err
 	// keep it: that is as much as can be done.
 	kept := 1
 	for _, b := range before {
-		if b.Receipt != nil && b.Relay != relay {
+		if b.Receipt != nil && b.Relay != relay && t.now.Before(b.Until) {
 			kept++
 		}
 	}

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"context"
 	"crypto/hpke"
 	"crypto/mlkem"
 	"errors"
@@ -89,18 +90,12 @@ func currentPrekeys(t *turn) (id int64, p prekeys, err error) {
 }
 
 // retirePrekeys says of sets that no new bundle names when they are erased.
-func retirePrekeys(t *turn) error {
-	sets, err := t.PrekeySets()
-	if err != nil {
-		return err
-	}
-	for _, set := range sets {
-		if set.EraseAfter.IsZero() && t.now.Sub(set.Created) > prekeysFor {
-			// The last bundle that named it lived MaxLifetime at most.
-			if err := t.RetirePrekeySet(set.ID, t.now.Add(MaxLifetime+store.PrekeysFor)); err != nil {
-				return err
-			}
+func (c *Chat) retirePrekeys(ctx context.Context) error {
+	return forEach(ctx, c, (*store.Tx).PrekeySets, func(t *turn, set store.PrekeySet) error {
+		if !set.EraseAfter.IsZero() || t.now.Sub(set.Created) <= prekeysFor {
+			return nil
 		}
-	}
-	return nil
+		// The last bundle that named it lived MaxLifetime at most.
+		return t.RetirePrekeySet(set.ID, t.now.Add(MaxLifetime+store.PrekeysFor))
+	})
 }

@@ -171,40 +171,43 @@ func (c *Chat) tellQueuesTo(t *turn, device identity.DevicePublic) error {
 }
 
 // renewQueues does tellQueuesTo for the devices whose descriptors are too old.
-func (c *Chat) renewQueues(t *turn) error {
-	devices, err := t.AllDevices()
-	if err != nil {
-		return err
-	}
+func (c *Chat) renewQueues(ctx context.Context) error {
+	return forEach(ctx, c, (*store.Tx).AllDevices, func(t *turn, d store.Device) error {
+		old, err := hasStaleQueue(t, d.Device)
+		if err != nil || !old {
+			return err
+		}
+		t.then(c.syncBoxes)
+		return c.tellQueuesTo(t, d.Device)
+	})
+}
+
+// hasStaleQueue says whether the newest queue of a device at one of our relays is
+// too old.
+func hasStaleQueue(t *turn, device identity.DevicePublic) (bool, error) {
 	relays, err := t.Relays()
 	if err != nil {
-		return err
+		return false, err
 	}
 	inUse := make(map[store.PeerID]bool)
 	for _, r := range relays {
 		inUse[r.Peer] = r.Removed.IsZero()
 	}
-	today := mailbox.Epoch(t.now)
-	for _, d := range devices {
-		queues, err := t.OwnQueuesFor(d.Device)
-		if err != nil {
-			return err
-		}
-		newest := make(map[store.PeerID]store.OwnQueue) // they come in the order they were made
-		for _, q := range queues {
-			if inUse[q.Relay] {
-				newest[q.Relay] = q
-			}
-		}
-		for _, q := range newest {
-			if stale(q, today) {
-				if err := c.tellQueuesTo(t, d.Device); err != nil {
-					return err
-				}
-				t.then(c.syncBoxes)
-				break
-			}
+	queues, err := t.OwnQueuesFor(device)
+	if err != nil {
+		return false, err
+	}
+	newest := make(map[store.PeerID]store.OwnQueue) // they come in the order they were made
+	for _, q := range queues {
+		if inUse[q.Relay] {
+			newest[q.Relay] = q
 		}
 	}
-	return nil
+	today := mailbox.Epoch(t.now)
+	for _, q := range newest {
+		if stale(q, today) {
+			return true, nil
+		}
+	}
+	return false, nil
 }

@@ -169,11 +169,13 @@ func TestRemoved(t *testing.T) {
 		alice.Meets(bob)
 		alice.Sees(alice.Says(bob, "hello"), api.Delivered)
 		bob.Leaves()
+		oak.Stops()
 		alice.Says(bob, "never sent")
 		w.check(alice.RemoveContact(w.Context(), alice.contact(bob).ID))
 		if n := len(alice.outbox(bob)); n != 0 {
 			w.Errorf("%d rows wait for who was removed", n)
 		}
+		oak.Starts()
 		w.check(alice.AddRelay(w.Context(), elm.info(), store.RelayByHand)) // contacts are told
 		w.Advance(time.Minute)
 		if n := len(alice.outbox(bob)) + len(alice.ownQueues(bob)); n != 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -151,23 +152,36 @@ func ignore(err, harmless error) error {
 	return err
 }
 
-// tidy does what is due by time alone, until the context ends.
+// tidy does what is due by time alone, until the context ends. Each chore makes its
+// changes by itself: what hinders one for good must not hold up the others.
 func (c *Chat) tidy(ctx context.Context) {
+	type chore struct {
+		name string
+		do   func(context.Context) error
+	}
+	often := []chore{
+		{"give up messages", c.giveUp}, {"see which copies have ended", c.lapse}, {"show messages", c.showOverdue},
+		{"retire prekeys", c.retirePrekeys}, {"renew queues", c.renewQueues}, {"forget relays", c.forgetRelays},
+	}
+	seldom := []chore{
+		{"forget keys", func(ctx context.Context) error {
+			return c.update(ctx, func(t *turn) error { return t.keys.Expire(t.now) })
+		}},
+		{"maintain the store", func(ctx context.Context) error { return c.store.Maintain(ctx, time.Now()) }},
+	}
 	tick := time.NewTicker(tidyEvery)
 	defer tick.Stop()
 	var maintained time.Time
 	for {
-		err := c.update(ctx, func(t *turn) error {
-			return errors.Join(c.giveUp(t), c.showOverdue(t), retirePrekeys(t), c.renewQueues(t), c.forgetRelays(t))
-		})
-		if err == nil && time.Since(maintained) >= maintainEvery {
+		due := often
+		if time.Since(maintained) >= maintainEvery {
 			maintained = time.Now()
-			err = errors.Join(
-				c.update(ctx, func(t *turn) error { return t.keys.Expire(t.now) }),
-				c.store.Maintain(ctx, maintained))
+			due = slices.Concat(often, seldom)
 		}
-		if err != nil && ctx.Err() == nil {
-			c.log.Error("tidying up failed", "err", err)
+		for _, chore := range due {
+			if err := chore.do(ctx); err != nil && ctx.Err() == nil {
+				c.log.Error("tidying up failed", "chore", chore.name, "err", err)
+			}
 		}
 		c.syncBoxes() // invitations that have expired are taken down
 		select {
@@ -176,6 +190,38 @@ func (c *Chat) tidy(ctx context.Context) {
 		case <-tick.C:
 		}
 	}
+}
+
+// forEach makes a change for each of what a view of the store lists: all in one
+// turn, or if that fails each in its own, so that one which cannot be changed holds
+// up no other. What is listed may have changed before its turn comes.
+func forEach[T any](ctx context.Context, c *Chat, list func(*store.Tx) ([]T, error), change func(*turn, T) error) error {
+	var items []T
+	err := c.store.View(ctx, func(tx *store.Tx) (err error) {
+		items, err = list(tx)
+		return err
+	})
+	if err != nil || len(items) == 0 {
+		return err
+	}
+	inTurn := func(items []T) error {
+		return c.update(ctx, func(t *turn) error {
+			for _, i := range items {
+				if err := change(t, i); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err = inTurn(items); err == nil || len(items) == 1 {
+		return err
+	}
+	var errs []error
+	for i := range items {
+		errs = append(errs, inTurn(items[i:i+1]))
+	}
+	return errors.Join(errs...)
 }
 
 // courier finds or starts the courier of a device.
@@ -354,37 +400,35 @@ func (c *Chat) RemoveRelay(ctx context.Context, id peer.ID) error {
 }
 
 // forgetRelays ends the boxes at relays that were given up long ago.
-func (c *Chat) forgetRelays(t *turn) error {
-	relays, err := t.Relays()
+func (c *Chat) forgetRelays(ctx context.Context) error {
+	return forEach(ctx, c, func(tx *store.Tx) ([]store.Relay, error) {
+		relays, err := tx.Relays()
+		return slices.DeleteFunc(relays, func(r store.Relay) bool { return r.Removed.IsZero() || time.Since(r.Removed) < drainFor }), err
+	}, c.forgetRelay)
+}
+
+func (c *Chat) forgetRelay(t *turn, r store.Relay) error {
+	if now, err := t.Relay(r.Peer); err != nil || !now.Removed.Equal(r.Removed) {
+		return err // it is in use again
+	}
+	queues, err := t.OwnQueuesAt(r.Peer)
 	if err != nil {
 		return err
 	}
-	for _, r := range relays {
-		if r.Removed.IsZero() || t.now.Sub(r.Removed) < drainFor {
-			continue
-		}
-		queues, err := t.OwnQueuesAt(r.Peer)
-		if err != nil {
+	for _, q := range queues {
+		if err := t.CloseQueue(q.ID, t.now); err != nil {
 			return err
 		}
-		for _, q := range queues {
-			if err := t.CloseQueue(q.ID, t.now); err != nil {
-				return err
-			}
-		}
-		if err := t.DeleteRelay(r.Peer); err != nil {
-			return err
-		}
-		t.then(func() {
-			c.mu.Lock()
-			defer c.mu.Unlock()
-			if b := c.boxes[r.Peer]; b != nil {
-				b.stop()
-				delete(c.boxes, r.Peer)
-			}
-		})
 	}
-	return nil
+	t.then(func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if b := c.boxes[r.Peer]; b != nil {
+			b.stop()
+			delete(c.boxes, r.Peer)
+		}
+	})
+	return t.DeleteRelay(r.Peer)
 }
 
 // Relays are the relays of this account with the states of their boxes.

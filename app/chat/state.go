@@ -25,15 +25,17 @@ import (
 //	read       a Read inside the session
 //	failed     past its expiry, or refused for good, with the reason
 //
-// States only rise, but for failed, which ends a message that is neither
-// delivered nor read.
+// States only rise, with two exceptions: failed ends a message that is neither
+// delivered nor read, and kept falls back to queued when the receipts that it
+// rests on have ended and no relay signed new ones.
 func rank(s store.State) int {
 	return slices.Index([]store.State{store.Queued, store.Kept, store.Delivered, store.Read}, s)
 }
 
 // setState raises a message's state, or changes the reason for it, and tells.
 func (c *Chat) setState(t *turn, m store.Message, state store.State, reason problem.Code) error {
-	if m.State == store.Failed || state != store.Failed && rank(state) < rank(m.State) {
+	lapsed := m.State == store.Kept && state == store.Queued
+	if m.State == store.Failed || state != store.Failed && rank(state) < rank(m.State) && !lapsed {
 		return nil
 	}
 	if m.State == state && m.Reason == string(reason) && state != store.Kept {
@@ -63,9 +65,9 @@ func (c *Chat) judge(t *turn, message int64) error {
 	}
 	switch enough := min(keptEnough, copies.Named); {
 	case copies.Named == 0:
-		return c.setState(t, m, m.State, problem.NoRelayNamed)
+		return c.setState(t, m, store.Queued, problem.NoRelayNamed)
 	case copies.Kept < enough:
-		return c.setState(t, m, m.State, copies.reason)
+		return c.setState(t, m, store.Queued, copies.reason)
 	case copies.Kept < keptWanted && copies.Named < keptWanted:
 		return c.setState(t, m, store.Kept, problem.FewRelays)
 	case copies.Kept < copies.Named:
@@ -108,7 +110,8 @@ func (c *Chat) copies(tx *store.Tx, m store.Message) (least copies, err error) {
 				continue
 			}
 			if !time.Now().Before(d.Until) {
-				continue // it promises nothing any more
+				one.reason = problem.CopyEnded // it promises nothing any more
+				continue
 			}
 			one.Kept++
 			if one.until.IsZero() || d.Until.Before(one.until) {
@@ -197,75 +200,106 @@ func depositReason(err error) problem.Code {
 	return problem.RelayUnreached
 }
 
-// giveUp fails what is past its expiry and tells the other side not to wait.
-func (c *Chat) giveUp(t *turn) error {
-	expired, err := t.Expired(t.now)
+// lapse notes which receipts have ended, and judges their messages anew: one that
+// too few relays promise to keep now waits on this device only, and is said to.
+func (c *Chat) lapse(ctx context.Context) error {
+	return forEach(ctx, c, func(tx *store.Tx) ([]store.Deposit, error) { return tx.ExpiringDeposits(time.Now()) }, c.lapsed)
+}
+
+func (c *Chat) lapsed(t *turn, d store.Deposit) error {
+	o, err := t.Outgoing(d.Outbox)
+	if err != nil {
+		return ignore(err, store.ErrNotFound) // acknowledged meanwhile
+	}
+	now, err := t.Deposits(o.ID)
 	if err != nil {
 		return err
 	}
-	for _, m := range expired {
-		rows, err := t.OutgoingOf(m.ID)
-		if err != nil {
-			return err
+	for _, n := range now {
+		if n.Relay != d.Relay || !n.Until.Equal(d.Until) {
+			continue
 		}
-		for _, o := range rows {
-			if _, err := t.Withdraw(o.ID); err != nil {
-				return err
-			}
-			hash := [32]byte{}
-			if o.Hash != nil {
-				hash = *o.Hash
-			}
-			conv, err := t.Conversation(m.Conversation)
-			if err != nil {
-				return err
-			}
-			note := content.GaveUp{Conversation: content.ConversationID(conv.Conversation), Seq: m.Seq, Hash: c.itemHash(t.Tx, m)}
-			body, err := note.Marshal()
-			item, err := loose(t.now, content.KindGaveUp, content.WantsReceipt, body, err)
-			if err != nil {
-				return err
-			}
-			if err := c.queue(t, o.Device, store.ClassProfile, 0, item); err != nil {
-				return err
-			}
-			t.then(func() { c.courier(o.Device).done(hash) })
-		}
-		if err := c.setState(t, m, store.Failed, problem.Expired); err != nil {
+		n.Reason = string(problem.CopyEnded)
+		if err := t.PutDeposit(n); err != nil {
 			return err
 		}
 	}
-	return nil
+	if o.Class != store.ClassMessage || o.Message == 0 {
+		return nil
+	}
+	return c.judge(t, o.Message)
+}
+
+// giveUp fails what is past its expiry and tells the other side not to wait.
+func (c *Chat) giveUp(ctx context.Context) error {
+	return forEach(ctx, c, func(tx *store.Tx) ([]store.Message, error) { return tx.Expired(time.Now()) }, func(t *turn, m store.Message) error {
+		m, err := t.Message(m.ID)
+		if err != nil || m.State != store.Queued && m.State != store.Kept {
+			return ignore(err, store.ErrNotFound)
+		}
+		return c.expire(t, m)
+	})
+}
+
+func (c *Chat) expire(t *turn, m store.Message) error {
+	rows, err := t.OutgoingOf(m.ID)
+	if err != nil {
+		return err
+	}
+	for _, o := range rows {
+		if _, err := t.Withdraw(o.ID); err != nil {
+			return err
+		}
+		hash := [32]byte{}
+		if o.Hash != nil {
+			hash = *o.Hash
+		}
+		conv, err := t.Conversation(m.Conversation)
+		if err != nil {
+			return err
+		}
+		note := content.GaveUp{Conversation: content.ConversationID(conv.Conversation), Seq: m.Seq, Hash: c.itemHash(t.Tx, m)}
+		body, err := note.Marshal()
+		item, err := loose(t.now, content.KindGaveUp, content.WantsReceipt, body, err)
+		if err != nil {
+			return err
+		}
+		if err := c.queue(t, o.Device, store.ClassProfile, 0, item); err != nil {
+			return err
+		}
+		t.then(func() { c.courier(o.Device).done(hash) })
+	}
+	return c.setState(t, m, store.Failed, problem.Expired)
 }
 
 // showOverdue shows what waited long enough for the message before it.
-func (c *Chat) showOverdue(t *turn) error {
-	overdue, err := t.Overdue(t.now)
-	if err != nil {
-		return err
-	}
-	for _, m := range overdue {
-		s, err := t.Stream(m.Author, m.Conversation)
-		if err != nil {
-			return err
+func (c *Chat) showOverdue(ctx context.Context) error {
+	return forEach(ctx, c, func(tx *store.Tx) ([]store.Message, error) { return tx.Overdue(time.Now()) }, func(t *turn, m store.Message) error {
+		m, err := t.Message(m.ID)
+		if err != nil || m.Shown {
+			return ignore(err, store.ErrNotFound) // shown by the one before it, and renumbered
 		}
 		who, err := t.ContactByDevice(m.Author)
 		if err != nil {
 			return err
 		}
-		if m.Seq < s.NextSeq {
-			continue // shown by the one before it in this very list
-		}
-		hash := c.itemHash(t.Tx, m)
-		if err := c.show(t, who, &m); err != nil {
-			return err
-		}
-		s.NextSeq = m.Seq
-		if err := c.advance(t, who, s, hash); err != nil {
-			return err
-		}
+		return c.skipTo(t, who, m)
+	})
+}
+
+// skipTo shows a message that waits, without what should come before it, and what
+// follows it.
+func (c *Chat) skipTo(t *turn, who store.Contact, m store.Message) error {
+	s, err := t.Stream(m.Author, m.Conversation)
+	if err != nil {
+		return err
 	}
-	return nil
+	hash := c.itemHash(t.Tx, m)
+	if err := c.show(t, who, &m); err != nil || m.Seq < s.NextSeq {
+		return err
+	}
+	s.NextSeq = m.Seq
+	return c.advance(t, who, s, hash)
 }
 
 // views

@@ -231,6 +231,60 @@ func TestDepositsAreRenewed(t *testing.T) {
 	})
 }
 
+// Bob's relays keep things for two days and no longer, and are gone when Alice would
+// renew them. With the last receipts her message falls back to waiting and says why;
+// when a relay is back it is left there anew and is kept again.
+func TestKeptEnds(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak, elm := w.NewRelay("oak"), w.NewRelay("elm")
+		for _, r := range []*relay{oak, elm} {
+			r.forgetful(2 * day)
+			r.Starts()
+		}
+		alice, bob := w.Person("alice"), w.Person("bob", oak, elm)
+		bob.Meets(alice)
+		bob.Leaves()
+		id := alice.Says(bob, "are you there?")
+		alice.Sees(id, api.Kept)
+		oak.Stops()
+		elm.Stops()
+		w.Advance(2*day - time.Hour)
+		if sent := alice.state(id); sent.State != api.Kept || sent.Relays.Kept != 2 {
+			w.Fatalf("an hour before its receipts end the message is %s at %d relays (%s)", sent.State, sent.Relays.Kept, sent.Reason)
+		}
+		w.Advance(time.Hour + tidyEvery)
+		sent := alice.state(id)
+		if sent.State != api.Queued || sent.Relays.Kept != 0 || sent.Reason == "" {
+			w.Errorf("after its receipts ended the message is %s at %d relays (%s)", sent.State, sent.Relays.Kept, sent.Reason)
+		}
+		told := 0
+		for _, e := range alice.saw(api.EventState) {
+			if e.ID == sent.ID && e.State == string(api.Queued) {
+				told++
+			}
+		}
+		w.Advance(relayLast)
+		if told != 1 {
+			w.Errorf("that it is not kept any more was told %d times", told)
+		}
+
+		// One of two is not enough.
+		oak.Starts()
+		w.Advance(2 * relayLast)
+		if sent := alice.state(id); sent.State != api.Queued || sent.Relays.Kept != 1 {
+			w.Errorf("with one relay the message is %s at %d relays (%s)", sent.State, sent.Relays.Kept, sent.Reason)
+		}
+		elm.Starts()
+		w.Advance(2 * relayLast)
+		if sent := alice.state(id); sent.State != api.Kept || sent.Relays.Kept != 2 {
+			w.Errorf("with both relays the message is %s at %d relays (%s)", sent.State, sent.Relays.Kept, sent.Reason)
+		}
+		alice.Leaves()
+		bob.Returns()
+		bob.Reads(alice, "are you there?")
+	})
+}
+
 // Bob's device takes a message and does not answer. After five seconds it is left
 // at the relay too; Bob reads it once.
 func TestTakesAndDoesNotAnswer(t *testing.T) {

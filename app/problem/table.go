@@ -60,6 +60,7 @@ const (
 	NoRelayNamed   Code = "REL-11"
 	FewRelays      Code = "REL-12"
 	RelayDir       Code = "REL-13"
+	CopyEnded      Code = "REL-14"
 
 	ConfigSyntax  Code = "CFG-01"
 	ConfigUnknown Code = "CFG-02"
@@ -242,6 +243,9 @@ var table = [...]Problem{
 	{FewRelays, ExitUnavailable, "The contact has named fewer than three relays",
 		"The message is kept, but if those relays are lost, so is the copy. It stays on this device until it is acknowledged.",
 		"Nothing, or tell the contact to add relays."},
+	{CopyEnded, ExitTryAgain, "A relay's promise to keep the message has ended",
+		"The time that its receipt named is over before the contact fetched the message, and it was not left there anew yet. The message is safe on this device and is tried again.",
+		"Nothing, or check the network if it lasts."},
 
 	{ConfigSyntax, ExitConfig, "The configuration cannot be read",
 		"Nothing was started, rather than starting with half of what you wanted.",

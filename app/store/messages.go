@@ -113,8 +113,8 @@ func (tx *Tx) Show(id int64) (int64, error) {
 	return one(tx, integer, "UPDATE messages SET id = (SELECT max(id) + 1 FROM messages), shown = 1, show_by = NULL WHERE id = ? AND shown = 0 RETURNING id", id)
 }
 
-// SetState notes what is known of a message. That states only rise is the
-// caller's to see to.
+// SetState notes what is known of a message. That a state does not fall which
+// should not is the caller's to see to.
 func (tx *Tx) SetState(id int64, state State, reason string) error {
 	return tx.must("UPDATE messages SET state = ?, reason = ? WHERE id = ?", string(state), text(reason), id)
 }

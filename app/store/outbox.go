@@ -152,7 +152,7 @@ type Deposit struct {
 	Relay   PeerID
 	Receipt []byte    // signed by the relay, checked by the client; nil: refused
 	Until   time.Time // by the receipt
-	Reason  string    // problem code of the refusal
+	Reason  string    // problem code of the refusal, or that the receipt has ended
 	At      time.Time
 }
 
@@ -176,7 +176,7 @@ func (tx *Tx) Deposits(outbox int64) ([]Deposit, error) {
 }
 
 // ExpiringDeposits returns the copies that relays keep no longer than until a
-// time.
+// time, but for those that have a Reason already.
 func (tx *Tx) ExpiringDeposits(before time.Time) ([]Deposit, error) {
-	return all(tx, scanDeposit, "SELECT "+depositColumns+" FROM deposits WHERE until <= ? ORDER BY until", before.UnixMilli())
+	return all(tx, scanDeposit, "SELECT "+depositColumns+" FROM deposits WHERE until <= ? AND reason IS NULL ORDER BY until", before.UnixMilli())
 }

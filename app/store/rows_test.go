@@ -488,6 +488,15 @@ func TestTheLifeOfASentMessage(t *testing.T) {
 	})
 	same(t, "deposits", get(t, s, func(tx *Tx) ([]Deposit, error) { return tx.Deposits(out.ID) }), deposits)
 	same(t, "expiring", get(t, s, func(tx *Tx) ([]Deposit, error) { return tx.ExpiringDeposits(until) }), deposits[:1])
+	noted := deposits[0]
+	noted.Reason = "REL-14"
+	update(t, s, func(tx *Tx) error { return tx.PutDeposit(noted) })
+	same(t, "noted as ended", len(get(t, s, func(tx *Tx) ([]Deposit, error) { return tx.ExpiringDeposits(until) })), 0)
+	count := func(now time.Time) Undelivered {
+		return get(t, s, func(tx *Tx) (Undelivered, error) { return tx.Undelivered(now) })
+	}
+	same(t, "at a relay", count(until.Add(-time.Millisecond)), Undelivered{Waiting: 1})
+	same(t, "here only", count(until), Undelivered{Waiting: 1, Queued: 1})
 	same(t, "waiting", get(t, s, (*Tx).Waiting), map[Class]int{ClassMessage: 1})
 	same(t, "expired", len(get(t, s, func(tx *Tx) ([]Message, error) { return tx.Expired(mine.Expires) })), 1)
 	same(t, "not yet", len(get(t, s, func(tx *Tx) ([]Message, error) { return tx.Expired(mine.Expires.Add(-time.Millisecond)) })), 0)
