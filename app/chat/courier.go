@@ -33,6 +33,8 @@ const (
 	dialFirst, dialLast = time.Second, 5 * time.Minute
 	// The same for a relay that could not be reached or refused.
 	relayFirst, relayLast = time.Second, 10 * time.Minute
+	// The same for a connected device that has no room for what came.
+	fullFirst, fullLast = time.Second, time.Minute
 	// renewBefore is how long before its receipt ends a deposit is made anew,
 	// or half its time if that is less; but not within renewPause of it: a
 	// relay may keep things for a moment only, or have a clock of its own.
@@ -62,7 +64,7 @@ type courier struct {
 	reload  bool              // rows, addresses or relays are not what they were
 	greeted bool              // the device told where it listens
 	settled map[[32]byte]bool // messages that need no further delivery
-	refused map[[32]byte]bool // messages that the device wants again later
+	refused map[[32]byte]bool // messages that the device did not take; true: it may later
 	reports []report
 
 	// What follows belongs to the goroutine.
@@ -71,6 +73,7 @@ type courier struct {
 	more     bool  // the outbox holds later rows
 	onLine   *direct.Conn
 	moved    time.Time // when onLine began, or something was last acknowledged
+	full     pause     // of handing over, for a device that has no room now
 	known    bool      // places and addrs are what the store says
 	places   []place   // where the device reads
 	addrs    peer.AddrInfo
@@ -95,6 +98,7 @@ type parcel struct {
 	next    time.Time // not before
 	expires time.Time // zero: never
 	handed  time.Time // when it went out on the present line; zero: it did not
+	refused bool      // there: the relays may have it at once
 	kept    map[peer.ID]stay
 }
 
@@ -152,6 +156,7 @@ func newCourier(c *Chat, device identity.DevicePublic) *courier {
 		reload:  true,
 		settled: make(map[[32]byte]bool), refused: make(map[[32]byte]bool),
 		dial:   pause{first: dialFirst, last: dialLast},
+		full:   pause{first: fullFirst, last: fullLast},
 		depots: make(map[placeKey]*depot),
 	}
 }
@@ -196,7 +201,9 @@ func (k *courier) done(hashes ...[32]byte) {
 	})
 }
 
-func (k *courier) again(hash [32]byte) { k.tell(func() { k.refused[hash] = true }) }
+// again says that the device did not take a message over the line, and whether it
+// may yet.
+func (k *courier) again(hash [32]byte, later bool) { k.tell(func() { k.refused[hash] = later }) }
 
 // isConnected says whether the device is connected now.
 func (k *courier) isConnected() bool {
@@ -250,26 +257,36 @@ func (k *courier) takeNews() {
 	if k.line != k.onLine {
 		k.onLine, k.moved = k.line, time.Now()
 		for _, p := range k.parcels {
-			p.handed = time.Time{}
+			p.handed, p.refused = time.Time{}, false
 		}
+		k.full.reset()
 		if k.line != nil {
 			k.dial.reset()
 		}
 	}
 	if len(k.settled) > 0 {
 		k.moved = time.Now()
+		k.full.reset()
 		k.parcels = slices.DeleteFunc(k.parcels, func(p *parcel) bool { return k.settled[p.hash] })
 		clear(k.settled)
 	}
+	now := time.Now()
 	if len(k.refused) > 0 {
 		for _, p := range k.parcels {
-			if k.refused[p.hash] {
-				p.handed = p.created.Add(-directPatience) // relays may have it at once
+			later, refused := k.refused[p.hash]
+			if !refused {
+				continue
+			}
+			p.refused = true
+			if later {
+				p.handed = time.Time{}
+				if !now.Before(k.full.until) {
+					k.full.failed(now)
+				}
 			}
 		}
 		clear(k.refused)
 	}
-	now := time.Now()
 	for _, r := range k.reports {
 		if r.at == nil {
 			k.dialling = false
@@ -354,6 +371,9 @@ func (k *courier) read(ctx context.Context) error {
 // handOver gives the line the messages that it does not have yet, as many as the
 // other side takes. It does not wait: an acknowledgement makes room and wakes us.
 func (k *courier) handOver(now time.Time) {
+	if now.Before(k.full.until) {
+		return
+	}
 	for _, p := range k.parcels {
 		if !p.handed.IsZero() || p.flight {
 			continue
@@ -435,6 +455,9 @@ func (k *courier) deposit(ctx context.Context, now time.Time) time.Duration {
 	if at, want := k.callAt(); want && !k.dialling {
 		sooner(at)
 	}
+	if k.onLine != nil && now.Before(k.full.until) {
+		sooner(k.full.until)
+	}
 	for _, at := range k.places {
 		d := k.depots[at.key()]
 		if d == nil {
@@ -478,6 +501,8 @@ func (k *courier) depositAt(p *parcel, relay peer.ID, now time.Time) (at time.Ti
 	switch {
 	case p.next.After(now):
 		return p.next, true
+	case k.onLine != nil && p.refused:
+		return now, true
 	case k.onLine != nil && !p.flight && p.handed.IsZero():
 		// The window is full. It moves, or the relays have to do.
 		return k.moved.Add(directPatience), true

@@ -43,7 +43,7 @@ func (c *Chat) blocked() (map[identity.DevicePublic]bool, error) {
 			return err
 		}
 		for _, p := range people {
-			if p.Blocked.IsZero() && p.Removed.IsZero() {
+			if served(p) {
 				continue
 			}
 			devices, err := tx.Devices(p.ID)
@@ -176,7 +176,7 @@ func (c lines) Refused(sid direct.SessionID, naks []direct.Nak) {
 		if n.Code == direct.Unreadable || n.Code == direct.TooFar {
 			lost = append(lost, n.Hash)
 		}
-		k.again(n.Hash)
+		k.again(n.Hash, n.Code == direct.Full || n.Code == direct.Busy)
 	}
 	if len(lost) == 0 {
 		return
