@@ -18,14 +18,35 @@ func (c *Chat) ChangeContact(ctx context.Context, row int64, word string, change
 		if who, err = t.Contact(row); err != nil {
 			return ignoreAs(err, store.ErrNotFound, problem.New(problem.NoSuchContact, nil))
 		}
+		before := served(who)
 		if err := change(&who); err != nil {
 			return err
 		}
 		now := who
 		t.then(func() { c.contactEvent(now, word) })
-		return t.UpdateContact(who)
+		if err := t.UpdateContact(who); err != nil || served(who) == before {
+			return err
+		}
+		return c.serve(t, who)
 	})
 	return who, err
+}
+
+// serve ends what is under way to a contact that is not served any more, or takes it
+// up again: its devices were told nothing meanwhile.
+func (c *Chat) serve(t *turn, who store.Contact) error {
+	devices, err := t.Devices(who.ID)
+	if err != nil {
+		return err
+	}
+	for _, d := range devices {
+		if err := c.tellQueuesTo(t, d.Device); err != nil {
+			return err
+		}
+		t.then(func() { c.courier(d.Device).changed() })
+	}
+	t.then(c.syncBoxes)
+	return nil
 }
 
 // HangUp ends the direct connections with a contact.

@@ -30,6 +30,12 @@ type depositResult struct {
 	err    error
 }
 
+// isServed is served for the owner of a device.
+func isServed(tx *store.Tx, device identity.DevicePublic) (bool, error) {
+	who, err := tx.ContactByDevice(device)
+	return err == nil && served(who), ignore(err, store.ErrNotFound)
+}
+
 // places are the relays where a device reads now, and where it listens.
 func (c *Chat) places(tx *store.Tx, device identity.DevicePublic) (list []place, at peer.AddrInfo, err error) {
 	addr, err := tx.Address(device)
@@ -99,8 +105,13 @@ func multiaddrs(raw [][]byte) (list []ma.Multiaddr) {
 	return list
 }
 
+// readPlaces reads where things for a device can go: nowhere while its owner is
+// blocked or removed.
 func (c *Chat) readPlaces(ctx context.Context, device identity.DevicePublic) (list []place, at peer.AddrInfo, err error) {
 	err = c.store.View(ctx, func(tx *store.Tx) error {
+		if ok, err := isServed(tx, device); err != nil || !ok {
+			return err
+		}
 		list, at, err = c.places(tx, device)
 		return err
 	})
@@ -108,10 +119,14 @@ func (c *Chat) readPlaces(ctx context.Context, device identity.DevicePublic) (li
 }
 
 // readOutbox reads the next rows for a device, up to limit, and says which was
-// the last; rows that wait to be sealed are passed over.
+// the last; rows that wait to be sealed are passed over. There are none for who is
+// blocked or removed.
 func (c *Chat) readOutbox(ctx context.Context, device identity.DevicePublic, after int64, limit int) (list []*parcel, last int64, more bool, err error) {
 	last = after
 	err = c.store.View(ctx, func(tx *store.Tx) error {
+		if ok, err := isServed(tx, device); err != nil || !ok {
+			return err
+		}
 		rows, err := tx.Pending(device, after, limit)
 		if err != nil {
 			return err

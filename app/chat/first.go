@@ -250,7 +250,7 @@ func (c *Chat) Accept(ctx context.Context, link, petname, text string) (contact 
 		return c.firstFlight(t, t.now.Add(openingTime), contact, bundle.Device, body)
 	})
 	if err != nil {
-		return 0, err
+		return 0, c.freezeIf(ctx, inv.Account, err)
 	}
 	c.openQueues(ctx, bundle.Device)
 	return contact, c.update(context.WithoutCancel(ctx), func(t *turn) error { return c.letGo(t, bundle.Device) })
@@ -450,11 +450,7 @@ func (c *Chat) person(t *turn, chain identity.Chain) (store.Contact, error) {
 	case perr == nil:
 		who.Chain = chain.Marshal()
 	case errors.Is(perr, identity.ErrFork):
-		if err := t.UpdateContact(who); err != nil {
-			return who, err
-		}
-		t.then(func() { c.contactEvent(who, "frozen") })
-		return who, problem.New(problem.ContactFrozen, perr)
+		return who, problem.New(problem.ContactFrozen, perr) // for freezeIf: this turn keeps nothing
 	default:
 		return who, problem.New(problem.InvitationForged, perr)
 	}

@@ -156,8 +156,14 @@ func (c *Chat) tellQueues(t *turn) error {
 	return nil
 }
 
+// served says whether anything is done for a contact: nothing is sent to who is
+// blocked or removed, nothing is opened for them, and nobody calls them.
+func served(who store.Contact) bool { return who.Blocked.IsZero() && who.Removed.IsZero() }
+
+// tellQueuesTo renews the queues of a device and tells it of them, unless its owner
+// is blocked or removed.
 func (c *Chat) tellQueuesTo(t *turn, device identity.DevicePublic) error {
-	if who, err := t.ContactByDevice(device); err != nil || !who.Removed.IsZero() {
+	if who, err := t.ContactByDevice(device); err != nil || !served(who) {
 		return err
 	}
 	if err := c.makeQueues(t, device); err != nil {
@@ -173,6 +179,9 @@ func (c *Chat) tellQueuesTo(t *turn, device identity.DevicePublic) error {
 // renewQueues does tellQueuesTo for the devices whose descriptors are too old.
 func (c *Chat) renewQueues(ctx context.Context) error {
 	return forEach(ctx, c, (*store.Tx).AllDevices, func(t *turn, d store.Device) error {
+		if who, err := t.ContactByDevice(d.Device); err != nil || !served(who) {
+			return err
+		}
 		old, err := hasStaleQueue(t, d.Device)
 		if err != nil || !old {
 			return err

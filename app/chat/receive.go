@@ -52,7 +52,7 @@ func (c *Chat) take(t *turn, a arrival) (fresh bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if !who.Blocked.IsZero() || !who.Removed.IsZero() {
+	if !served(who) {
 		return false, errNotFromYou
 	}
 	before, err := t.keys.Preferred(a.device)
@@ -113,14 +113,19 @@ func (c *Chat) watchStall(t *turn, who store.Contact, sid store.SessionID) error
 	if err != nil {
 		return err
 	}
-	if !stats.Stalled {
-		delete(c.stalled, sid)
-		return nil
-	}
-	if !c.stalled[sid] {
-		c.stalled[sid] = true
-		c.log.Warn("a session has had no new post-quantum key for long", "steps", stats.Steps)
-		t.then(func() { c.contactEvent(who, "stalled") })
+	switch {
+	case stats.Stalled == c.stalled[sid]:
+	case stats.Stalled:
+		t.then(func() {
+			if c.stalled[sid] {
+				return // by another message of this turn
+			}
+			c.stalled[sid] = true
+			c.log.Warn("a session has had no new post-quantum key for long", "steps", stats.Steps)
+			c.contactEvent(who, "stalled")
+		})
+	default:
+		t.then(func() { delete(c.stalled, sid) })
 	}
 	return nil
 }

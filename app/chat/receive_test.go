@@ -160,6 +160,51 @@ func TestBlocked(t *testing.T) {
 	})
 }
 
+// While Mallory is blocked nobody calls her, nothing is left for her anywhere, and she
+// is not told of a new relay; once she is not, she is, and gets what waited.
+func TestNothingIsDoneForTheBlocked(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak, elm, yew := w.Relay("oak"), w.Relay("elm"), w.Relay("yew")
+		alice, mallory := w.Person("alice", oak), w.Person("mallory", elm)
+		alice.Meets(mallory)
+		block := func(at time.Time) {
+			_, err := alice.ChangeContact(w.Context(), alice.contact(mallory).ID, "changed", func(c *store.Contact) error { c.Blocked = at; return nil })
+			w.check(err)
+		}
+		mallory.Leaves()
+		elm.Stops()
+		id := alice.Says(mallory, "said before")
+		block(time.Now())
+		w.Advance(time.Minute)
+		elm.Starts()
+		calls, kept, queues := w.wires.dialled(mallory.address()), elm.deposits(), len(alice.ownQueues(mallory))
+		w.check(alice.AddRelay(w.Context(), yew.info(), store.RelayByHand))
+		w.Advance(time.Hour)
+		alice.Leaves()
+		w.Pass(6 * day) // the queues are old
+		alice.Returns()
+		w.Advance(time.Hour)
+		if n := w.wires.dialled(mallory.address()) - calls; n > 0 {
+			w.Errorf("who is blocked was called %d times", n)
+		}
+		if n := elm.deposits() - kept; n > 0 {
+			w.Errorf("%d things were left for who is blocked", n)
+		}
+		if n := len(alice.ownQueues(mallory)) - queues; n > 0 {
+			w.Errorf("%d queues were made for who is blocked", n)
+		}
+		block(time.Time{})
+		alice.Sees(id, api.Kept)
+		w.Advance(time.Minute)
+		alice.Leaves()
+		mallory.Returns()
+		mallory.Reads(alice, "said before")
+		if n := len(mallory.theirQueues(alice)); n != 2 {
+			w.Errorf("who was blocked knows %d of two relays", n)
+		}
+	})
+}
+
 // Alice removes Bob: the history goes, nothing is sent to him any more, what he
 // sends is not kept, and they can meet again.
 func TestRemoved(t *testing.T) {

@@ -214,6 +214,36 @@ func TestAForkFreezes(t *testing.T) {
 	})
 }
 
+// Attack 14: the same, but it is Alice who accepts an invitation of the other list's.
+func TestAForkInAnInvitationFreezes(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
+		alice.Meets(bob)
+		evil := w.NewPerson("evil", oak)
+		evil.root, evil.chain = bob.root, identity.NewChain(bob.root, evil.device, evil.agree.Public(), time.Now())
+		evil.isAccount()
+		evil.Returns()
+		for range 2 { // the second time it is known
+			if _, err := alice.Accept(w.Context(), evil.Invites(), "", "hello Bob"); !errors.Is(err, problem.ContactFrozen) {
+				w.Fatalf("accepting an invitation of another list: %v", err)
+			}
+		}
+		if !alice.contact(bob).Frozen {
+			w.Error("the contact is not frozen")
+		}
+		told := 0
+		for _, e := range alice.saw(api.EventContact) {
+			if e.Change == "frozen" {
+				told++
+			}
+		}
+		if told != 1 || alice.sessions(evil) != 0 {
+			w.Errorf("Alice was told %d times and has %d sessions with the other device", told, alice.sessions(evil))
+		}
+	})
+}
+
 // Attack 14 and 15: Bob's laptop is stolen and he recovers. The laptop shows its old
 // list and is refused; nothing more is sent to it.
 func TestAStolenDevice(t *testing.T) {

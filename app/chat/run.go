@@ -131,7 +131,7 @@ func (c *Chat) tellPresence(t *turn, device identity.DevicePublic) error {
 		return nil
 	}
 	who, err := t.ContactByDevice(device)
-	if err != nil || !who.Blocked.IsZero() || !who.Removed.IsZero() {
+	if err != nil || !served(who) {
 		return err
 	}
 	if head, err := t.keys.Preferred(device); err != nil || head.Initiator && head.Confirmed.IsZero() {
