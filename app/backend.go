@@ -346,9 +346,7 @@ func (a *App) Send(ctx context.Context, r api.SendRequest) (api.Sent, error) {
 	if limit == 0 {
 		limit = defaultWait
 	}
-	limited, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
-	sent, err := a.chat.Send(limited, who.ID, r.Text, r.Wait)
+	sent, err := a.chat.Send(ctx, who.ID, r.Text, r.Wait, limit)
 	if err == nil && ctx.Err() != nil && !sent.State.Meets(r.Wait) {
 		err = ctx.Err() // the caller left; it is not the time that is over
 	}

@@ -18,10 +18,10 @@ import (
 const giveUpAfter = 30 * 24 * time.Hour
 
 // Send queues a text for a contact. It returns how far the message has come once
-// that meets want, or the message failed, or the context ended; at the earliest
-// when it is durable here.
+// that meets want, or the message failed, or the context or the limit ended; at the
+// earliest when it is durable here, from where on the limit counts. 0 is none.
 // Errors: problem.ContactBlocked, ContactFrozen, BadText, NoSuchContact.
-func (c *Chat) Send(ctx context.Context, contact int64, text string, want api.State) (api.Sent, error) {
+func (c *Chat) Send(ctx context.Context, contact int64, text string, want api.State, limit time.Duration) (api.Sent, error) {
 	body, err := content.Text{Text: text}.Marshal()
 	if err != nil {
 		return api.Sent{}, problem.New(problem.BadText, err)
@@ -46,9 +46,15 @@ func (c *Chat) Send(ctx context.Context, contact int64, text string, want api.St
 	if want == "" || want == api.Queued {
 		return c.Sent(ctx, id)
 	}
+	wait := ctx
+	if limit > 0 {
+		var cancel context.CancelFunc
+		wait, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
+	}
 	var last api.Sent
 	errThere := errors.New("there")
-	err = news.follow(ctx, func(e api.Event) error {
+	err = news.follow(wait, func(e api.Event) error {
 		if e.Event != api.EventState {
 			return nil
 		}

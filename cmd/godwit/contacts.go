@@ -110,7 +110,7 @@ func (c *cli) verifyCommand() *cobra.Command {
 					if n.Verified {
 						fmt.Fprintf(w, "%s is verified.\n", visible(n.Name))
 					} else {
-						fmt.Fprintf(w, "%s is not verified yet: compare, then `godwit verify --confirm`.\n", visible(n.Name))
+						fmt.Fprintf(w, "%s is not verified yet: compare, then `godwit verify CONTACT --confirm`.\n", visible(n.Name))
 					}
 				})
 			})

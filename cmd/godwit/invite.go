@@ -86,6 +86,9 @@ func humanInvitation(w io.Writer, i api.Invitation) {
 		fmt.Fprintf(w, "  %s", i.Link)
 	}
 	fmt.Fprintln(w)
+	if i.Notice != "" {
+		fmt.Fprintf(w, "    (%s)\n", i.Notice)
+	}
 }
 
 func (c *cli) acceptCommand() *cobra.Command {

@@ -50,11 +50,15 @@ func (c *cli) sendCommand() *cobra.Command {
 				}
 				text = strings.TrimSuffix(string(b), "\n")
 			}
+			if text == "" {
+				return problem.Newf(problem.BadText, "it is empty")
+			}
 			if err := checkText(text); err != nil {
 				return err
 			}
 			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
-				r := api.SendRequest{Contact: args[0], Text: text, Wait: want, Timeout: api.Duration(timeout)}
+				// To the API no time is the usual time; a person means it.
+				r := api.SendRequest{Contact: args[0], Text: text, Wait: want, Timeout: api.Duration(max(timeout, time.Nanosecond))}
 				if wait == "" && a.own {
 					r.Wait, r.Timeout = api.Kept, api.Duration(lingerTime)
 				}
