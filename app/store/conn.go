@@ -3,7 +3,6 @@ package store
 import (
 	"bytes"
 	"context"
-	"database/sql"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -16,7 +15,6 @@ import (
 	"strings"
 
 	"github.com/ncruces/go-sqlite3"
-	"github.com/ncruces/go-sqlite3/driver"
 	"lukechampine.com/adiantum"
 )
 
@@ -70,16 +68,6 @@ func touch(path string) error {
 		return err
 	}
 	return f.Close()
-}
-
-func (s *Store) openDB(readOnly bool) (*sql.DB, error) {
-	registerVFS()
-	db, err := driver.Open(uri(s.path, s.options.vfs), func(c *sqlite3.Conn) error { return s.setUp(c, readOnly) })
-	if err != nil {
-		return nil, err
-	}
-	db.SetMaxIdleConns(readers) // connections live as long as the Store
-	return db, nil
 }
 
 // uri names a file to SQLite whatever characters its path has
@@ -211,16 +199,27 @@ func (s *Store) ownWAL() bool {
 // conn is one connection with its prepared statements. One goroutine uses it at
 // a time.
 type conn struct {
-	sql        *sql.Conn
-	statements map[string]*sql.Stmt
+	sqlite     *sqlite3.Conn
+	statements map[string]*statement
 }
 
-func dial(ctx context.Context, db *sql.DB) (*conn, error) {
-	c, err := db.Conn(ctx)
+// statement is a prepared statement and room for a row of it.
+type statement struct {
+	*sqlite3.Stmt
+	row row
+}
+
+// dial opens a connection.
+func (s *Store) dial(ctx context.Context, readOnly bool) (*conn, error) {
+	registerVFS()
+	c, err := sqlite3.OpenContext(ctx, uri(s.path, s.options.vfs))
 	if err != nil {
 		return nil, classify(err)
 	}
-	return &conn{c, map[string]*sql.Stmt{}}, nil
+	if err := s.setUp(c, readOnly); err != nil {
+		return nil, errors.Join(classify(err), c.Close())
+	}
+	return &conn{c, map[string]*statement{}}, nil
 }
 
 func (c *conn) close() error {
@@ -228,32 +227,98 @@ func (c *conn) close() error {
 	for _, s := range c.statements {
 		errs = append(errs, s.Close())
 	}
-	return classify(errors.Join(append(errs, c.sql.Close())...))
+	return classify(errors.Join(append(errs, c.sqlite.Close())...))
 }
 
 // prepare returns the statement of a query, prepared once per connection.
 // Queries are constants, so their number is bounded.
-func (c *conn) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
+func (c *conn) prepare(query string) (*statement, error) {
 	if s, ok := c.statements[query]; ok {
 		return s, nil
 	}
-	s, err := c.sql.PrepareContext(ctx, query)
+	stmt, _, err := c.sqlite.PrepareFlags(query, sqlite3.PREPARE_PERSISTENT)
 	if err != nil {
-		return nil, classify(err)
+		return nil, err
 	}
+	s := &statement{stmt, make(row, stmt.ColumnCount())}
 	c.statements[query] = s
 	return s, nil
 }
 
-func (c *conn) exec(ctx context.Context, query string) error {
-	_, err := c.sql.ExecContext(ctx, query)
+// each runs a statement and hands its rows to a function, if there is one, for as
+// long as that wants more. The row must not be kept.
+func (c *conn) each(query string, args []any, f func(row) (more bool, err error)) (err error) {
+	s, err := c.prepare(query)
+	if err != nil {
+		return c.explain(err)
+	}
+	for i, a := range args {
+		if err := bind(s.Stmt, i+1, a); err != nil {
+			return c.explain(err)
+		}
+	}
+	if f == nil {
+		return c.explain(s.Exec())
+	}
+	for s.Step() {
+		if err = s.ColumnsRaw(s.row...); err != nil {
+			break
+		}
+		var more bool
+		if more, err = f(s.row); err != nil || !more {
+			break
+		}
+	}
+	if err == nil {
+		err = s.Err()
+	}
+	if e := s.Reset(); err == nil {
+		err = e
+	}
+	return c.explain(err)
+}
+
+// bind gives a statement the value of a parameter, counted from 1.
+func bind(s *sqlite3.Stmt, i int, value any) error {
+	switch v := value.(type) {
+	case nil:
+		return s.BindNull(i)
+	case bool:
+		return s.BindBool(i, v)
+	case int:
+		return s.BindInt(i, v)
+	case int64:
+		return s.BindInt64(i, v)
+	case uint8:
+		return s.BindInt64(i, int64(v))
+	case uint32:
+		return s.BindInt64(i, int64(v))
+	case string:
+		return s.BindText(i, v)
+	case []byte:
+		return s.BindBlob(i, v)
+	}
+	panic(fmt.Sprintf("store: no column holds a %T", value))
+}
+
+// explain is classify that names a statement which its context stopped by the
+// context's own error.
+func (c *conn) explain(err error) error {
+	if errors.Is(err, sqlite3.INTERRUPT) && c.sqlite.GetInterrupt().Err() != nil {
+		return c.sqlite.GetInterrupt().Err()
+	}
 	return classify(err)
 }
 
+// exec runs one statement after the other, without parameters or rows.
+func (c *conn) exec(query string) error { return c.explain(c.sqlite.Exec(query)) }
+
 // transact runs fn between begin and COMMIT, or ROLLBACK if anything failed or
-// panicked.
+// panicked. The context's end interrupts it.
 func (c *conn) transact(ctx context.Context, begin string, s *Store, fn func(*Tx) error) (err error) {
-	if err := c.exec(ctx, begin); err != nil {
+	c.sqlite.SetInterrupt(ctx)
+	defer c.sqlite.SetInterrupt(context.Background())
+	if err := c.each(begin, nil, nil); err != nil {
 		return fmt.Errorf("store: begin: %w", err)
 	}
 	committed := false
@@ -265,7 +330,7 @@ func (c *conn) transact(ctx context.Context, begin string, s *Store, fn func(*Tx
 			err = errors.Join(err, fmt.Errorf("store: rollback: %w", e))
 		}
 	}()
-	tx := &Tx{ctx: ctx, conn: c, store: s}
+	tx := &Tx{conn: c, store: s}
 	err = fn(tx)
 	if tx.err != nil && !errors.Is(err, tx.err) {
 		err = errors.Join(err, tx.err)
@@ -274,7 +339,7 @@ func (c *conn) transact(ctx context.Context, begin string, s *Store, fn func(*Tx
 	if err != nil {
 		return err
 	}
-	if err := c.exec(ctx, "COMMIT"); err != nil {
+	if err := c.each("COMMIT", nil, nil); err != nil {
 		return fmt.Errorf("store: commit: %w", err)
 	}
 	committed = true
@@ -284,13 +349,9 @@ func (c *conn) transact(ctx context.Context, begin string, s *Store, fn func(*Tx
 // rollback ends a transaction if SQLite has not done so itself, as it does
 // after some errors.
 func (c *conn) rollback() error {
-	return classify(c.sql.Raw(func(dc any) error {
-		raw := dc.(driver.Conn).Raw()
-		if raw.GetAutocommit() {
-			return nil
-		}
-		old := raw.SetInterrupt(context.Background())
-		defer raw.SetInterrupt(old)
-		return raw.Exec("ROLLBACK")
-	}))
+	if c.sqlite.GetAutocommit() {
+		return nil
+	}
+	c.sqlite.SetInterrupt(context.Background())
+	return c.exec("ROLLBACK")
 }

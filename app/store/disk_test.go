@@ -147,20 +147,15 @@ func TestDeletedIsOverwritten(t *testing.T) {
 // plainPages returns the pages of the database as SQLite sees them.
 func plainPages(t testing.TB, s *Store) []byte {
 	t.Helper()
-	c, err := s.take(t.Context(), s.writer, s.write)
+	c, err := s.take(t.Context(), s.writer)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { s.writer <- c }()
-	if err := c.exec(t.Context(), "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+	if err := c.exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
 		t.Fatal(err)
 	}
-	var pages []byte
-	err = c.sql.Raw(func(dc any) error {
-		var err error
-		pages, err = readAll(dc)
-		return err
-	})
+	pages, err := readAll(c.sqlite)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func (id ConversationID) String() string { return hex.EncodeToString(id[:]) }
 // peerID scans a PeerID, or NULL as the empty one.
 type peerID struct{ to *PeerID }
 
-// Scan implements sql.Scanner.
+// Scan implements scanner.
 func (p peerID) Scan(src any) error {
 	switch v := src.(type) {
 	case nil:

@@ -44,7 +44,7 @@ func decodeList(b []byte) ([][]byte, error) {
 // addrs scans an encoded list.
 type addrs struct{ to *[][]byte }
 
-// Scan implements sql.Scanner.
+// Scan implements scanner.
 func (a addrs) Scan(src any) error {
 	b, ok := src.([]byte)
 	if !ok {

@@ -33,18 +33,18 @@ func (s *Store) migrate(ctx context.Context, c *conn) error {
 	if err != nil {
 		return err
 	}
-	version, err := c.version(ctx)
+	version, err := c.version()
 	if err != nil {
 		return err
 	}
 	backup := s.path + ".before-" + strconv.Itoa(len(names))
 	switch {
-	case version > len(names):
+	case int(version) > len(names):
 		return fmt.Errorf("%w (version %d; this program knows %d)", ErrNewer, version, len(names))
-	case version == len(names):
+	case int(version) == len(names):
 		return removeIfThere(backup) // left by a crash between the commit and the removal
 	case version > 0:
-		if err := c.exec(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
+		if err := c.exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil {
 			return err
 		}
 		if err := copyFile(s.path, backup); err != nil {
@@ -57,11 +57,11 @@ func (s *Store) migrate(ctx context.Context, c *conn) error {
 			if err != nil {
 				return err
 			}
-			if err := c.exec(ctx, string(text)); err != nil {
+			if err := c.exec(string(text)); err != nil {
 				return fmt.Errorf("migration %s: %w", name, err)
 			}
 		}
-		return c.exec(ctx, "PRAGMA user_version = "+strconv.Itoa(len(names)))
+		return c.exec("PRAGMA user_version = " + strconv.Itoa(len(names)))
 	})
 	if err != nil {
 		return err
@@ -69,9 +69,9 @@ func (s *Store) migrate(ctx context.Context, c *conn) error {
 	return removeIfThere(backup)
 }
 
-func (c *conn) version(ctx context.Context) (v int, err error) {
-	err = c.sql.QueryRowContext(ctx, "PRAGMA user_version").Scan(&v)
-	return v, classify(err)
+func (c *conn) version() (v int64, err error) {
+	err = c.each("PRAGMA user_version", nil, func(r row) (bool, error) { return false, r.Scan(&v) })
+	return v, err
 }
 
 // copyFile replaces to by a copy of from, whole or not at all.

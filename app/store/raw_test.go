@@ -5,12 +5,11 @@ import (
 	"io"
 
 	"github.com/ncruces/go-sqlite3"
-	"github.com/ncruces/go-sqlite3/driver"
 )
 
 // readAll reads the file of a connection as SQLite sees it, decrypted.
-func readAll(dc any) ([]byte, error) {
-	f, err := dc.(driver.Conn).Raw().FileControl("main", sqlite3.FCNTL_FILE_POINTER)
+func readAll(c *sqlite3.Conn) ([]byte, error) {
+	f, err := c.FileControl("main", sqlite3.FCNTL_FILE_POINTER)
 	if err != nil {
 		return nil, err
 	}

@@ -1,14 +1,82 @@
 package store
 
 import (
-	"database/sql"
-	"errors"
 	"fmt"
+	"reflect"
 	"time"
 )
 
-// row is what a scan function reads: *sql.Row or *sql.Rows.
-type row interface{ Scan(dest ...any) error }
+// row is what a scan function reads: the values of one row, as
+// sqlite3.Stmt.ColumnsRaw gives them. Bytes are SQLite's until the next step, so
+// scanning copies them.
+type row []any
+
+// scanner is a destination that takes a value itself: int64, []byte (also of a
+// TEXT) or nil.
+type scanner interface{ Scan(src any) error }
+
+// Scan copies the row's values into what dest points to.
+func (r row) Scan(dest ...any) error {
+	if len(dest) != len(r) {
+		return fmt.Errorf("a row of %d values for %d", len(r), len(dest))
+	}
+	for i, d := range dest {
+		if err := scan(d, r[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func scan(dest, src any) error {
+	switch d := dest.(type) {
+	case scanner:
+		return d.Scan(src)
+	case *[]byte:
+		switch v := src.(type) {
+		case []byte:
+			*d = append([]byte{}, v...)
+			return nil
+		case nil:
+			*d = nil
+			return nil
+		}
+	case *int64:
+		if v, ok := src.(int64); ok {
+			*d = v
+			return nil
+		}
+	case *bool:
+		if v, ok := src.(int64); ok {
+			*d = v != 0
+			return nil
+		}
+	case *string:
+		if v, ok := src.([]byte); ok {
+			*d = string(v)
+			return nil
+		}
+	default: // a type of our own
+		v := reflect.ValueOf(dest).Elem()
+		switch n := src.(type) {
+		case int64:
+			switch {
+			case v.CanInt() && !v.OverflowInt(n):
+				v.SetInt(n)
+				return nil
+			case v.CanUint() && n >= 0 && !v.OverflowUint(uint64(n)):
+				v.SetUint(uint64(n))
+				return nil
+			}
+		case []byte:
+			if v.Kind() == reflect.String {
+				v.SetString(string(n))
+				return nil
+			}
+		}
+	}
+	return fmt.Errorf("%w: a value is no %T", ErrDamaged, dest)
+}
 
 // fail remembers the first error that ends the transaction.
 func (tx *Tx) fail(err error) error {
@@ -19,43 +87,34 @@ func (tx *Tx) fail(err error) error {
 }
 
 // exec runs a statement that returns no rows.
-func (tx *Tx) exec(query string, args ...any) (sql.Result, error) {
+func (tx *Tx) exec(query string, args []any) error {
 	if tx.err != nil {
-		return nil, tx.err
+		return tx.err
 	}
-	s, err := tx.conn.prepare(tx.ctx, query)
+	err := tx.conn.each(query, args, nil)
 	if err != nil {
-		return nil, tx.fail(fmt.Errorf("store: %w", err))
+		err = tx.fail(fmt.Errorf("store: %w", err))
 	}
-	r, err := s.ExecContext(tx.ctx, args...)
-	if err != nil {
-		return nil, tx.fail(fmt.Errorf("store: %w", classify(err)))
-	}
-	return r, nil
-}
-
-// run is exec for statements whose result does not matter.
-func (tx *Tx) run(query string, args ...any) error {
-	_, err := tx.exec(query, args...)
 	return err
 }
 
+// run is exec for statements whose result does not matter.
+func (tx *Tx) run(query string, args ...any) error { return tx.exec(query, args) }
+
 // insert is exec for an INSERT into a table with a row id, which it returns.
 func (tx *Tx) insert(query string, args ...any) (int64, error) {
-	r, err := tx.exec(query, args...)
-	if err != nil {
+	if err := tx.exec(query, args); err != nil {
 		return 0, err
 	}
-	return r.LastInsertId()
+	return tx.conn.sqlite.LastInsertRowID(), nil
 }
 
 // count is exec for statements that say how many rows they touched.
 func (tx *Tx) count(query string, args ...any) (int64, error) {
-	r, err := tx.exec(query, args...)
-	if err != nil {
+	if err := tx.exec(query, args); err != nil {
 		return 0, err
 	}
-	return r.RowsAffected()
+	return tx.conn.sqlite.Changes(), nil
 }
 
 // must is exec for statements that touch one row: none is ErrNotFound.
@@ -69,20 +128,21 @@ func (tx *Tx) must(query string, args ...any) error {
 
 // one reads one row, or returns ErrNotFound.
 func one[T any](tx *Tx, scan func(row) (T, error), query string, args ...any) (T, error) {
-	var none T
+	var none, v T
 	if tx.err != nil {
 		return none, tx.err
 	}
-	s, err := tx.conn.prepare(tx.ctx, query)
+	found := false
+	err := tx.conn.each(query, args, func(r row) (more bool, err error) {
+		found = true
+		v, err = scan(r)
+		return false, err
+	})
 	if err != nil {
 		return none, tx.fail(fmt.Errorf("store: %w", err))
 	}
-	v, err := scan(s.QueryRowContext(tx.ctx, args...))
-	if errors.Is(err, sql.ErrNoRows) {
+	if !found {
 		return none, fmt.Errorf("store: %w", ErrNotFound)
-	}
-	if err != nil {
-		return none, tx.fail(fmt.Errorf("store: %w", classify(err)))
 	}
 	return v, nil
 }
@@ -92,25 +152,14 @@ func all[T any](tx *Tx, scan func(row) (T, error), query string, args ...any) ([
 	if tx.err != nil {
 		return nil, tx.err
 	}
-	s, err := tx.conn.prepare(tx.ctx, query)
+	var list []T
+	err := tx.conn.each(query, args, func(r row) (bool, error) {
+		v, err := scan(r)
+		list = append(list, v)
+		return err == nil, err
+	})
 	if err != nil {
 		return nil, tx.fail(fmt.Errorf("store: %w", err))
-	}
-	rows, err := s.QueryContext(tx.ctx, args...)
-	if err != nil {
-		return nil, tx.fail(fmt.Errorf("store: %w", classify(err)))
-	}
-	defer rows.Close()
-	var list []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, tx.fail(fmt.Errorf("store: %w", classify(err)))
-		}
-		list = append(list, v)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, tx.fail(fmt.Errorf("store: %w", classify(err)))
 	}
 	return list, nil
 }
@@ -124,7 +173,7 @@ func integer(r row) (n int64, err error) {
 // fixed scans a BLOB of exactly its own length into the array behind it.
 type fixed []byte
 
-// Scan implements sql.Scanner.
+// Scan implements scanner.
 func (f fixed) Scan(src any) error {
 	b, ok := src.([]byte)
 	if !ok || len(b) != len(f) {
@@ -137,7 +186,7 @@ func (f fixed) Scan(src any) error {
 // optional scans a BLOB of 32 bytes, or NULL as nil.
 type optional[A ~[32]byte] struct{ to **A }
 
-// Scan implements sql.Scanner.
+// Scan implements scanner.
 func (o optional[A]) Scan(src any) error {
 	if src == nil {
 		*o.to = nil
@@ -166,7 +215,7 @@ func null32[A ~[32]byte](a *A) any {
 // stamp scans unix milliseconds, or NULL as the zero time.
 type stamp struct{ to *time.Time }
 
-// Scan implements sql.Scanner.
+// Scan implements scanner.
 func (s stamp) Scan(src any) error {
 	switch v := src.(type) {
 	case nil:
@@ -190,13 +239,11 @@ func ms(t time.Time) any {
 // nullText scans a TEXT, or NULL as the empty string.
 type nullText struct{ to *string }
 
-// Scan implements sql.Scanner.
+// Scan implements scanner.
 func (n nullText) Scan(src any) error {
 	switch v := src.(type) {
 	case nil:
 		*n.to = ""
-	case string:
-		*n.to = v
 	case []byte:
 		*n.to = string(v)
 	default:
@@ -240,7 +287,7 @@ func null(id int64) any {
 // nullID scans a reference, or NULL as zero.
 type nullID struct{ to *int64 }
 
-// Scan implements sql.Scanner.
+// Scan implements scanner.
 func (n nullID) Scan(src any) error {
 	switch v := src.(type) {
 	case nil:

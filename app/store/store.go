@@ -28,7 +28,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -63,7 +62,6 @@ type Store struct {
 	pageKey string // hexadecimal, for PRAGMA hexkey
 	rows    sealer
 
-	write, read   *sql.DB
 	writer, views chan *conn // idle connections; nil: to be opened on first use
 	closed        chan struct{}
 	closing       sync.Once
@@ -137,7 +135,6 @@ func (s *Store) create(ctx context.Context) error {
 	err := s.start(ctx)
 	if err == nil {
 		err = (<-s.writer).close()
-		err = errors.Join(err, s.shut())
 	}
 	if err != nil {
 		return errors.Join(err, classify(removeIfThere(s.path)))
@@ -149,19 +146,13 @@ func (s *Store) create(ctx context.Context) error {
 }
 
 // start opens the file at s.path and takes the migrations that it has not seen.
-func (s *Store) start(ctx context.Context) (err error) {
-	if s.write, err = s.openDB(false); err != nil {
-		return classify(err)
-	}
-	if s.read, err = s.openDB(true); err != nil {
-		return errors.Join(classify(err), s.write.Close())
-	}
-	c, err := dial(ctx, s.write)
+func (s *Store) start(ctx context.Context) error {
+	c, err := s.dial(ctx, false)
 	if err != nil {
-		return errors.Join(err, s.shut())
+		return err
 	}
 	if err := s.migrate(ctx, c); err != nil {
-		return errors.Join(err, c.close(), s.shut())
+		return errors.Join(err, c.close())
 	}
 	s.writer <- c
 	return nil
@@ -171,7 +162,8 @@ func (s *Store) start(ctx context.Context) (err error) {
 // beside it while it is open.
 func (s *Store) Path() string { return s.path }
 
-// Close waits for running transactions and closes the database. Later calls of
+// Close waits for running transactions and closes the database: readers before the
+// writer, which then leaves no WAL behind. Later calls of
 // any method return ErrClosed; a second Close returns what the first did.
 func (s *Store) Close() error {
 	s.closing.Do(func() {
@@ -184,16 +176,8 @@ func (s *Store) Close() error {
 		if c := <-s.writer; c != nil {
 			s.closeErr = errors.Join(s.closeErr, c.close())
 		}
-		s.closeErr = errors.Join(s.closeErr, s.shut())
 	})
 	return s.closeErr
-}
-
-// shut closes readers before the writer, so that the writer is last and leaves
-// an empty WAL behind.
-func (s *Store) shut() error {
-	err := errors.Join(s.read.Close(), s.write.Close())
-	return classify(err)
 }
 
 // Update runs fn in the one write transaction and commits it if fn returns nil
@@ -205,7 +189,7 @@ func (s *Store) shut() error {
 // fn must not keep the Tx. ctx bounds the wait for the writer; a transaction
 // that runs is not interrupted, but not committed either once ctx is done.
 func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
-	c, err := s.take(ctx, s.writer, s.write)
+	c, err := s.take(ctx, s.writer)
 	if err != nil {
 		return err
 	}
@@ -221,7 +205,7 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 // View runs fn on a snapshot. It never waits for a writer. fn must not keep the
 // Tx; verbs that write fail. ctx interrupts it.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
-	c, err := s.take(ctx, s.views, s.read)
+	c, err := s.take(ctx, s.views)
 	if err != nil {
 		return err
 	}
@@ -230,7 +214,7 @@ func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
 }
 
 // take waits for a connection of the pool. The caller gives it back.
-func (s *Store) take(ctx context.Context, pool chan *conn, db *sql.DB) (*conn, error) {
+func (s *Store) take(ctx context.Context, pool chan *conn) (*conn, error) {
 	select { // where several could go on below, these come first
 	case <-s.closed:
 		return nil, ErrClosed
@@ -243,7 +227,7 @@ func (s *Store) take(ctx context.Context, pool chan *conn, db *sql.DB) (*conn, e
 		if c != nil {
 			return c, nil
 		}
-		c, err := dial(ctx, db)
+		c, err := s.dial(ctx, pool == s.views)
 		if err != nil {
 			pool <- nil
 			return nil, fmt.Errorf("store: open: %w", err)
@@ -262,7 +246,6 @@ func (s *Store) take(ctx context.Context, pool chan *conn, db *sql.DB) (*conn, e
 // was. After any other error of the database every later verb fails with the
 // same error and the transaction will be undone.
 type Tx struct {
-	ctx   context.Context
 	conn  *conn
 	store *Store
 	err   error
@@ -276,12 +259,12 @@ func (s *Store) Maintain(ctx context.Context, now time.Time) error {
 	if err := s.Update(ctx, func(tx *Tx) error { return tx.expire(now) }); err != nil {
 		return err
 	}
-	c, err := s.take(ctx, s.writer, s.write)
+	c, err := s.take(ctx, s.writer)
 	if err != nil {
 		return err
 	}
 	defer func() { s.writer <- c }()
-	if err := c.exec(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"); err != nil && !errors.Is(err, ErrBusy) {
+	if err := c.exec("PRAGMA wal_checkpoint(TRUNCATE)"); err != nil && !errors.Is(err, ErrBusy) {
 		return fmt.Errorf("store: checkpoint: %w", err)
 	}
 	return nil
