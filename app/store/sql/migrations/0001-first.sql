@@ -158,7 +158,7 @@ CREATE INDEX messages_hidden ON messages (conversation, author, seq) WHERE shown
 -- What still has to reach a device: one row for each item and device, deleted
 -- when the device acknowledged it or we gave up.
 CREATE TABLE outbox (
-    id       INTEGER PRIMARY KEY AUTOINCREMENT, -- the order of sending; never used again
+    id       INTEGER PRIMARY KEY, -- the order of sending; see Enqueue
     message  INTEGER REFERENCES messages (id) ON UPDATE CASCADE ON DELETE CASCADE, -- NULL: not something said
     device   BLOB    NOT NULL CHECK (length(device) = 32),
     class    INTEGER NOT NULL,    -- 1 message, 2 receipt, 3 descriptors, 4 presence, 5 profile; of 3 and 4 only the newest per device is kept
