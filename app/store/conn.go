@@ -19,18 +19,19 @@ import (
 )
 
 const (
-	// pageSize in bytes. It is part of the format. A sealed 4 KiB message fits
-	// one page without an overflow page; smaller pages make batches of 256
-	// dearer by a fifth, larger ones double the cost of a single commit, and of
-	// indexes with random keys (bench_test.go, in CPU time).
-	pageSize = 8 << 10
+	// pageSize in bytes. It is part of the format. Messages on their way are
+	// committed a few at a time, also when 256 of them are (a window comes in
+	// batches of about ten), and each touches pages of indexes with random keys:
+	// 8 KiB would cost a sixth more, though a sealed 4 KiB message would fit a
+	// page (apptest.BenchmarkWindow, in CPU time).
+	pageSize = 4 << 10
 	// cipherBlock is how many bytes Adiantum encrypts together, in the driver.
 	cipherBlock = 4096
 	// checksumSize is what SQLite's checksums reserve at the end of each page.
 	checksumSize = 8
 	// autoCheckpoint is the WAL's length, in pages (8 MiB), from which a commit
 	// copies it into the database.
-	autoCheckpoint = 1024
+	autoCheckpoint = 2048
 	// busyMilliseconds bounds the wait for another process.
 	busyMilliseconds = 5000
 )
