@@ -54,18 +54,14 @@ func (tx *Tx) Enqueue(o Outgoing) (int64, error) {
 			return 0, err
 		}
 	}
-	if tx.store.lastOutgoing == 0 {
-		last, err := one(tx, integer, "SELECT coalesce(max(id), 0) FROM outbox")
-		if err != nil {
-			return 0, err
-		}
-		tx.store.lastOutgoing = last
-	}
-	tx.store.lastOutgoing++
-	return tx.insert(`INSERT INTO outbox (id, message, device, class, item, session, wire, hash, flight, size, created, expires, attempts, next)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	id, err := tx.insert(`INSERT INTO outbox (id, message, device, class, item, session, wire, hash, flight, size, created, expires, attempts, next)
+		VALUES (1 + max(?, (SELECT coalesce(max(id), 0) FROM outbox)), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		tx.store.lastOutgoing, null(o.Message), o.Device[:], int(o.Class), blob(o.Item), null32(o.Session), blob(o.Wire), null32(o.Hash), o.Flight, len(o.Wire),
 		o.Created.UnixMilli(), ms(o.Expires), o.Attempts, o.Next.UnixMilli())
+	if err == nil {
+		tx.store.lastOutgoing = id
+	}
+	return id, err
 }
 
 // SetSealed keeps the ratchet message of a row; its item stays, so that it can

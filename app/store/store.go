@@ -63,7 +63,7 @@ type Store struct {
 	rows    sealer
 
 	writer, views chan *conn // idle connections; nil: to be opened on first use
-	lastOutgoing  int64      // highest id of an outbox row so far, 0: unknown; whoever has the writer's
+	lastOutgoing  int64      // id of the newest outbox row that this Store added; whoever has the writer's
 	closed        chan struct{}
 	closing       sync.Once
 	closeErr      error
