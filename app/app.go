@@ -227,6 +227,9 @@ func (a *App) openKeys(ctx context.Context) error {
 			return problem.New(problem.Locked, nil)
 		}
 		passphrase, err := a.cfg.Passphrase(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err() // it was not refused: the question was given up
+		}
 		if err != nil {
 			return problem.New(problem.Locked, err)
 		}

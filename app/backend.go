@@ -399,17 +399,23 @@ func (a *App) relay(ctx context.Context, name string) (api.Relay, error) {
 	if i := strings.LastIndex(name, "/p2p/"); i >= 0 {
 		name = name[i+len("/p2p/"):]
 	}
+	const least = len("12D3KooW") + minPrefix // every relay's begins so: the mark of an Ed25519 key
 	var found []api.Relay
 	for _, r := range list {
 		if r.Relay == name {
 			return r, nil
 		}
-		if len(name) >= 8 && strings.HasPrefix(r.Relay, name) {
+		if len(name) >= least && strings.HasPrefix(r.Relay, name) {
 			found = append(found, r)
 		}
 	}
-	if len(found) != 1 {
-		return api.Relay{}, problem.New(problem.NoSuchRelay, nil)
+	switch {
+	case len(found) > 1:
+		return api.Relay{}, problem.Newf(problem.NoSuchRelay, "more than one begins with %q", name)
+	case len(found) == 0 && len(name) < least:
+		return api.Relay{}, problem.Newf(problem.NoSuchRelay, "%q is too little of a peer id: give at least %d letters", name, least)
+	case len(found) == 0:
+		return api.Relay{}, problem.Newf(problem.NoSuchRelay, "%q", name)
 	}
 	return found[0], nil
 }

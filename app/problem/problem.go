@@ -143,8 +143,8 @@ func From(err error) *Error {
 	case errors.Is(err, fs.ErrPermission):
 		code = NotPermitted
 	}
-	if code == err {
-		err = nil
+	if code == err || err == context.Canceled || err == context.DeadlineExceeded {
+		err = nil // the code says it all
 	}
 	return New(code, err).(*Error)
 }

@@ -58,7 +58,7 @@ func (c *cli) recoverCommand() *cobra.Command {
 			if c.terminalIn() {
 				c.note("The 24 recovery words, on one line or several:")
 			}
-			words, err := readWords(c.in)
+			words, err := interruptibly(cmd.Context(), func() (string, error) { return readWords(c.in) })
 			if err != nil {
 				return err
 			}
@@ -144,7 +144,7 @@ func (c *cli) lockCommand() *cobra.Command {
 						return err
 					}
 				}
-				if r.Passphrase, err = c.newPassphrase(); err != nil {
+				if r.Passphrase, err = c.newPassphrase(ctx); err != nil {
 					return err
 				}
 				p, err := a.Lock(ctx, r)
@@ -164,13 +164,13 @@ func (c *cli) lockCommand() *cobra.Command {
 // GODWIT_PASSPHRASE, or asked on the terminal, or the next line of standard input.
 func (c *cli) presentPassphrase() func(context.Context) (string, error) {
 	pass := c.getenv("GODWIT_PASSPHRASE")
-	return func(context.Context) (_ string, err error) {
+	return func(ctx context.Context) (_ string, err error) {
 		switch {
 		case pass != "":
 		case c.terminalIn():
-			pass, err = c.askSecret("Passphrase: ")
+			pass, err = c.askSecret(ctx, "Passphrase: ")
 		default:
-			pass, err = c.line()
+			pass, err = c.line(ctx)
 		}
 		return pass, err
 	}
@@ -208,15 +208,15 @@ func (c *cli) unlockCommand() *cobra.Command {
 
 // newPassphrase asks for a passphrase twice on a terminal; else it is the next
 // line of standard input.
-func (c *cli) newPassphrase() (string, error) {
+func (c *cli) newPassphrase(ctx context.Context) (string, error) {
 	if !c.terminalIn() {
-		return c.line()
+		return c.line(ctx)
 	}
-	pass, err := c.askSecret("New passphrase: ")
+	pass, err := c.askSecret(ctx, "New passphrase: ")
 	if err != nil {
 		return "", err
 	}
-	again, err := c.askSecret("Once more: ")
+	again, err := c.askSecret(ctx, "Once more: ")
 	if err != nil {
 		return "", err
 	}

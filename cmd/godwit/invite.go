@@ -101,7 +101,7 @@ func (c *cli) acceptCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			r.Link = args[0]
 			if r.Link == "-" {
-				if r.Link, err = c.line(); err != nil {
+				if r.Link, err = c.line(cmd.Context()); err != nil {
 					return err
 				}
 			}

@@ -44,7 +44,7 @@ func (c *cli) sendCommand() *cobra.Command {
 			text := args[1]
 			if text == "-" {
 				// One byte and a line's end more than can be sent: enough to refuse it.
-				b, err := io.ReadAll(io.LimitReader(c.in, content.MaxText+2))
+				b, err := interruptibly(cmd.Context(), func() ([]byte, error) { return io.ReadAll(io.LimitReader(c.in, content.MaxText+2)) })
 				if err != nil {
 					return err
 				}

@@ -207,7 +207,7 @@ func (c *cli) relayRemoveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "remove RELAY",
 		Short: "Give a relay up",
-		Long:  "Gives a relay up. RELAY is its peer id, a unique prefix of it, or its address.",
+		Long:  "Gives a relay up. RELAY is its peer id, at least the first 12 letters of it if no other relay's begins with them, or its address.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.changeRelay(cmd.Context(), func(ctx context.Context, a account) (api.Relay, error) {

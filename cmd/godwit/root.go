@@ -176,12 +176,12 @@ func (c *cli) logLevel(cfg config.Config, usual slog.Level) slog.Level {
 }
 
 // passphrase is asked when the keys of a profile need it.
-func (c *cli) passphrase(context.Context) (string, error) {
+func (c *cli) passphrase(ctx context.Context) (string, error) {
 	if p := c.getenv("GODWIT_PASSPHRASE"); p != "" {
 		return p, nil
 	}
 	if !c.terminalIn() {
 		return "", problem.New(problem.Locked, nil)
 	}
-	return c.askSecret("Passphrase: ")
+	return c.askSecret(ctx, "Passphrase: ")
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -120,11 +121,41 @@ func isTerminal(v any) bool {
 func (c *cli) terminalIn() bool  { return isTerminal(c.in) }
 func (c *cli) terminalOut() bool { return isTerminal(c.out) }
 
+// interruptibly reads, or returns when the context ends. A read of a terminal
+// cannot be called back: it then lasts as long as the process, which is on its way
+// out.
+func interruptibly[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	type answer struct {
+		value T
+		err   error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		v, err := read()
+		answers <- answer{v, err}
+	}()
+	select {
+	case a := <-answers:
+		return a.value, a.err
+	case <-ctx.Done():
+		var none T
+		return none, ctx.Err()
+	}
+}
+
 // askSecret reads a line from the terminal without showing it.
-func (c *cli) askSecret(prompt string) (string, error) {
+func (c *cli) askSecret(ctx context.Context, prompt string) (string, error) {
+	fd := int(c.in.(*os.File).Fd())
+	shown, err := term.GetState(fd)
+	if err != nil {
+		return "", problem.New(problem.Locked, err)
+	}
 	fmt.Fprint(c.err, prompt)
-	b, err := term.ReadPassword(int(c.in.(*os.File).Fd()))
+	b, err := interruptibly(ctx, func() ([]byte, error) { return term.ReadPassword(fd) })
 	fmt.Fprintln(c.err)
+	if ctx.Err() != nil {
+		return "", errors.Join(ctx.Err(), term.Restore(fd, shown)) // typing is to be seen again
+	}
 	if err != nil {
 		return "", problem.New(problem.Locked, err)
 	}
@@ -135,11 +166,11 @@ func (c *cli) askSecret(prompt string) (string, error) {
 const maxLine = 64 << 10
 
 // line reads the next line of standard input.
-func (c *cli) line() (string, error) {
+func (c *cli) line(ctx context.Context) (string, error) {
 	if c.lines == nil {
 		c.lines = bufio.NewReader(io.LimitReader(c.in, 2*maxLine)) // no command wants more than two
 	}
-	s, err := c.lines.ReadString('\n')
+	s, err := interruptibly(ctx, func() (string, error) { return c.lines.ReadString('\n') })
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", err
 	}
