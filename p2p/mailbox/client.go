@@ -89,7 +89,9 @@ func Dial(ctx context.Context, h host.Host, relay peer.AddrInfo) (*Client, error
 	}
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
-	ctx = network.WithAllowLimitedConn(ctx, "mailbox")
+	// libp2p would refuse to dial a relay again for seconds or minutes after a failure;
+	// who calls Dial keeps its own pauses.
+	ctx = network.WithForceDirectDial(ctx, "mailbox")
 	if err := h.Connect(ctx, relay); err != nil {
 		return nil, fmt.Errorf("mailbox: connect: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/godwit-im/godwit/p2p/p2ptest"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"go.uber.org/goleak"
 )
 
@@ -279,5 +280,18 @@ func TestWrongRelay(t *testing.T) {
 	deaf := p2ptest.Loopback(t) // not a relay
 	if _, err := mailbox.Dial(t.Context(), p2ptest.Loopback(t).Host(), p2ptest.Info(deaf)); err == nil {
 		t.Fatal("dialled a mailbox where there is none")
+	}
+}
+
+// A relay that comes back is dialled at once, whatever failed before.
+func TestDialAgain(t *testing.T) {
+	h := p2ptest.Loopback(t).Host()
+	away := p2ptest.Loopback(t)
+	info := p2ptest.Info(away)
+	away.Close()
+	for range 3 {
+		if _, err := mailbox.Dial(t.Context(), h, info); err == nil || errors.Is(err, swarm.ErrDialBackoff) {
+			t.Errorf("a relay that is away: %v", err)
+		}
 	}
 }
