@@ -573,3 +573,59 @@ func TestASkipBomb(t *testing.T) {
 		}
 	})
 }
+
+// So many of Bob's messages wait for others that never come that no more may: what he
+// says next is shown without waiting, and no more is hidden than before.
+func TestTooManyWaitForTheirPredecessors(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
+		alice.Meets(bob)
+		hidden := func() (n int64) {
+			alice.View(func(tx *store.Tx) error {
+				conv, err := tx.ConversationWith(alice.contact(bob).ID)
+				if err != nil {
+					return err
+				}
+				n, err = tx.CountHidden(bob.device.Public(), conv.ID)
+				return err
+			})
+			return n
+		}
+		w.check(alice.update(w.Context(), func(t *turn) error {
+			conv, err := alice.conversation(t.Tx, alice.contact(bob))
+			if err != nil {
+				return err
+			}
+			for i := range uint64(hiddenMax - 1) {
+				_, err := t.InsertMessage(store.Message{
+					Message: store.MessageID(content.NewID()), Conversation: conv.ID, Author: bob.device.Public(), Seq: 1000 + 2*i, Sent: t.now, At: t.now,
+					Kind: int(content.KindText), Body: []byte("?"), State: store.Received, ShowBy: t.now.Add(heldFor),
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+		alice.Leaves()
+		bob.Sees(bob.Says(alice, "first"), api.Kept)
+		oak.loses()
+		for _, text := range []string{"second", "third", "fourth"} {
+			bob.Sees(bob.Says(alice, text), api.Kept)
+		}
+		bob.Leaves()
+		alice.Returns()
+		alice.Reads(bob, "second", "third", "fourth")
+		if n := hidden(); n != hiddenMax-1 {
+			w.Errorf("%d messages are hidden", n)
+		}
+		w.Advance(heldFor + 20*tidyEvery)
+		if n := hidden(); n != 0 {
+			w.Errorf("a day later %d messages are hidden", n)
+		}
+		bob.Returns()
+		bob.Says(alice, "fifth")
+		alice.Awaits("the first and the last", func() bool { return len(alice.heard(bob)) == hiddenMax-1+5 })
+	})
+}

@@ -3,6 +3,7 @@ package chat
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +21,10 @@ import (
 const (
 	// heldFor is how long a message waits for the one before it.
 	heldFor = 24 * time.Hour
+	// hiddenMax is how many messages of a device wait for those before them: as
+	// many as keys of missing messages are kept on one chain (crypto.md,
+	// "Session"). With more the first is shown without waiting longer.
+	hiddenMax = 1000
 	// reacknowledge is how old an opened message must be when a copy comes
 	// by mailbox to be acknowledged again: younger copies are those of the
 	// other relays, an older one says that our receipt was lost.
@@ -228,6 +233,11 @@ func (c *Chat) takeNumbered(t *turn, who store.Contact, a arrival, item content.
 	if err != nil {
 		return err
 	}
+	if item.Place.Seq > max(s.NextSeq, 1) {
+		if s, err = c.roomToWait(t, who, s); err != nil {
+			return err
+		}
+	}
 	if s.NextSeq == 0 {
 		s.NextSeq = 1
 	}
@@ -261,6 +271,24 @@ func (c *Chat) takeNumbered(t *turn, who store.Contact, a arrival, item content.
 		return c.advance(t, who, s, item.Hash())
 	}
 	return nil
+}
+
+// roomToWait sees that one more message of a stream can wait for its predecessor: a
+// device whose messages never come in order must not fill the database with what
+// nobody sees.
+func (c *Chat) roomToWait(t *turn, who store.Contact, s store.Stream) (store.Stream, error) {
+	n, err := t.CountHidden(s.Device, s.Conversation)
+	if err != nil || n < hiddenMax {
+		return s, err
+	}
+	first, err := t.NextHidden(s.Device, s.Conversation, math.MaxInt64)
+	if err != nil {
+		return s, err
+	}
+	if err := c.skipTo(t, who, first); err != nil {
+		return s, err
+	}
+	return t.Stream(s.Device, s.Conversation)
 }
 
 // advance moves a stream past its next item, which has the given hash, and

@@ -94,6 +94,11 @@ func (tx *Tx) Hidden(author identity.DevicePublic, conversation int64) ([]Messag
 	return all(tx, scanMessage, "SELECT "+messageColumns+" FROM messages WHERE conversation = ? AND author = ? AND shown = 0 ORDER BY seq", conversation, author[:])
 }
 
+// CountHidden is how many messages of a device wait for a predecessor.
+func (tx *Tx) CountHidden(author identity.DevicePublic, conversation int64) (int64, error) {
+	return one(tx, integer, "SELECT count(*) FROM messages WHERE conversation = ? AND author = ? AND shown = 0", conversation, author[:])
+}
+
 // NextHidden returns the first message of a device, by number and not above seq,
 // that waits for a predecessor, or ErrNotFound. One at a time: a device can have
 // thousands wait.
