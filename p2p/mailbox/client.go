@@ -28,6 +28,11 @@ const (
 	pingEvery = 2 * time.Minute
 	// pingTimeout is how long a watched relay may take to answer a ping.
 	pingTimeout = 30 * time.Second
+	// silence is how long nothing may come from a relay that has requests to
+	// answer, and answerTimeout how long it may take for one: over a slow line
+	// the last of a window comes late, but a relay that stalls must not hold up
+	// for ever what else there is to do.
+	silence, answerTimeout = time.Minute, 10 * time.Minute
 	// maxOutstanding is how many requests may wait for their answers.
 	maxOutstanding = 256
 	// receiptSlack is by how much a receipt may promise less than was asked:
@@ -41,7 +46,9 @@ const (
 // A Client is one stream with one relay. Its methods are safe for concurrent
 // use and share the stream: calls that run at the same time leave and return
 // together. Errors wrap ErrClosed once the connection is over, a *Refusal if
-// the relay said no, and the context's otherwise. A Client does not reconnect.
+// the relay said no, and the context's otherwise. A relay that is silent for a
+// minute though requests wait, or leaves one unanswered for ten, ends the connection
+// (ErrSilent beside ErrClosed). A Client does not reconnect.
 type Client struct {
 	stream network.Stream
 	relay  peer.ID
@@ -57,6 +64,8 @@ type Client struct {
 
 	mu       sync.Mutex
 	pending  map[uint32]*call
+	heard    time.Time   // when the last frame came
+	patience *time.Timer // ends the connection if the relay stalls; nil: nothing is asked
 	nextID   uint32
 	watching *watching
 	err      error // why the connection is over
@@ -75,6 +84,7 @@ type sending struct{ first, second []byte } // second may be nil
 
 type call struct {
 	kind   kind
+	asked  time.Time
 	weight int64
 	answer chan []byte // gets one body
 	err    error       // valid once answer is closed
@@ -195,12 +205,20 @@ func (c *Client) Limits() Limits { return c.hello.limits }
 func (c *Client) fail(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.end(err)
+}
+
+// end is fail. The lock is held.
+func (c *Client) end(err error) {
 	if c.err != nil {
 		return
 	}
 	c.err = err
 	if !errors.Is(err, ErrClosed) {
 		c.err = fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	if c.patience != nil {
+		c.patience.Stop()
 	}
 	for id, p := range c.pending {
 		p.err = c.err
@@ -269,6 +287,7 @@ func (c *Client) read(r *frame.Reader) error {
 			continue
 		}
 		c.mu.Lock()
+		c.heard = time.Now()
 		p := c.pending[id]
 		delete(c.pending, id)
 		c.mu.Unlock()
@@ -350,6 +369,10 @@ func (c *Client) register(p *call) (id uint32, err error) {
 		c.window.Release(p.weight)
 		return 0, c.err
 	}
+	p.asked = time.Now()
+	if c.patience == nil {
+		c.patience = time.AfterFunc(silence, c.overdue)
+	}
 	for {
 		c.nextID++
 		if _, used := c.pending[c.nextID]; !used && c.nextID != 0 {
@@ -357,6 +380,33 @@ func (c *Client) register(p *call) (id uint32, err error) {
 			return c.nextID, nil
 		}
 	}
+}
+
+// overdue ends the connection if the relay stalls. It runs when that may be so; while
+// nothing is asked no timer runs.
+func (c *Client) overdue() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.pending) == 0 || c.err != nil {
+		c.patience = nil
+		return
+	}
+	now := time.Now()
+	oldest := now
+	for _, p := range c.pending {
+		if p.asked.Before(oldest) {
+			oldest = p.asked
+		}
+	}
+	quiet := oldest
+	if c.heard.After(quiet) {
+		quiet = c.heard
+	}
+	if left := min(silence-now.Sub(quiet), answerTimeout-now.Sub(oldest)); left > 0 {
+		c.patience.Reset(left)
+		return
+	}
+	c.end(ErrSilent)
 }
 
 // send queues a frame, after the proof of its key if that is needed.

@@ -233,6 +233,7 @@ func (c *Client) news(raw []byte) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.heard = time.Now()
 	w := c.watching
 	if w == nil || m.entries[0].Sequence <= w.last || len(w.come)+len(m.entries) > maxNews {
 		return malformed("news that was not asked for")

@@ -71,6 +71,8 @@ var (
 	ErrBadReceipt = errors.New("mailbox: bad receipt")
 	// ErrClosed says that the connection with the relay is over.
 	ErrClosed = errors.New("mailbox: connection closed")
+	// ErrSilent says that the relay left a request unanswered for too long.
+	ErrSilent = errors.New("mailbox: the relay does not answer")
 )
 
 // QID names a queue at one relay; it certifies its own write key.

@@ -2,7 +2,11 @@ package mailbox_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"io"
+	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,6 +14,8 @@ import (
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
 	"github.com/godwit-im/godwit/p2p/p2ptest"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 const day = 24 * time.Hour
@@ -205,6 +211,85 @@ func TestRelayVanishes(t *testing.T) {
 		_, _, err := bob.List(t.Context(), 0)
 		wantErr(t, err, mailbox.ErrClosed)
 	})
+}
+
+// TestRelayStalls: a relay that takes requests and does not answer, or answers all but
+// one, holds nobody up for ever; one that is slow is borne with.
+func TestRelayStalls(t *testing.T) {
+	const asksGet, asksPing = 0x08, 0x0e
+	pong := func(id uint32) []byte {
+		return slices.Concat([]byte{0x80 | asksPing}, u32(id), u64(uint64(time.Now().UnixMilli())))
+	}
+	for _, c := range []struct {
+		name   string
+		answer func(kind byte) (after time.Duration, ok bool) // of a request
+		pings  bool                                           // somebody else asks too
+		least  time.Duration
+		most   time.Duration // 0: it answers in the end
+	}{
+		{"silent", func(byte) (time.Duration, bool) { return 0, false }, false, time.Minute, time.Minute + time.Second},
+		{"answers something else", func(kind byte) (time.Duration, bool) { return 0, kind == asksPing }, true, 10 * time.Minute, 11 * time.Minute},
+		{"slow", func(byte) (time.Duration, bool) { return 50 * time.Second, true }, false, 50 * time.Second, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hosts := pipeHosts(t, 2)
+				hosts[0].SetStreamHandler(mailbox.Protocol, func(s network.Stream) {
+					defer s.Close()
+					say := func(frame []byte) { s.Write(append(u32(uint32(len(frame))), frame...)) }
+					say(goodHello(time.Now()))
+					for {
+						head := make([]byte, 4+5)
+						if _, err := io.ReadFull(s, head); err != nil {
+							return
+						}
+						if _, err := io.ReadFull(s, make([]byte, binary.BigEndian.Uint32(head)-5)); err != nil {
+							return
+						}
+						kind, id := head[4], binary.BigEndian.Uint32(head[5:])
+						after, ok := c.answer(kind)
+						switch time.Sleep(after); {
+						case !ok:
+						case kind == asksPing:
+							say(pong(id))
+						default:
+							say(slices.Concat([]byte{0xff}, u32(id), u16(13), u32(0), u64(uint64(time.Now().UnixMilli())))) // not found
+						}
+					}
+				})
+				client, err := mailbox.Dial(t.Context(), hosts[1], peer.AddrInfo{ID: hosts[0].id})
+				if err != nil {
+					t.Fatal(err)
+				}
+				var pings sync.WaitGroup
+				defer pings.Wait()
+				defer client.Close()
+				time.Sleep(time.Hour) // nothing is asked: nothing is late
+				if c.pings {
+					pings.Go(func() {
+						for client.Ping(context.Background()) == nil {
+							time.Sleep(20 * time.Second)
+						}
+					})
+				}
+				began := time.Now()
+				_, err = client.Get(context.Background(), mailbox.CellID{1})
+				took := time.Since(began)
+				if c.most == 0 {
+					wantErr(t, err, mailbox.ErrNotFound)
+					if took < c.least {
+						t.Errorf("it took %v", took)
+					}
+					return
+				}
+				wantErr(t, err, mailbox.ErrSilent)
+				wantErr(t, err, mailbox.ErrClosed)
+				if took < c.least || took > c.most {
+					t.Errorf("it took %v", took)
+				}
+			})
+		})
+	}
 }
 
 // TestSkew: attacks.md row 34. A writer reckons by the relay's clock, whatever
