@@ -31,8 +31,6 @@ const (
 	// boxFirst and boxLast bound the pauses between tries to reach a relay of
 	// ours.
 	boxFirst, boxLast = 500 * time.Millisecond, 2 * time.Minute
-	// boxTime bounds what is asked of a relay, apart from waiting for news.
-	boxTime = time.Minute
 )
 
 // The states of a relay of ours, as api.Relay tells them.
@@ -245,10 +243,9 @@ type task struct {
 	note func(*turn) error
 }
 
-// sync opens queues, posts and removes notices, as the store says.
+// sync opens queues, posts and removes notices, as the store says. What was done is
+// noted even if the relay did not come to the end.
 func (b *box) sync(ctx context.Context, client *mailbox.Client) error {
-	ctx, cancel := context.WithTimeout(ctx, boxTime)
-	defer cancel()
 	var tasks []task
 	err := b.c.store.View(ctx, func(tx *store.Tx) (err error) {
 		tasks, err = b.tasks(tx)
@@ -259,25 +256,26 @@ func (b *box) sync(ctx context.Context, client *mailbox.Client) error {
 	}
 	var done []task
 	for _, t := range tasks {
-		err := t.do(ctx, client)
+		err = t.do(ctx, client)
 		if refused := new(mailbox.Refusal); errors.As(err, &refused) {
 			// The others go on, and so does the mail.
 			b.c.log.Warn("a relay refused to open or to post something", "err", err)
+			err = nil
 			continue
 		}
 		if err != nil {
-			return err
+			break
 		}
 		done = append(done, t)
 	}
-	return b.c.update(ctx, func(t *turn) error {
+	return errors.Join(err, b.c.update(ctx, func(t *turn) error {
 		for _, one := range done {
-			if err := one.note(t); err != nil {
-				return err
+			if err := one.note(t); err != nil && !errors.Is(err, store.ErrNotFound) {
+				return err // what it was for is not gone meanwhile either
 			}
 		}
 		return nil
-	})
+	}))
 }
 
 func (b *box) tasks(tx *store.Tx) (tasks []task, err error) {

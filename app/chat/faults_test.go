@@ -1,0 +1,310 @@
+package chat
+
+import (
+	"crypto/rand"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/protocol"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/node"
+)
+
+// disk is a relay's disk that can hang, or be damaged in one place.
+type disk struct {
+	mailbox.Store
+
+	mu      sync.Mutex
+	hangs   chan struct{} // not nil: until it is closed
+	damaged map[mailbox.CellID]bool
+}
+
+// has the relay keep its things on a disk; to be called before it starts.
+func (r *relay) on(d *disk) *disk {
+	r.Before = func(s mailbox.Store) mailbox.Store {
+		d.Store = ledger{s, r}
+		return d
+	}
+	return d
+}
+
+// Hangs has all that needs the disk wait until the function is called.
+func (d *disk) Hangs() (wakes func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	hangs := make(chan struct{})
+	d.hangs = hangs
+	return sync.OnceFunc(func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.hangs = nil
+		close(hangs)
+	})
+}
+
+func (d *disk) wait() {
+	d.mu.Lock()
+	hangs := d.hangs
+	d.mu.Unlock()
+	if hangs != nil {
+		<-hangs
+	}
+}
+
+// Damages makes a cell unreadable, or readable again.
+func (d *disk) Damages(id mailbox.CellID, damaged bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.damaged == nil {
+		d.damaged = make(map[mailbox.CellID]bool)
+	}
+	d.damaged[id] = damaged
+}
+
+func (d *disk) Commit(now time.Time, changes []mailbox.Change) error {
+	d.wait()
+	return d.Store.Commit(now, changes)
+}
+
+func (d *disk) Cell(box mailbox.BoxPublic, id mailbox.CellID, now time.Time) ([]byte, error) {
+	d.wait()
+	d.mu.Lock()
+	damaged := d.damaged[id]
+	d.mu.Unlock()
+	if damaged {
+		return nil, mailbox.ErrDamaged
+	}
+	return d.Store.Cell(box, id, now)
+}
+
+// withholds has the relay lose the answers to those who fetch cells, while it is true.
+func (r *relay) withholds() *atomic.Bool {
+	withheld := new(atomic.Bool)
+	r.Host = func(h host.Host) host.Host { return withholdingHost{h, withheld} }
+	return withheld
+}
+
+type withholdingHost struct {
+	host.Host
+	withheld *atomic.Bool
+}
+
+func (h withholdingHost) SetStreamHandler(p protocol.ID, f network.StreamHandler) {
+	h.Host.SetStreamHandler(p, func(s network.Stream) { f(withholdingStream{s, h.withheld}) })
+}
+
+type withholdingStream struct {
+	network.Stream
+	withheld *atomic.Bool
+}
+
+func (s withholdingStream) Write(p []byte) (int, error) {
+	const answersGet = 0x88 // length 4 | kind 1
+	if s.withheld.Load() && len(p) > 4 && p[4] == answersGet {
+		return len(p), nil
+	}
+	return s.Stream.Write(p)
+}
+
+// One of Alice's relays takes her requests for cells and answers none. What comes by
+// the other comes at once; the rest when she has lost patience with the connection and
+// the relay answers again.
+func TestARelayStalls(t *testing.T) {
+	inWorld(t, func(w *world) {
+		elm, oak := w.Relay("elm"), w.NewRelay("oak")
+		withheld := oak.withholds()
+		oak.Starts()
+		alice, bob, carol := w.Person("alice", oak), w.Person("bob", oak), w.Person("carol", oak)
+		alice.Meets(bob)
+		w.check(alice.AddRelay(w.Context(), elm.info(), store.RelayByHand))
+		w.Advance(time.Minute) // Bob is told, and Carol below is not
+		alice.Meets(carol)
+		for _, p := range []*person{bob, carol} {
+			if n := len(p.theirQueues(alice)); n != 2 {
+				w.Fatalf("%s knows of %d relays", p.name, n)
+			}
+		}
+		alice.Leaves()
+		bob.Sees(bob.Says(alice, "by both"), api.Kept)
+		elm.Stops()
+		carol.Says(alice, "by oak only")
+		w.Advance(time.Minute)
+		elm.Starts()
+		bob.Leaves()
+		carol.Leaves()
+
+		withheld.Store(true)
+		alice.Starts()
+		w.Advance(5 * time.Second)
+		alice.ReadsNow(bob, "by both")
+		w.Advance(2 * time.Minute)
+		alice.ReadsNow(carol)
+		withheld.Store(false)
+		w.Advance(90 * time.Second) // less than it takes the relay to end the stream
+		alice.ReadsNow(carol, "by oak only")
+		w.Advance(time.Minute)
+		if n := len(oak.keptFor(0)); n != 0 {
+			w.Errorf("%d cells are left for Alice", n)
+		}
+	})
+}
+
+// The relays of more people hang than there are hosts to leave things from. What Bob
+// says to Alice, whose relay is well, is kept in a minute or two all the same.
+func TestOthersRelaysHang(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak, bad := w.Relay("oak"), w.NewRelay("bad")
+		d := bad.on(new(disk))
+		bad.Starts()
+		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
+		alice.Meets(bob)
+		var others []*person
+		for i := range node.PoolSize + 2 {
+			p := w.Person(fmt.Sprint("other ", i), bad)
+			p.Meets(bob)
+			p.Leaves()
+			others = append(others, p)
+		}
+		alice.Leaves()
+		wakes := d.Hangs()
+		defer wakes()
+		for _, p := range others {
+			bob.Says(p, "hello")
+		}
+		w.Advance(10 * time.Second)
+		id := bob.Says(alice, "this is urgent")
+		w.Advance(2 * roundTime)
+		if sent := bob.state(id); sent.State != api.Kept {
+			w.Errorf("after two minutes it is %s (%s)", sent.State, sent.Reason)
+		}
+		wakes()
+		bob.Leaves()
+	})
+}
+
+// One of four cells cannot be read at the relay. The others come through; it comes
+// when it can be read.
+func TestOneCellIsDamaged(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.NewRelay("oak")
+		d := oak.on(new(disk))
+		oak.Starts()
+		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
+		alice.Meets(bob)
+		alice.Leaves()
+		var first mailbox.CellID
+		for i, text := range []string{"1", "2", "3", "4"} {
+			bob.Sees(bob.Says(alice, text), api.Kept)
+			if i == 0 {
+				first = oak.keptFor(0)[0].Cell
+			}
+		}
+		bob.Leaves()
+		d.Damages(first, true)
+		alice.Returns()
+		w.Advance(time.Minute)
+		if n := len(oak.keptFor(0)); n != 1 {
+			w.Errorf("%d cells are left", n)
+		}
+		alice.Leaves()
+		d.Damages(first, false)
+		alice.Returns()
+		alice.Reads(bob, "1", "2", "3", "4")
+	})
+}
+
+// Bob keeps mail at eight relays, all that he may. That leaves him hosts to leave things
+// at others.
+func TestEightRelays(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		var eight []*relay
+		for i := range maxRelays {
+			eight = append(eight, w.Relay(fmt.Sprint("relay ", i)))
+		}
+		alice, bob := w.Person("alice", oak), w.Person("bob", eight...)
+		alice.Meets(bob)
+		alice.Leaves()
+		bob.Sees(bob.Says(alice, "hello"), api.Kept)
+	})
+}
+
+// A window's worth of things is kept for Alice and waits for her. The next goes out
+// nevertheless.
+func TestWhatIsKeptMakesRoom(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
+		alice.Meets(bob)
+		alice.Leaves()
+		bob.must(func(t *turn) error {
+			head, err := t.keys.Preferred(alice.device.Public())
+			if err != nil {
+				return err
+			}
+			for range window {
+				var hash store.Hash
+				rand.Read(hash[:])
+				o := store.Outgoing{
+					Device: alice.device.Public(), Class: store.ClassProfile, Item: []byte{}, Session: &head.ID, Wire: make([]byte, 4056), Hash: &hash,
+					Created: t.now, Next: t.now, Attempts: 1,
+				}
+				if o.ID, err = t.Enqueue(o); err != nil {
+					return err
+				}
+				d := store.Deposit{Outbox: o.ID, Relay: store.PeerID(oak.id()), Receipt: []byte{1}, Until: t.now.Add(29 * day), At: t.now}
+				if err := t.PutDeposit(d); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		bob.Leaves()
+		bob.Returns()
+		bob.Sees(bob.Says(alice, "next"), api.Kept)
+	})
+}
+
+// A message comes so long after those that follow it that Alice has given its keys up.
+// Bob is told that she cannot read it, not that she has it.
+func TestKeysAreGivenUp(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
+		alice.Meets(bob)
+		alice.Leaves()
+		id := bob.Says(alice, "lost")
+		bob.Sees(id, api.Kept)
+		oak.loses()
+		bob.must(func(t *turn) error {
+			head, err := t.keys.Preferred(alice.device.Public())
+			for range 1200 { // keys of the newest 1,000 are kept
+				if err == nil {
+					_, err = t.keys.Seal(head.ID, []byte("never sent"), t.now)
+				}
+			}
+			return err
+		})
+		bob.Sees(bob.Says(alice, "after"), api.Kept)
+		bob.Leaves()
+		alice.Returns()
+		w.Advance(time.Minute)
+		bob.Returns()
+		w.Advance(time.Minute)
+		sent := bob.state(id)
+		if sent.State.Meets(api.Delivered) || sent.Reason != Reason(string(problem.SessionLost)) {
+			w.Errorf("what Alice cannot read is %s (%s)", sent.State, sent.Reason)
+		}
+		w.Advance(heldFor)
+		alice.ReadsNow(bob, "after")
+	})
+}
