@@ -34,7 +34,7 @@ func (c *cli) inviteCommand() *cobra.Command {
 				return c.result(i, func(w io.Writer) {
 					fmt.Fprintln(w, i.Link)
 					if c.terminalOut() && !c.quiet {
-						_ = drawQR(w, i.Link) // the link above says the same
+						_ = drawQR(w, i.Link, c.getenv("NO_COLOR") == "") // the link above says the same
 					}
 					c.note("Good for one person until %s. Revoke it with `godwit invite revoke %s`.", when(i.Expires), i.ID)
 					if i.Notice != "" {

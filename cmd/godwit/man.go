@@ -73,6 +73,7 @@ func writeMan(w io.Writer, root *cobra.Command) error {
 		{"GODWIT_NETWORK, GODWIT_LISTEN, GODWIT_PEER, GODWIT_RELAY, GODWIT_MAX_DISK, GODWIT_HTTP, GODWIT_LOG_LEVEL",
 			"settings, over those of config.toml; lists are separated by commas"},
 		{"GODWIT_PASSPHRASE", "the passphrase of a locked profile, for commands without a terminal"},
+		{"NO_COLOR", "if not empty, no colours are used"},
 	} {
 		line(".TP\n%s\n%s", roff(e.name), roff(e.means))
 	}

@@ -178,8 +178,10 @@ func (c *cli) line(ctx context.Context) (string, error) {
 }
 
 // drawQR draws a link as a QR code, two modules a character, dark on light
-// whatever the terminal's colours.
-func drawQR(w io.Writer, link string) error {
+// whatever the terminal's colours. Without colour the light modules have the
+// terminal's own: where it writes dark on light the code is inverted, which most
+// cameras read all the same.
+func drawQR(w io.Writer, link string, colour bool) error {
 	code, err := qr.Encode(link, qr.L)
 	if err != nil {
 		return err
@@ -199,8 +201,11 @@ func drawQR(w io.Writer, link string) error {
 				row.WriteRune('█')
 			}
 		}
-		// White on black, so that the blocks are the light modules.
-		if _, err := fmt.Fprintf(w, "\x1b[97;40m%s\x1b[0m\n", row.String()); err != nil {
+		format := "%s\n"
+		if colour {
+			format = "\x1b[97;40m%s\x1b[0m\n" // white on black, so that the blocks are the light modules
+		}
+		if _, err := fmt.Fprintf(w, format, row.String()); err != nil {
 			return err
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	ma "github.com/multiformats/go-multiaddr"
 	"go.uber.org/goleak"
 )
 
@@ -287,7 +288,7 @@ func TestWrongRelay(t *testing.T) {
 func TestDialAgain(t *testing.T) {
 	h := p2ptest.Loopback(t).Host()
 	away := p2ptest.Loopback(t)
-	info := p2ptest.Info(away)
+	info := p2ptest.InfoOver(away, ma.P_TCP)
 	away.Close()
 	for range 3 {
 		if _, err := mailbox.Dial(t.Context(), h, info); err == nil || errors.Is(err, swarm.ErrDialBackoff) {
