@@ -26,8 +26,6 @@ const (
 	// lingerFor is how long a queue stays open for deposits that were under way
 	// when its device acknowledged a newer one.
 	lingerFor = 24 * time.Hour
-	// shut is the OpenedUntil of a queue that the relay has closed since.
-	shut = mailbox.CatchAll
 	// boxFirst and boxLast bound the pauses between tries to reach a relay of
 	// ours.
 	boxFirst, boxLast = 500 * time.Millisecond, 2 * time.Minute
@@ -194,7 +192,7 @@ func (b *box) restore(ctx context.Context, info mailbox.BoxInfo) error {
 			return err
 		}
 		for _, q := range at {
-			if q.Device != nil && q.OpenedUntil > q.Epoch0 && q.OpenedUntil != shut && time.Now().Before(queueEnd(q)) {
+			if q.Device != nil && q.OpenedUntil > q.Epoch0 && q.OpenedUntil != store.Shut && time.Now().Before(queueEnd(q)) {
 				queues = append(queues, q)
 				opened += int(q.N) + 1
 			}
@@ -295,12 +293,19 @@ func (b *box) tasks(tx *store.Tx) (tasks []task, err error) {
 		case time.Now().After(queueEnd(q).Add(mailbox.MaxTTL)):
 			tasks = append(tasks, b.closeOver(q))
 		case q.ID < newest[*q.Device].ID && time.Since(newest[*q.Device].Acknowledged) > lingerFor:
-			if q.OpenedUntil != shut {
+			if q.OpenedUntil != store.Shut {
 				tasks = append(tasks, b.shut(q))
 			}
 		case q.OpenedUntil < q.Epoch0+q.N:
 			tasks = append(tasks, b.openFor(q))
 		}
+	}
+	closed, err := tx.ClosedQueuesAt(b.relay.Peer)
+	if err != nil {
+		return nil, err
+	}
+	for _, q := range closed {
+		tasks = append(tasks, b.shut(q))
 	}
 	invitations, err := tx.Invitations()
 	if err != nil {
@@ -350,14 +355,14 @@ func (b *box) openFor(q store.OwnQueue) task {
 	}
 }
 
-// shut has the relay take nothing more for a queue in whose place the device has a
-// newer one. A box has room for some 16,000 queues, and 15 generations of 46 for
+// shut has the relay take nothing more for a queue that is used no more, or in whose
+// place the device has a newer one. A box has room for some 16,000 queues, and 15 generations of 46 for
 // each contact would fill it. What lies in it already is still read.
 func (b *box) shut(q store.OwnQueue) task {
 	ids := b.queueIDs(q)
 	return task{
 		func(ctx context.Context, client *mailbox.Client) error { return client.CloseQueues(ctx, ids...) },
-		func(t *turn) error { return t.SetOpened(q.ID, shut) },
+		func(t *turn) error { return t.SetOpened(q.ID, store.Shut) },
 	}
 }
 
@@ -382,7 +387,7 @@ func (b *box) closeOver(q store.OwnQueue) task {
 			if !over {
 				return nil
 			}
-			return t.CloseQueue(q.ID, t.now)
+			return errors.Join(t.SetOpened(q.ID, store.Shut), t.CloseQueue(q.ID, t.now))
 		},
 	}
 }

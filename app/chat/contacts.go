@@ -131,7 +131,10 @@ func (c *Chat) RemoveContact(ctx context.Context, row int64) error {
 			}
 			t.then(func() { c.courier(d.Device).changed() })
 		}
-		t.then(func() { c.contactEvent(who, "removed") })
+		t.then(func() {
+			c.contactEvent(who, "removed")
+			c.syncBoxes()
+		})
 		return t.ForgetContact(row, t.now)
 	})
 }

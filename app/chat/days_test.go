@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -483,5 +484,77 @@ func TestTheLeaseIsProlonged(t *testing.T) {
 		if list, err := alice.Relays(context.Background()); err != nil || list[0].State != relayConnected {
 			w.Errorf("the relay is %+v, %v", list, err)
 		}
+	})
+}
+
+// Alice removes Bob. Her relay need not keep his queues open for months, and does not,
+// though it cannot be told at once.
+func TestQueuesOfTheRemovedAreClosed(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		alice, bob := w.Person("alice", oak), w.Person("bob")
+		alice.Meets(bob)
+		if n := int(oak.store.Usage().Queues); n < mailbox.DescriptorEpochs {
+			w.Fatalf("the relay has %d queues open", n)
+		}
+		oak.Stops()
+		w.check(alice.RemoveContact(w.Context(), alice.contact(bob).ID))
+		w.Advance(time.Minute)
+		oak.Starts()
+		w.Advance(2*boxLast + tidyEvery)
+		if n := int(oak.store.Usage().Queues); n > 1 { // the invitation's
+			w.Errorf("the relay has %d queues open", n)
+		}
+	})
+}
+
+// A relay holds so many notices of one box. The next invitation is refused, and not
+// made; with one revoked there is room again. Long after, nothing is left of them.
+func TestAsManyInvitationsAsARelayHolds(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		alice, bob := w.Person("alice", oak), w.Person("bob")
+		posted := func(id store.InvitationID) (yes bool) {
+			alice.View(func(tx *store.Tx) error {
+				at, err := tx.InvitationRelays(id)
+				yes = len(at) == 1 && !at[0].Posted.IsZero()
+				return err
+			})
+			return yes
+		}
+		var last store.InvitationID
+		for range mailbox.MaxNotices {
+			id, err := alice.Invite(w.Context(), 0)
+			w.check(err)
+			if !posted(id) {
+				w.Fatal("an invitation is not at the relay")
+			}
+			last = id
+		}
+		if _, err := alice.Invite(w.Context(), 0); !errors.Is(err, problem.TooManyInvitations) {
+			w.Errorf("one more than the relay holds: %v", err)
+		}
+		w.check(alice.Revoke(w.Context(), last))
+		w.Advance(time.Second)
+		link := alice.Invites()
+		bob.Accepts(alice, link, "hello")
+		alice.Awaits("Bob", func() bool { return alice.knows(bob) })
+		id, err := alice.Invite(w.Context(), 0)
+		w.check(err)
+		alice.Awaits("the relay to hold it", func() bool { return posted(id) })
+
+		alice.Leaves()
+		bob.Leaves()
+		w.Pass(DefaultLifetime + store.InvitationsFor)
+		alice.Returns()
+		w.Advance(tidyEvery)
+		alice.View(func(tx *store.Tx) error {
+			list, err := tx.Invitations()
+			if len(list) != 0 {
+				w.Errorf("%d invitations are remembered", len(list))
+			}
+			return err
+		})
+		alice.Reads(bob, "hello")
 	})
 }

@@ -38,7 +38,7 @@ const fetchTime = 10 * time.Second
 
 // Invite makes a single-use invitation. It returns when the invitation is durable
 // here and at those of our relays that answered in time.
-// Errors: problem.InvitationLifetime, NoWayIn.
+// Errors: problem.InvitationLifetime, NoWayIn, TooManyInvitations.
 func (c *Chat) Invite(ctx context.Context, lifetime time.Duration) (store.InvitationID, error) {
 	if lifetime == 0 {
 		lifetime = DefaultLifetime
@@ -77,6 +77,9 @@ func (c *Chat) invite(t *turn, lifetime time.Duration) (id store.InvitationID, r
 	}
 	if len(hints) == 0 {
 		return id, 0, problem.New(problem.NoWayIn, nil)
+	}
+	if err := roomToInvite(t); err != nil {
+		return id, 0, err
 	}
 	inv := identity.NewInvitation(identity.Single, c.self(), hints)
 	noticeID := inv.NoticeID()
@@ -133,6 +136,25 @@ func (c *Chat) invite(t *turn, lifetime time.Duration) (id store.InvitationID, r
 		}
 	}
 	return id, relays, nil
+}
+
+// roomToInvite says whether there may be one more open invitation: a relay keeps the
+// notices of so many, and would refuse the next.
+func roomToInvite(t *turn) error {
+	all, err := t.Invitations()
+	if err != nil {
+		return err
+	}
+	open := 0
+	for _, inv := range all {
+		if inv.State == store.InvitationOpen && t.now.Before(inv.Expires) {
+			open++
+		}
+	}
+	if open >= mailbox.MaxNotices {
+		return problem.New(problem.TooManyInvitations, nil)
+	}
+	return nil
 }
 
 // hints say where who is invited finds us: our relays, and in the places left
@@ -492,6 +514,7 @@ func (c *Chat) retire(t *turn, who store.Contact, chain identity.Chain, heir ide
 				return err
 			}
 		}
+		t.then(c.syncBoxes)
 		err = c.eachPending(t, d.Device, func(o *store.Outgoing) error {
 			if _, err := t.Withdraw(o.ID); err != nil || o.Message == 0 {
 				return err

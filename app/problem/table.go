@@ -23,6 +23,7 @@ const (
 	InvitationLifetime    Code = "INV-07"
 	NoWayIn               Code = "INV-08"
 	InvitationSpent       Code = "INV-09"
+	TooManyInvitations    Code = "INV-10"
 
 	NoSuchContact    Code = "CON-01"
 	AmbiguousContact Code = "CON-02"
@@ -145,6 +146,9 @@ var table = [...]Problem{
 	{InvitationSpent, ExitFailed, "This invitation is no longer open",
 		"It was used, has expired or was revoked before, so there is nothing to revoke. Nothing was changed.",
 		"If somebody accepted it whom you do not know, see `godwit contacts` and block or remove that contact."},
+	{TooManyInvitations, ExitFailed, "There are as many open invitations as a relay holds",
+		"A relay holds 64 at a time. One more would not be found there.",
+		"Revoke one with `godwit invite revoke ID`, or wait until one is used or expires."},
 
 	{NoSuchContact, ExitFailed, "There is no such contact",
 		"No petname and no account id of this profile fits. An account id may be shortened to its first letters, four at the least, if no other contact's begins with them.",

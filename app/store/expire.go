@@ -10,6 +10,15 @@ const (
 	// PrekeysFor is how long private halves and replay entries outlive the
 	// bundle that named them: a relay's 30 days and two to spare.
 	PrekeysFor = 32 * 24 * time.Hour
+	// InvitationsFor is how long an invitation is remembered after its end, used or
+	// not: as long as its keys.
+	InvitationsFor = PrekeysFor
+	// ClosedFor is how long a queue that is used no more is remembered if its relay
+	// cannot be told to close it: the relay does so by itself before.
+	ClosedFor = 90 * 24 * time.Hour
+	// EvidenceFor is how long the trail of a message is kept. By then the message
+	// is delivered or has failed.
+	EvidenceFor = 90 * 24 * time.Hour
 )
 
 // expire forgets what is past its time. Sessions are forgotten by their owner,
@@ -23,6 +32,12 @@ func (tx *Tx) expire(now time.Time) error {
 		{"DELETE FROM seen WHERE expires <= ?", at},
 		{"DELETE FROM bundles WHERE expires <= ?", now.Add(-PrekeysFor).UnixMilli()},
 		{"DELETE FROM prekey_sets WHERE erase_after <= ? AND NOT EXISTS (SELECT 1 FROM bundles WHERE prekey_set = prekey_sets.id)", at},
+		{"DELETE FROM own_queues WHERE invitation IN (SELECT id FROM invitations WHERE expires <= ?)", now.Add(-InvitationsFor).UnixMilli()},
+		{`DELETE FROM own_queues WHERE closed IS NOT NULL
+			AND (closed <= ? OR opened_until <= epoch0 OR opened_until = 4294967295 OR relay NOT IN (SELECT peer FROM relays))`, now.Add(-ClosedFor).UnixMilli()},
+		{"DELETE FROM invitations WHERE expires <= ? AND NOT EXISTS (SELECT 1 FROM bundles WHERE invitation = invitations.id)", now.Add(-InvitationsFor).UnixMilli()},
+		// Rows come in the order of messages, the oldest first: not all are looked at.
+		{"DELETE FROM evidence WHERE at <= ? AND message IN (SELECT DISTINCT message FROM evidence ORDER BY message LIMIT 10000)", now.Add(-EvidenceFor).UnixMilli()},
 	} {
 		if err := tx.run(step.query, step.before); err != nil {
 			return err

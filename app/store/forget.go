@@ -3,22 +3,25 @@ package store
 import "time"
 
 // ForgetContact marks a contact as removed and deletes the history with them,
-// what waits for their devices, and the queues of both sides. Sessions are their
-// owner's to erase. The row itself stays, with the account alone, so that a
-// device never changes hands.
+// what waits for their devices, and the queues of both sides; our own are closed, for
+// relays to be told. Sessions are their owner's to erase. The row itself stays, with
+// the account alone, so that a device never changes hands.
 func (tx *Tx) ForgetContact(id int64, at time.Time) error {
 	const devices = "(SELECT device FROM devices WHERE contact = ?)"
 	for _, query := range []string{
 		"DELETE FROM outbox WHERE device IN " + devices,
 		"DELETE FROM addresses WHERE device IN " + devices,
 		"DELETE FROM their_queues WHERE device IN " + devices,
-		"DELETE FROM own_queues WHERE device IN " + devices,
+		"DELETE FROM queue_ids WHERE queue IN (SELECT id FROM own_queues WHERE device IN " + devices + ")",
 		"DELETE FROM set_aside WHERE device IN " + devices,
 		"DELETE FROM messages WHERE conversation IN (SELECT id FROM conversations WHERE contact = ?)",
 	} {
 		if err := tx.run(query, id); err != nil {
 			return err
 		}
+	}
+	if err := tx.run("UPDATE own_queues SET closed = ? WHERE closed IS NULL AND device IN "+devices, at.UnixMilli(), id); err != nil {
+		return err
 	}
 	return tx.must("UPDATE contacts SET removed = ?, name = '', petname = NULL, petname_key = NULL, verified = NULL WHERE id = ?", at.UnixMilli(), id)
 }

@@ -7,6 +7,9 @@ import (
 	"github.com/godwit-im/godwit/identity"
 )
 
+// Shut is the OpenedUntil of a queue that its relay has closed.
+const Shut uint32 = 1<<32 - 1
+
 // OwnQueue is a queue that we opened for a device, or for who comes by an
 // invitation, at a relay. Seed is sealed on the disk.
 type OwnQueue struct {
@@ -17,7 +20,7 @@ type OwnQueue struct {
 	Seed         [32]byte
 	Epoch0       uint32 // first epoch, days by the relay's clock
 	N            uint32 // number of epochs
-	OpenedUntil  uint32 // first epoch that is not open yet
+	OpenedUntil  uint32 // first epoch that is not open yet, or Shut
 	Version      int64  // of the descriptors that told it
 	Acknowledged time.Time
 	Closed       time.Time
@@ -100,7 +103,15 @@ func (tx *Tx) SetQueueVersion(id, version int64) error {
 	return tx.must("UPDATE own_queues SET version = ?, acknowledged = NULL WHERE id = ?", version, id)
 }
 
-// CloseQueue notes that a queue is used no more, and forgets its ids.
+// ClosedQueuesAt returns the queues that are used no more and that a relay may still
+// have open.
+func (tx *Tx) ClosedQueuesAt(relay PeerID) ([]OwnQueue, error) {
+	return all(tx, tx.scanQueue, "SELECT "+ownQueueColumns+" FROM own_queues WHERE relay = ? AND closed IS NOT NULL AND opened_until > epoch0 AND opened_until < ? ORDER BY id",
+		[]byte(relay), Shut)
+}
+
+// CloseQueue notes that a queue is used no more, and forgets its ids. The row stays
+// until the relay has closed it too.
 func (tx *Tx) CloseQueue(id int64, at time.Time) error {
 	if err := tx.run("DELETE FROM queue_ids WHERE queue = ?", id); err != nil {
 		return err
