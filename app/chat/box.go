@@ -29,6 +29,9 @@ const (
 	// boxFirst and boxLast bound the pauses between tries to reach a relay of
 	// ours.
 	boxFirst, boxLast = 500 * time.Millisecond, 2 * time.Minute
+	// visitTime and visitEvery are how long and how often a relay that was given
+	// up is visited while there are more boxes than hosts to attend them.
+	visitTime, visitEvery = 30 * time.Second, 10 * time.Minute
 )
 
 // The states of a relay of ours, as api.Relay tells them.
@@ -38,6 +41,9 @@ const (
 	relayUnreachable = "unreachable"
 	relayRefused     = "refused"
 )
+
+// errVisited says that a box left to make room for others.
+var errVisited = errors.New("chat: visited")
 
 // box collects what waits for us at one relay of ours, and has the relay open
 // what others may write to. One goroutine owns it.
@@ -61,6 +67,13 @@ func (b *box) run(ctx context.Context) {
 			return
 		}
 		if err == nil {
+			continue
+		}
+		if errors.Is(err, errVisited) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(visitEvery):
+			}
 			continue
 		}
 		state := relayUnreachable
@@ -136,6 +149,12 @@ func (b *box) attend(ctx context.Context, healthy func()) error {
 	}
 	prolong := time.NewTimer(max(due, leasePause))
 	defer prolong.Stop()
+	var visited <-chan time.Time
+	if !b.relay.Removed.IsZero() {
+		visit := time.NewTicker(visitTime)
+		defer visit.Stop()
+		visited = visit.C
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -143,6 +162,11 @@ func (b *box) attend(ctx context.Context, healthy func()) error {
 		case <-prolong.C:
 			cancel(nil)
 			return nil
+		case <-visited:
+			if b.c.crowded() {
+				cancel(nil)
+				return errVisited
+			}
 		case <-b.poke:
 			if err := b.sync(ctx, client); err != nil {
 				cancel(err)

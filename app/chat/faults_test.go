@@ -3,6 +3,7 @@ package chat
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -235,6 +236,56 @@ func TestEightRelays(t *testing.T) {
 		alice.Meets(bob)
 		alice.Leaves()
 		bob.Sees(bob.Says(alice, "hello"), api.Kept)
+	})
+}
+
+// Bob changes his relays so often that he has more boxes to empty than hosts to do it
+// from. Those in use are attended all the time, the others now and then.
+func TestMoreBoxesThanHosts(t *testing.T) {
+	inWorld(t, func(w *world) {
+		var old, inUse []*relay
+		for i := range maxRelays {
+			r := w.Relay(fmt.Sprint("relay ", i))
+			if i < 3 {
+				old = append(old, r)
+			} else {
+				inUse = append(inUse, r)
+			}
+		}
+		alice, bob := w.Person("alice"), w.Person("bob", slices.Concat(old, inUse)...)
+		alice.Meets(bob)
+		bob.relays = nil
+		alice.Leaves()
+		for i, r := range old {
+			w.check(bob.RemoveRelay(w.Context(), r.id()))
+			another := w.Relay(fmt.Sprint("another ", i))
+			w.check(bob.AddRelay(w.Context(), another.info(), store.RelayByHand))
+			inUse = append(inUse, another)
+		}
+		connected := func() (n int) {
+			list, err := bob.Relays(w.Context())
+			w.check(err)
+			for _, r := range list {
+				if r.State == relayConnected {
+					n++
+				}
+			}
+			return n
+		}
+		for end := time.Now().Add(10 * time.Minute); connected() < len(inUse); w.Advance(time.Second) {
+			if time.Now().After(end) {
+				w.Fatalf("%d of %d relays are connected", connected(), len(inUse))
+			}
+		}
+		// Alice has not heard of the new ones.
+		w.wires.setCut("alice", "bob", true)
+		alice.Starts()
+		for _, r := range inUse {
+			r.Stops()
+		}
+		alice.Says(bob, "by the old ways")
+		w.Advance(2 * visitEvery)
+		bob.ReadsNow(alice, "by the old ways")
 	})
 }
 

@@ -266,6 +266,13 @@ func (c *Chat) startBox(r store.Relay) {
 	})
 }
 
+// crowded says whether there are more boxes than hosts to attend them at once.
+func (c *Chat) crowded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.boxes) > node.PoolSize
+}
+
 // syncBoxes has every box look for what is to be opened, posted or closed.
 func (c *Chat) syncBoxes() {
 	c.mu.Lock()
@@ -395,6 +402,8 @@ func (c *Chat) RemoveRelay(ctx context.Context, id peer.ID) error {
 		if err := t.RemoveRelay(r.Peer, t.now); err != nil {
 			return err
 		}
+		r.Removed = t.now
+		t.then(func() { c.startBox(r) })
 		return c.tellQueues(t)
 	})
 }
