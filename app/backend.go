@@ -181,40 +181,43 @@ func (a *App) contactByRow(ctx context.Context, row int64) (who store.Contact, e
 // Errors: problem.NoSuchContact, AmbiguousContact.
 func (a *App) find(ctx context.Context, name string) (who store.Contact, err error) {
 	err = a.store.View(ctx, func(tx *store.Tx) error {
-		if who, err = exact(tx, name); err == nil && listed(who) {
-			return nil
-		} else if err != nil && !errors.Is(err, store.ErrNotFound) {
-			return err
-		}
-		people, err := tx.Contacts()
-		if err != nil {
-			return err
-		}
-		short := false
-		var found []store.Contact
-		for _, p := range people {
-			if name == "" || !listed(p) || !strings.HasPrefix(p.Account.String(), name) {
-				continue
-			}
-			if len(name) < minPrefix {
-				short = true
-				continue
-			}
-			found = append(found, p)
-		}
-		switch len(found) {
-		case 0:
-			if short {
-				return problem.Newf(problem.NoSuchContact, "%q is too little of an account id: give at least %d letters", name, minPrefix)
-			}
-			return problem.Newf(problem.NoSuchContact, "%q", name)
-		case 1:
-			who = found[0]
-			return nil
-		}
-		return problem.Newf(problem.AmbiguousContact, "%q", name)
+		who, err = lookUp(tx, name)
+		return err
 	})
 	return who, storeProblem(err)
+}
+
+// lookUp is find inside a transaction.
+func lookUp(tx *store.Tx, name string) (store.Contact, error) {
+	who, err := exact(tx, name)
+	if err == nil && listed(who) || err != nil && !errors.Is(err, store.ErrNotFound) {
+		return who, err
+	}
+	people, err := tx.Contacts()
+	if err != nil {
+		return who, err
+	}
+	short := false
+	var found []store.Contact
+	for _, p := range people {
+		if name == "" || !listed(p) || !strings.HasPrefix(p.Account.String(), name) {
+			continue
+		}
+		if len(name) < minPrefix {
+			short = true
+			continue
+		}
+		found = append(found, p)
+	}
+	switch {
+	case len(found) == 1:
+		return found[0], nil
+	case len(found) > 1:
+		return who, problem.Newf(problem.AmbiguousContact, "%q", name)
+	case short:
+		return who, problem.Newf(problem.NoSuchContact, "%q is too little of an account id: give at least %d letters", name, minPrefix)
+	}
+	return who, problem.Newf(problem.NoSuchContact, "%q", name)
 }
 
 // minPrefix is how much of an account id a person must give at the least.
@@ -338,15 +341,12 @@ const defaultWait = 30 * time.Second
 
 // Send implements api.Backend.
 func (a *App) Send(ctx context.Context, r api.SendRequest) (api.Sent, error) {
-	who, err := a.find(ctx, r.Contact)
-	if err != nil {
-		return api.Sent{}, err
-	}
 	limit := time.Duration(r.Timeout)
 	if limit == 0 {
 		limit = defaultWait
 	}
-	sent, err := a.chat.Send(ctx, who.ID, r.Text, r.Wait, limit)
+	to := func(tx *store.Tx) (store.Contact, error) { return lookUp(tx, r.Contact) }
+	sent, err := a.chat.Send(ctx, to, r.Text, r.Wait, limit)
 	if err == nil && ctx.Err() != nil && !sent.State.Meets(r.Wait) {
 		err = ctx.Err() // the caller left; it is not the time that is over
 	}

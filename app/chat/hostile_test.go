@@ -469,7 +469,7 @@ func TestReflection(t *testing.T) {
 		var wire []byte
 		id := content.NewID()
 		alice.must(func(t *turn) error {
-			who, err := sendable(t, alice.contact(bob).ID)
+			who, err := sendable(t, alice.finds(bob))
 			if err != nil {
 				return err
 			}

@@ -17,11 +17,16 @@ import (
 // giveUpAfter is how long a message is tried: as long as a relay keeps it.
 const giveUpAfter = 30 * 24 * time.Hour
 
-// Send queues a text for a contact. It returns how far the message has come once
+// Find looks a contact up inside a transaction.
+type Find func(*store.Tx) (store.Contact, error)
+
+// Send queues a text for the contact that is found. It returns how far the message has come once
 // that meets want, or the message failed, or the context or the limit ended; at the
 // earliest when it is durable here, from where on the limit counts. 0 is none.
-// Errors: problem.ContactBlocked, ContactFrozen, BadText, NoSuchContact.
-func (c *Chat) Send(ctx context.Context, contact int64, text string, want api.State, limit time.Duration) (api.Sent, error) {
+// Errors: problem.ContactBlocked, ContactFrozen, BadText, NoSuchContact, and those of
+// the look-up, which is part of the one transaction because a second costs more than
+// all that is done in it.
+func (c *Chat) Send(ctx context.Context, to Find, text string, want api.State, limit time.Duration) (api.Sent, error) {
 	body, err := content.Text{Text: text}.Marshal()
 	if err != nil {
 		return api.Sent{}, problem.New(problem.BadText, err)
@@ -30,7 +35,7 @@ func (c *Chat) Send(ctx context.Context, contact int64, text string, want api.St
 	news := c.events.subscribe(id.String())
 	defer c.events.unsubscribe(news)
 	err = c.update(ctx, func(t *turn) error {
-		who, err := sendable(t, contact)
+		who, err := sendable(t, to)
 		if err != nil {
 			return err
 		}
@@ -71,8 +76,8 @@ func (c *Chat) Send(ctx context.Context, contact int64, text string, want api.St
 }
 
 // sendable is the contact, if it can be written to.
-func sendable(t *turn, contact int64) (store.Contact, error) {
-	who, err := t.Contact(contact)
+func sendable(t *turn, to Find) (store.Contact, error) {
+	who, err := to(t.Tx)
 	switch {
 	case errors.Is(err, store.ErrNotFound) || err == nil && !who.Removed.IsZero():
 		return who, problem.New(problem.NoSuchContact, nil)

@@ -374,6 +374,14 @@ func (p *person) View(look func(tx *store.Tx) error) {
 	p.w.check(p.store.View(context.Background(), look))
 }
 
+// byID finds the contact of a row id.
+func byID(id int64) Find {
+	return func(tx *store.Tx) (store.Contact, error) { return tx.Contact(id) }
+}
+
+// finds finds another person.
+func (p *person) finds(other *person) Find { return byID(p.contact(other).ID) }
+
 // contact is what the person knows of another.
 func (p *person) contact(other *person) (who store.Contact) {
 	p.w.Helper()
@@ -462,7 +470,7 @@ func (p *person) Awaits(what string, so func() bool) {
 // Says sends a text.
 func (p *person) Says(to *person, text string) content.ID {
 	p.w.Helper()
-	sent, err := p.Send(context.Background(), p.contact(to).ID, text, api.Queued, 0)
+	sent, err := p.Send(context.Background(), p.finds(to), text, api.Queued, 0)
 	p.w.check(err)
 	id, err := content.ParseID(sent.ID)
 	p.w.check(err)
@@ -476,7 +484,7 @@ func (p *person) SaysMany(to *person, n int) (texts []string) {
 	errs := make([]error, n)
 	for i := range n {
 		texts = append(texts, fmt.Sprintf("%s to %s, %d", p.name, to.name, i))
-		_, errs[i] = p.Send(context.Background(), row, texts[i], api.Queued, 0)
+		_, errs[i] = p.Send(context.Background(), byID(row), texts[i], api.Queued, 0)
 	}
 	p.w.check(errors.Join(errs...))
 	return texts
