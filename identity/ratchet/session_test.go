@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/identity"
+	"golang.org/x/crypto/chacha20poly1305"
 )
 
 func TestTheyTalk(t *testing.T) {
@@ -174,6 +175,36 @@ func TestEveryByteFlipped(t *testing.T) {
 		}
 	}
 	hears(t, bob, kinds["late"], "late") // nothing of all this did harm
+}
+
+// TestCommitmentCounts: a body that opens under the right key is refused if the
+// message commits to another. Poly1305 commits to no key, so that without this one
+// message could be made to open under two keys and tell by which it did
+// (partitioning oracle: Len, Grubbs, Ristenpart, USENIX Security 2021).
+func TestCommitmentCounts(t *testing.T) {
+	for _, honest := range []bool{true, false} {
+		alice, bob := meet(t)
+		h, ecKey, pqKey, err := alice.advance()
+		if err != nil {
+			t.Fatal(err)
+		}
+		wire := alice.seal(&h, &alice.ec.sendHeader, ecKey, pqKey, nil, Small)
+		body, commitment := messageKDF(ecKey, pqKey, wire[:atCommit])
+		if !honest {
+			commitment[0] ^= 1
+		}
+		copy(wire[atCommit:], commitment[:])
+		plain := wire[atBody : len(wire)-chacha20poly1305.Overhead]
+		clear(plain)
+		plain[copy(plain, "hello")] = 0x80
+		var nonce [chacha20poly1305.NonceSize]byte
+		bodyAEAD(&body).Seal(plain[:0], nonce[:], plain, alice.bodyAD(wire))
+		if honest {
+			hears(t, bob, wire, "hello") // what is refused below is refused for its commitment alone
+		} else if err := refuses(t, bob, wire); !errors.Is(err, ErrForged) {
+			t.Errorf("a commitment to another key: %v, want ErrForged", err)
+		}
+	}
 }
 
 // TestSkipBombs: whoever holds a session's keys cannot make the other side work
