@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/BurntSushi/toml"
 
@@ -100,6 +101,9 @@ func readFile(path string) (tomlFile, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return f, nil
+	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return f, problem.New(problem.CannotMakeDir, err) // a file where a directory should be
 	}
 	if err != nil {
 		return f, problem.New(problem.ConfigSyntax, err)

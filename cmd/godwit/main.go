@@ -11,6 +11,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -55,12 +56,15 @@ func (c *cli) run(ctx context.Context, args []string) int {
 		began = true
 		return c.begin(cmd)
 	}
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return problem.ExitDone
 	}
 	if !began {
 		// Cobra's own words: an unknown command or flag, a missing argument.
+		if cmd != root {
+			err = fmt.Errorf("%w; usage: %s", err, cmd.UseLine())
+		}
 		err = problem.New(problem.Usage, err)
 	}
 	return c.fail(err)

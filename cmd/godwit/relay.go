@@ -139,7 +139,7 @@ func (c *cli) relayStatusCommand() *cobra.Command {
 			for {
 				s, err := relay.Status(ctx, data)
 				if errors.Is(err, relay.ErrNotRunning) {
-					return problem.New(problem.NoRelayHere, err)
+					return problem.Newf(problem.NoRelayHere, "%s", data)
 				}
 				if err != nil {
 					return err

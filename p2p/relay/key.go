@@ -29,7 +29,11 @@ func loadKey(path string) (crypto.PrivKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("relay: key: %w", err)
 	}
-	return parseKey(b)
+	k, err := parseKey(b)
+	if err != nil {
+		return nil, fmt.Errorf("relay.key: %w", err)
+	}
+	return k, nil
 }
 
 // parseKey reads what relay.key holds. Its error is ErrNewer or wraps ErrKey.

@@ -49,7 +49,7 @@ var (
 	// ErrInUse says that another process runs a relay on this directory.
 	ErrInUse = errors.New("relay: another process runs on this directory")
 	// ErrKey says that relay.key is not a relay's key. It is left as it is.
-	ErrKey = errors.New("relay: relay.key is damaged")
+	ErrKey = errors.New("relay: the key is damaged")
 	// ErrNewer says that a newer version wrote what is in the directory.
 	ErrNewer = disk.ErrNewer
 	// ErrDamaged says that the store cannot be read or written.
