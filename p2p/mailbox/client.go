@@ -14,6 +14,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/sync/semaphore"
 )
@@ -102,6 +103,7 @@ func Dial(ctx context.Context, h host.Host, relay peer.AddrInfo) (*Client, error
 	// libp2p would refuse to dial a relay again for seconds or minutes after a failure;
 	// who calls Dial keeps its own pauses.
 	ctx = network.WithForceDirectDial(ctx, "mailbox")
+	h.Peerstore().AddAddrs(relay.ID, relay.Addrs, peerstore.AddressTTL) // see node.AddrTTL
 	if err := h.Connect(ctx, relay); err != nil {
 		return nil, fmt.Errorf("mailbox: connect: %w", err)
 	}

@@ -26,7 +26,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/peerstore"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
@@ -53,6 +52,10 @@ const (
 	// idleGrace is how long a new connection is spared when the node is
 	// above its high water mark.
 	idleGrace = 20 * time.Second
+	// AddrTTL is how long the host keeps addresses that it is to dial. It is none
+	// of the terms that libp2p's identify uses: when a connection ends identify
+	// drops those of its own, which may be the ones just given to dial anew.
+	AddrTTL = time.Hour
 	// maxAddrs is the number of addresses of one peer that are dialled.
 	maxAddrs = 16
 )
@@ -344,7 +347,7 @@ func Dial(ctx context.Context, h host.Host, m Mode, p peer.AddrInfo) error {
 	// The addresses given now are the ones to try: old ones, of the peer's
 	// last network, would only take time.
 	h.Peerstore().ClearAddrs(p.ID)
-	h.Peerstore().AddAddrs(p.ID, addrs, peerstore.TempAddrTTL)
+	h.Peerstore().AddAddrs(p.ID, addrs, AddrTTL)
 	// libp2p would refuse to dial a peer again for 5 s after a failure; who
 	// calls Dial keeps its own pauses.
 	ctx = network.WithForceDirectDial(ctx, "godwit")

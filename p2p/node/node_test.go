@@ -228,7 +228,9 @@ func TestOnlyEd25519(t *testing.T) {
 		for _, code := range []int{ma.P_TCP, ma.P_QUIC_V1} {
 			mallory.Network().ClosePeer(alice.Host().ID())
 			mallory.Peerstore().ClearAddrs(alice.Host().ID())
-			err := mallory.Connect(context.Background(), p2ptest.InfoOver(alice, code))
+			to := p2ptest.InfoOver(alice, code)
+			mallory.Peerstore().AddAddrs(to.ID, to.Addrs, node.AddrTTL)
+			err := mallory.Connect(context.Background(), to)
 			if err == nil {
 				// QUIC's client is done before the server has looked.
 				ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
