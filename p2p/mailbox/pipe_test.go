@@ -12,7 +12,9 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // pipeHost is as much of a host as the mailbox needs, over net.Pipe. A libp2p
@@ -47,6 +49,7 @@ func pipeHosts(t testing.TB, n int) (hosts []*pipeHost) {
 
 func (h *pipeHost) ID() peer.ID                                  { return h.id }
 func (h *pipeHost) Connect(context.Context, peer.AddrInfo) error { return nil }
+func (h *pipeHost) Peerstore() peerstore.Peerstore               { return noAddrs{} }
 func (h *pipeHost) RemoveStreamHandler(protocol.ID)              { h.handler = nil }
 
 func (h *pipeHost) SetStreamHandler(_ protocol.ID, f network.StreamHandler) { h.handler = f }
@@ -60,6 +63,11 @@ func (h *pipeHost) NewStream(_ context.Context, to peer.ID, _ ...protocol.ID) (n
 	go other.handler(&pipeStream{pipe: b, far: h.id})
 	return &pipeStream{pipe: a, far: to}, nil
 }
+
+// noAddrs keeps no addresses: pipes have none.
+type noAddrs struct{ peerstore.Peerstore }
+
+func (noAddrs) AddAddrs(peer.ID, []ma.Multiaddr, time.Duration) {}
 
 type pipeStream struct {
 	network.Stream // of it nothing is used but what follows
