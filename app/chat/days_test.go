@@ -467,7 +467,7 @@ func TestTheLeaseIsProlonged(t *testing.T) {
 		oak := w.Relay("oak")
 		alice := w.Person("alice", oak)
 		ends := func() time.Duration {
-			box, err := oak.store.Box(oak.boxes[0])
+			box, err := oak.store.Box(oak.boxes()[0])
 			w.check(err)
 			return time.Until(box.Until)
 		}

@@ -315,7 +315,7 @@ func (p *person) puts(to *person, cell []byte) {
 // flightIn is the one first flight that a relay keeps, and its queue.
 func (r *relay) flightIn() (mailbox.Entry, []byte) {
 	r.w.Helper()
-	for _, b := range r.boxes {
+	for _, b := range r.boxes() {
 		entries, _, err := r.store.List(b, 0, 100, time.Now())
 		r.w.check(err)
 		for _, e := range entries {

@@ -112,8 +112,25 @@ type relay struct {
 	Host   func(host.Host) host.Host
 
 	server *mailbox.Server
-	boxes  []mailbox.BoxPublic // in the order of their first leases
 	stop   func()
+
+	mu    sync.Mutex
+	known []mailbox.BoxPublic // in the order of their first leases
+}
+
+// boxes are those that the relay ever had.
+func (r *relay) boxes() []mailbox.BoxPublic {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.known)
+}
+
+func (r *relay) meets(b mailbox.BoxPublic) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !slices.Contains(r.known, b) {
+		r.known = append(r.known, b)
+	}
 }
 
 // ledger notes which boxes a relay has.
@@ -124,8 +141,8 @@ type ledger struct {
 
 func (l ledger) Commit(now time.Time, changes []mailbox.Change) error {
 	for _, c := range changes {
-		if g, ok := c.(*mailbox.GrantLease); ok && !slices.Contains(l.r.boxes, g.Box) {
-			l.r.boxes = append(l.r.boxes, g.Box)
+		if g, ok := c.(*mailbox.GrantLease); ok {
+			l.r.meets(g.Box)
 		}
 	}
 	return l.Store.Commit(now, changes)
@@ -201,7 +218,7 @@ func (r *relay) info() peer.AddrInfo {
 // kept is what the relay keeps for anybody.
 func (r *relay) kept() (list []mailbox.Entry) {
 	r.w.Helper()
-	for i := range r.boxes {
+	for i := range r.boxes() {
 		list = append(list, r.keptFor(i)...)
 	}
 	return list
@@ -210,7 +227,7 @@ func (r *relay) kept() (list []mailbox.Entry) {
 // keptFor is what it keeps for the one who came to it as number n, from 0.
 func (r *relay) keptFor(n int) []mailbox.Entry {
 	r.w.Helper()
-	entries, _, err := r.store.List(r.boxes[n], 0, 1_000_000, time.Now())
+	entries, _, err := r.store.List(r.boxes()[n], 0, 1_000_000, time.Now())
 	r.w.check(err)
 	return entries
 }
@@ -218,7 +235,7 @@ func (r *relay) keptFor(n int) []mailbox.Entry {
 // loses has the relay lose all cells.
 func (r *relay) loses() {
 	r.w.Helper()
-	for _, b := range r.boxes {
+	for _, b := range r.boxes() {
 		var ids []mailbox.CellID
 		for _, e := range r.kept() {
 			ids = append(ids, e.Cell)
