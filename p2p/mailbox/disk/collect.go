@@ -93,11 +93,19 @@ func (s *Store) deleteDead() error {
 		return err
 	}
 	for _, seg := range dead {
-		if err := errors.Join(seg.file.Close(), s.fs.Remove(s.path("log", logName(seg.number)))); err != nil {
+		if err := errors.Join(seg.close(), s.fs.Remove(s.path("log", logName(seg.number)))); err != nil {
 			s.log.Warn("a log segment could not be deleted", "error", err) // it is tried again after the next start
 		}
 	}
 	return nil
+}
+
+// close waits for who reads and closes the file of a dead segment.
+func (seg *segment) close() error {
+	seg.reading.Lock()
+	defer seg.reading.Unlock()
+	seg.closed = true
+	return seg.file.Close()
 }
 
 // forget takes segments out of all that counts them.

@@ -89,6 +89,9 @@ type segment struct {
 	size   int64 // bytes of whole groups, and the head
 
 	damaged bool // a group in it does not fit its checksum
+
+	reading sync.RWMutex // held while a cell is read, so that nothing is read of a closed file
+	closed  bool
 }
 
 // Open opens the Store in a directory, or makes one. Its errors wrap ErrNewer,

@@ -106,7 +106,7 @@ func (s *Store) blob(find func() (location, int, error), sum func() mailbox.Cell
 			continue
 		}
 		b := make([]byte, size)
-		if _, problem = seg.file.ReadAt(b, int64(at.offset)); problem != nil {
+		if problem = seg.read(b, int64(at.offset)); problem != nil {
 			continue
 		}
 		if mailbox.IDOf(b) == sum() {
@@ -115,6 +115,17 @@ func (s *Store) blob(find func() (location, int, error), sum func() mailbox.Cell
 		problem = errors.New("the bytes are not those that were written")
 	}
 	return nil, fmt.Errorf("%w: %w", mailbox.ErrDamaged, problem)
+}
+
+// read fills b from a place in the segment, unless it was deleted meanwhile.
+func (seg *segment) read(b []byte, at int64) error {
+	seg.reading.RLock()
+	defer seg.reading.RUnlock()
+	if seg.closed {
+		return errors.New("a segment was deleted")
+	}
+	_, err := seg.file.ReadAt(b, at)
+	return err
 }
 
 // Latest is mailbox.Store's.
