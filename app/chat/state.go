@@ -325,15 +325,11 @@ func (c *Chat) messageView(m store.Message, who store.Contact, kept *api.Copies)
 // sentView is how far a message of ours has come, as the API tells it.
 func (c *Chat) sentView(tx *store.Tx, m store.Message) (api.Sent, error) {
 	v := api.Sent{ID: content.ID(m.Message).String(), State: api.State(m.State), Reason: Reason(m.Reason)}
-	conv, err := tx.Conversation(m.Conversation)
+	account, err := tx.Correspondent(m.Conversation)
 	if err != nil {
 		return v, err
 	}
-	who, err := tx.Contact(conv.Contact)
-	if err != nil {
-		return v, err
-	}
-	v.Conversation = who.Account.String()
+	v.Conversation = account.String()
 	if m.State != store.Queued && m.State != store.Kept {
 		return v, nil
 	}

@@ -17,9 +17,9 @@ import (
 type Batch struct {
 	keeper  *Keeper
 	tx      *store.Tx
-	touched map[store.SessionID]*live // nil: erased
-	heads   map[identity.DevicePublic][]store.SessionHead
-	auths   map[store.SessionID]*Auth // of new sessions; nil: erased
+	touched map[store.SessionID]*live                     // nil: erased
+	heads   map[identity.DevicePublic][]store.SessionHead // read in this batch
+	auths   map[store.SessionID]*Auth                     // of new sessions; nil: erased
 }
 
 // Sealed is a ratchet message that is ready to be sent once the transaction is
@@ -133,7 +133,7 @@ func (b *Batch) open(id store.SessionID, wire []byte, now time.Time) ([]byte, er
 			return nil, err
 		}
 		l.head.Confirmed = now
-		delete(b.heads, l.head.Device)
+		b.changed(l.head.Device)
 	}
 	payload, _, err := unwrap(content)
 	return payload, err
@@ -149,7 +149,7 @@ func (b *Batch) settle(row store.SessionHead, now time.Time) error {
 	if err != nil && !errors.Is(err, ErrNoSession) {
 		return err
 	}
-	delete(b.heads, row.Device)
+	b.changed(row.Device)
 	return b.tx.PreferSession(row.ID, now)
 }
 
@@ -299,7 +299,7 @@ func (b *Batch) insert(row store.Session, state *ratchet.Session, now time.Time)
 	}
 	b.touched[row.ID] = &live{state: state, auth: row.Auth, version: 1, head: row.SessionHead}
 	b.auths[row.ID] = &Auth{row.ID, row.Device, row.Auth}
-	delete(b.heads, row.Device)
+	b.changed(row.Device)
 	if err := b.settle(row.SessionHead, now); err != nil {
 		return err
 	}
@@ -324,6 +324,7 @@ func (b *Batch) Erase(id store.SessionID) error {
 	b.touched[id] = nil
 	delete(b.keeper.cache, id)
 	clear(b.heads)
+	clear(b.keeper.heads)
 	b.auths[id] = nil
 	return b.tx.DeleteSession(id)
 }
@@ -355,9 +356,18 @@ func (b *Batch) Expire(now time.Time) error {
 	return nil
 }
 
+// changed says that the heads of a device's sessions are not what they were.
+func (b *Batch) changed(device identity.DevicePublic) {
+	delete(b.heads, device)
+	delete(b.keeper.heads, device)
+}
+
 // sessions returns the heads of a device's sessions, the preferred one first.
 func (b *Batch) sessions(device identity.DevicePublic) ([]store.SessionHead, error) {
 	if heads, ok := b.heads[device]; ok {
+		return heads, nil
+	}
+	if heads, ok := b.keeper.heads[device]; ok {
 		return heads, nil
 	}
 	heads, err := b.tx.SessionHeads(device)

@@ -89,6 +89,7 @@ type Auth struct {
 type Keeper struct {
 	store *store.Store
 	cache map[store.SessionID]*live
+	heads map[identity.DevicePublic][]store.SessionHead // as of the last commit, their Flights and Used may be older
 
 	mu    sync.RWMutex
 	auths map[store.SessionID]Auth
@@ -107,7 +108,7 @@ type live struct {
 // New reads what there is. Its errors are those of store: ErrDamaged means that a
 // session's row was altered.
 func New(ctx context.Context, s *store.Store) (*Keeper, error) {
-	k := &Keeper{store: s, cache: map[store.SessionID]*live{}, auths: map[store.SessionID]Auth{}}
+	k := &Keeper{store: s, cache: map[store.SessionID]*live{}, heads: map[identity.DevicePublic][]store.SessionHead{}, auths: map[store.SessionID]Auth{}}
 	err := s.View(ctx, func(tx *store.Tx) error {
 		list, err := tx.AllSessions()
 		for _, row := range list {
@@ -159,13 +160,21 @@ func (k *Keeper) Update(ctx context.Context, fn func(*store.Tx, *Batch) error) e
 		return b.save()
 	})
 	b.tx = nil
-	if err == nil {
-		k.committed(b)
+	if err != nil {
+		clear(k.heads)
+		return err // the touched sessions left the cache when they were touched
 	}
-	return err // the touched sessions left the cache when they were touched
+	k.committed(b)
+	return nil
 }
 
 func (k *Keeper) committed(b *Batch) {
+	for device, heads := range b.heads {
+		if len(k.heads) >= cacheMax {
+			clear(k.heads)
+		}
+		k.heads[device] = heads
+	}
 	for id, l := range b.touched {
 		if l == nil {
 			continue // erased

@@ -45,6 +45,14 @@ func (tx *Tx) ConversationWith(contact int64) (Conversation, error) {
 	return one(tx, scanConversation, "SELECT "+conversationColumns+" FROM conversations WHERE contact = ?", contact)
 }
 
+// Correspondent returns the account of the contact that a conversation is with.
+func (tx *Tx) Correspondent(conversation int64) (identity.AccountID, error) {
+	return one(tx, func(r row) (a identity.AccountID, err error) {
+		err = r.Scan(fixed(a[:]))
+		return a, err
+	}, "SELECT account FROM contacts WHERE id = (SELECT contact FROM conversations WHERE id = ?)", conversation)
+}
+
 // Conversations returns every conversation.
 func (tx *Tx) Conversations() ([]Conversation, error) {
 	return all(tx, scanConversation, "SELECT "+conversationColumns+" FROM conversations ORDER BY id")

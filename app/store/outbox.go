@@ -127,12 +127,22 @@ func scanTaken(r row) (t Taken, err error) {
 // Acknowledge takes the row whose ratchet message has this hash out of the
 // outbox. ErrNotFound: it has left already.
 func (tx *Tx) Acknowledge(h Hash) (Taken, error) {
-	return one(tx, scanTaken, "DELETE FROM outbox WHERE hash = ? RETURNING id, message, device, class", h[:])
+	return tx.takeOut("SELECT id, message, device, class FROM outbox WHERE hash = ?", h[:])
 }
 
 // Withdraw takes a row out of the outbox: nothing more is tried.
 func (tx *Tx) Withdraw(id int64) (Taken, error) {
-	return one(tx, scanTaken, "DELETE FROM outbox WHERE id = ? RETURNING id, message, device, class", id)
+	return tx.takeOut("SELECT id, message, device, class FROM outbox WHERE id = ?", id)
+}
+
+// takeOut deletes the row that is found. (DELETE ... RETURNING would do both, but
+// SQLite makes a table for what it returns, which costs more than the rest.)
+func (tx *Tx) takeOut(query string, key any) (Taken, error) {
+	t, err := one(tx, scanTaken, query, key)
+	if err != nil {
+		return t, err
+	}
+	return t, tx.must("DELETE FROM outbox WHERE id = ?", t.ID)
 }
 
 // Waiting is how many rows are in the outbox, by class.
