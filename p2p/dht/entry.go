@@ -1,0 +1,225 @@
+package dht
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/godwit-im/godwit/p2p/node"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+const (
+	// maxWays bounds the ways in that one round tries, and dialsAtOnce how many
+	// at the same time.
+	maxWays, dialsAtOnce = 64, 8
+	// enough is the number of ways in that answer before a round stops: no
+	// single one decides what we see.
+	enough = 4
+	// Pauses between rounds while nobody answers.
+	firstPause, lastPause = time.Second, 5 * time.Minute
+	// restPause is between two looks at a routing table that is not empty.
+	restPause = 10 * time.Second
+	// stale is how long a failed round speaks for the next caller.
+	stale = 500 * time.Millisecond
+)
+
+// entry is what is known of the ways in.
+type entry struct {
+	sem chan struct{} // held by the one who tries; capacity 1
+
+	mu    sync.Mutex
+	added []peer.AddrInfo // by AddPeers
+
+	last time.Time // of the last round, and how it ended; under sem
+	err  error
+}
+
+// AddPeers names more ways in: hints of an invitation, relays that contacts
+// told. The latest 64 are kept.
+func (d *DHT) AddPeers(ps ...peer.AddrInfo) {
+	d.entry.mu.Lock()
+	defer d.entry.mu.Unlock()
+	d.entry.added = append(d.entry.added, ps...)
+	if n := len(d.entry.added) - maxWays; n > 0 {
+		d.entry.added = append([]peer.AddrInfo(nil), d.entry.added[n:]...)
+	}
+}
+
+// ways lists the ways in, each source in turn, so that none can crowd the others
+// out: a poisoned cache, say.
+func (d *DHT) ways() []peer.AddrInfo {
+	d.entry.mu.Lock()
+	sources := [][]peer.AddrInfo{append([]peer.AddrInfo(nil), d.entry.added...)}
+	d.entry.mu.Unlock()
+	for _, s := range [][]peer.AddrInfo{d.cfg.Bootstrap, d.cfg.Cached} {
+		s = append([]peer.AddrInfo(nil), s...)
+		rand.Shuffle(len(s), func(i, j int) { s[i], s[j] = s[j], s[i] })
+		sources = append(sources, s)
+	}
+	var ways []peer.AddrInfo
+	seen := map[peer.ID]bool{d.host.ID(): true}
+	for left := true; left && len(ways) < maxWays; {
+		left = false
+		for i, s := range sources {
+			if len(s) == 0 {
+				continue
+			}
+			if p := s[0]; !seen[p.ID] && len(ways) < maxWays {
+				seen[p.ID] = true
+				ways = append(ways, p)
+			}
+			sources[i], left = s[1:], true
+		}
+	}
+	return ways
+}
+
+// Ready waits until a peer of the DHT is known, and tries the ways in if none is. The
+// error wraps ErrNoPeers when all of them failed, or is the context's.
+func (d *DHT) Ready(ctx context.Context) error {
+	if d.in() {
+		return nil
+	}
+	select {
+	case d.entry.sem <- struct{}{}:
+		defer func() { <-d.entry.sem }()
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-d.ctx.Done():
+		return context.Canceled
+	}
+	if d.in() {
+		return nil
+	}
+	if d.entry.err != nil && time.Since(d.entry.last) < stale {
+		return d.entry.err
+	}
+	err := d.enter(ctx)
+	if ctx.Err() == nil { // a round that was broken off says nothing
+		d.entry.last, d.entry.err = time.Now(), err
+	}
+	return err
+}
+
+func (d *DHT) in() bool { return d.kad.RoutingTable().Size() > 0 }
+
+// enter is one round: it dials the ways in and returns as soon as one of them
+// turned out to be of the DHT; the rest goes on behind it.
+func (d *DHT) enter(ctx context.Context) error {
+	ways := d.ways()
+	if len(ways) == 0 {
+		return fmt.Errorf("%w: no way in is known", ErrNoPeers)
+	}
+	var (
+		mu      sync.Mutex
+		reasons []error
+		reached int
+		next    = make(chan peer.AddrInfo, len(ways))
+		wg      sync.WaitGroup
+		done    = make(chan struct{})
+	)
+	for _, w := range ways {
+		next <- w
+	}
+	close(next)
+	for range min(dialsAtOnce, len(ways)) {
+		wg.Go(func() {
+			for w := range next {
+				mu.Lock()
+				stop := reached >= enough
+				mu.Unlock()
+				if stop || d.ctx.Err() != nil {
+					return
+				}
+				// A way in is worth waiting for, unlike one peer of many.
+				err := node.Dial(withDial(d.ctx, node.DialTimeout), d.host, d.cfg.Mode, w)
+				mu.Lock()
+				if err == nil {
+					reached++
+				} else {
+					reasons = append(reasons, err)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	d.wg.Go(func() {
+		wg.Wait()
+		close(done)
+	})
+	// kad-dht asks those that we are connected to whether they are of the DHT;
+	// Bootstrap has it ask those that it asked before, too.
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	dialling := done
+	var settled <-chan time.Time
+	for !d.in() {
+		select {
+		case <-look.C:
+		case <-dialling:
+			dialling = nil
+			mu.Lock()
+			n := reached
+			mu.Unlock()
+			if n == 0 {
+				return fmt.Errorf("%w: %d tried: %w", ErrNoPeers, len(ways), why(reasons))
+			}
+			if err := d.kad.Bootstrap(ctx); err != nil {
+				return fmt.Errorf("%w: %w", ErrNoPeers, err)
+			}
+			settled = time.After(d.times.request)
+		case <-settled:
+			return fmt.Errorf("%w: %d reached, none of them serves it", ErrNoPeers, reached)
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-d.ctx.Done():
+			return context.Canceled
+		}
+	}
+	return nil
+}
+
+// why is one reason, for people: the first that says anything.
+func why(reasons []error) error {
+	for _, err := range reasons {
+		if text := node.Why(err); text != "" {
+			return errors.New(text)
+		}
+	}
+	return errors.Join(cut(reasons, 1)...)
+}
+
+// stayIn finds a way in whenever there is no peer.
+func (d *DHT) stayIn(ctx context.Context) {
+	pause := firstPause
+	for {
+		wait := restPause
+		if err := d.Ready(ctx); err != nil {
+			// Half of it by lot, so that those who lost the same peer do not
+			// come back at once.
+			wait = pause/2 + rand.N(pause/2)
+			pause = min(2*pause, lastPause)
+		} else {
+			pause = firstPause
+		}
+		if !rest(ctx, wait) {
+			return
+		}
+	}
+}
+
+// rest waits; it tells whether ctx still lives.
+func rest(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
