@@ -105,13 +105,15 @@ func (d *DHT) Ready(ctx context.Context) error {
 	return err
 }
 
+func (d *DHT) connected() bool { return len(d.host.Network().Peers()) > 0 }
+
 func (d *DHT) in() bool { return d.kad.RoutingTable().Size() > 0 }
 
 // enter is one round: it dials the ways in and returns as soon as one of them
 // turned out to be of the DHT; the rest goes on behind it.
 func (d *DHT) enter(ctx context.Context) error {
 	ways := d.ways()
-	if len(ways) == 0 {
+	if len(ways) == 0 && !d.connected() {
 		return fmt.Errorf("%w: no way in is known", ErrNoPeers)
 	}
 	var (
@@ -165,7 +167,7 @@ func (d *DHT) enter(ctx context.Context) error {
 			mu.Lock()
 			n := reached
 			mu.Unlock()
-			if n == 0 {
+			if n == 0 && !d.connected() { // somebody may have come to us
 				return fmt.Errorf("%w: %d tried: %w", ErrNoPeers, len(ways), why(reasons))
 			}
 			if err := d.kad.Bootstrap(ctx); err != nil {
@@ -173,7 +175,7 @@ func (d *DHT) enter(ctx context.Context) error {
 			}
 			settled = time.After(d.times.request)
 		case <-settled:
-			return fmt.Errorf("%w: %d reached, none of them serves it", ErrNoPeers, reached)
+			return fmt.Errorf("%w: %d reached, none of them serves it", ErrNoPeers, len(d.host.Network().Peers()))
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-d.ctx.Done():
