@@ -370,6 +370,12 @@ func (a *App) Messages(ctx context.Context, r api.MessagesRequest) ([]api.Messag
 	return list, storeProblem(err)
 }
 
+// Trail implements api.Backend.
+func (a *App) Trail(ctx context.Context, r api.TrailRequest) ([]api.Step, error) {
+	list, err := a.chat.Trail(ctx, r.ID)
+	return list, storeProblem(err)
+}
+
 // Events implements api.Backend.
 func (a *App) Events(ctx context.Context, _ api.EventsRequest, each func(api.Event) error) error {
 	ready := api.Event{Event: api.EventReady, At: api.Time{Time: time.Now()}, Account: a.account.ID.String(), Peer: a.node.Host().ID().String(),

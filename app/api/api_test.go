@@ -81,6 +81,9 @@ func (f *fake) Verify(_ context.Context, r VerifyRequest) (SafetyNumber, error) 
 func (f *fake) Send(_ context.Context, r SendRequest) (Sent, error) {
 	return answer[SendRequest, Sent](f, r)
 }
+func (f *fake) Trail(_ context.Context, r TrailRequest) ([]Step, error) {
+	return answer[TrailRequest, []Step](f, r)
+}
 func (f *fake) Messages(_ context.Context, r MessagesRequest) ([]Message, error) {
 	return answer[MessagesRequest, []Message](f, r)
 }
@@ -477,7 +480,7 @@ func TestEncodeWritesTheSchemaFirstAndNeverNull(t *testing.T) {
 // refusal, and never a crash.
 func FuzzRequest(f *testing.F) {
 	paths := []string{"status", "invite", "invites", "invite/revoke", "accept", "contacts", "contact/rename", "contact/block", "contact/unblock",
-		"contact/remove", "verify", "send", "messages", "relay/add", "relay/remove", "relay/list", "phrase", "lock", "unlock"}
+		"contact/remove", "verify", "send", "messages", "messages/trail", "relay/add", "relay/remove", "relay/list", "phrase", "lock", "unlock"}
 	for i := range paths {
 		f.Add(byte(i), []byte(`{"contact":"bob","text":"hi","expires":"1h","timeout":"3s"}`))
 		f.Add(byte(i), []byte(`{}`))

@@ -190,6 +190,11 @@ func (c *Client) Messages(ctx context.Context, r MessagesRequest) ([]Message, er
 	return calls[Message](ctx, c, "messages", r)
 }
 
+// Trail is Backend's.
+func (c *Client) Trail(ctx context.Context, r TrailRequest) ([]Step, error) {
+	return calls[Step](ctx, c, "messages/trail", r)
+}
+
 // AddRelay is Backend's.
 func (c *Client) AddRelay(ctx context.Context, r AddRelayRequest) (Relay, error) {
 	return call[Relay](ctx, c, "relay/add", r)

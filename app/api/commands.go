@@ -53,6 +53,9 @@ type Backend interface {
 	// Messages reads a conversation, oldest first: the newest Limit messages
 	// before Before. Errors: problem.NoSuchContact, NoSuchMessage.
 	Messages(context.Context, MessagesRequest) ([]Message, error)
+	// Trail tells what became of one message of one's own: each step, in order,
+	// with the proof it rests on checked again. Errors: problem.NoSuchMessage.
+	Trail(context.Context, TrailRequest) ([]Step, error)
 	// Events calls the function with everything that happens, in order and from
 	// one goroutine, until the context ends or the function fails, and returns
 	// that error. The first event is always ready; from then on nothing is
@@ -291,6 +294,47 @@ type Message struct {
 	Expires      Time    `json:"expires,omitzero"`
 	Reason       string  `json:"reason,omitempty"`
 }
+
+// TrailRequest asks what became of a message of one's own.
+type TrailRequest struct {
+	ID string `json:"id"`
+}
+
+// Step is something that is known of the way of a message.
+type Step struct {
+	Time   Time   `json:"time"`             // when it became known here
+	What   What   `json:"what"`             // what happened
+	Path   string `json:"path,omitempty"`   // direct; mailbox: at a relay; flight: at a relay, inside a first flight
+	Peer   string `json:"peer,omitempty"`   // PeerID of the relay, or of the device
+	Device string `json:"device,omitempty"` // for or by which of their devices
+	Until  Time   `json:"until,omitzero"`   // how long the relay promised to keep it
+	Proof  Proof  `json:"proof,omitempty"`  // of what was signed or acknowledged
+	State  State  `json:"state,omitempty"`  // of the last step: how far it is known to have come
+	Reason string `json:"reason,omitempty"` // of a refusal, or why it is not further, in words
+}
+
+// What happened to a message.
+type What string
+
+// The kinds of steps.
+const (
+	StepQueued       What = "queued"       // kept on this device
+	StepDeposited    What = "deposited"    // a relay promised to keep it
+	StepRefused      What = "refused"      // a relay or the device did not take it, or could not be reached
+	StepAcknowledged What = "acknowledged" // their device has it, or showed it
+	StepState        What = "state"        // last: so it is now
+)
+
+// Proof says what came of checking a step's evidence again.
+type Proof string
+
+// The outcomes.
+const (
+	ProofGood  Proof = "good"  // signature or MAC fits
+	ProofWrong Proof = "wrong" // it does not: the database was altered
+	ProofGone  Proof = "gone"  // the keys to check it with are erased, as they have to be
+	ProofInner Proof = "inner" // it came inside the session, which authenticates it
+)
 
 // EventsRequest follows what happens from now on.
 type EventsRequest struct{}

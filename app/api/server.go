@@ -97,6 +97,7 @@ func (s *Server) handler() http.Handler {
 	one(mux, "verify", b.Verify)
 	one(mux, "send", b.Send)
 	many(mux, "messages", b.Messages)
+	many(mux, "messages/trail", b.Trail)
 	one(mux, "relay/add", b.AddRelay)
 	one(mux, "relay/remove", b.RemoveRelay)
 	many(mux, "relay/list", b.Relays)

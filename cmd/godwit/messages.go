@@ -109,13 +109,29 @@ func stateWords(s api.State, copies *api.Copies, expires api.Time, reason string
 
 func (c *cli) messagesCommand() *cobra.Command {
 	var r api.MessagesRequest
+	var trail string
 	cmd := &cobra.Command{
-		Use:   "messages CONTACT",
+		Use:   "messages CONTACT | --trail ID",
 		Short: "Read a conversation, oldest first",
 		Long: "Reads what is on this device of a conversation, oldest first. It waits for nothing: where no node runs, run `godwit listen` or `godwit node`\n" +
-			"for a while to collect what relays keep.",
-		Args: cobra.ExactArgs(1),
+			"for a while to collect what relays keep.\n" +
+			"With --trail it tells what became of one message that you sent: each step with its time, way and receipt, whose signature is checked again.",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if cmd.Flags().Changed("trail") {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.ExactArgs(1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
+					list, err := a.Trail(ctx, api.TrailRequest{ID: trail})
+					if err != nil {
+						return err
+					}
+					return results(c, list, "", humanStep)
+				})
+			}
 			r.Contact = args[0]
 			if r.Limit < 1 || r.Limit > api.MaxMessages {
 				return problem.Newf(problem.Usage, "--limit is between 1 and %d", api.MaxMessages)
@@ -131,7 +147,37 @@ func (c *cli) messagesCommand() *cobra.Command {
 	}
 	cmd.Flags().IntVar(&r.Limit, "limit", 50, "the newest `N`")
 	cmd.Flags().StringVar(&r.Before, "before", "", "those before the message `ID`")
+	cmd.Flags().StringVar(&trail, "trail", "", "what became of the message `ID`")
 	return cmd
+}
+
+// humanStep prints a step of a message's trail.
+func humanStep(w io.Writer, s api.Step) {
+	words := string(s.What)
+	if s.What == api.StepState {
+		words = "so it is " + string(s.State)
+	}
+	if !s.Until.IsZero() {
+		words += " until " + day(s.Until)
+	}
+	switch s.Path {
+	case "direct":
+		words += ", directly"
+	case "mailbox", "flight":
+		words += " by way of relay " + s.Peer
+	}
+	switch s.Proof {
+	case api.ProofGood:
+		words += " (proof checked)"
+	case api.ProofWrong:
+		words += " (the proof does NOT fit)"
+	case api.ProofGone:
+		words += " (its keys are erased, so the proof cannot be checked again)"
+	}
+	if s.Reason != "" {
+		words += ": " + visible(s.Reason)
+	}
+	fmt.Fprintf(w, "%s  %s\n", s.Time.Local().Format("2006-01-02 15:04:05.000"), words)
 }
 
 func humanMessage(w io.Writer, m api.Message) {
