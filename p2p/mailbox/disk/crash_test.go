@@ -435,3 +435,34 @@ func holds(t *testing.T, s *Store, now time.Time, box mailbox.BoxPublic, cells .
 		t.Fatalf("%d cells %v, want %d %v", len(got), got, len(want), want)
 	}
 }
+
+// Everything was fetched and its segments were given back before the relay was started
+// anew. What it keeps then survives a power cut as well.
+func TestPowerCutAfterAllWasGivenBack(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	cfg := Config{Dir: "/mail", FS: fs, MaxBytes: 8 << 20, Quotas: roomy()}
+	s := open(t, cfg)
+	box, cells := fill(t, s, 10)
+	commit(t, s, noon, &mailbox.Delete{Box: box, Cells: cells})
+	if err := s.Collect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(s.segments); n != 0 {
+		t.Fatalf("%d segments are left", n)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, cfg)
+	box, cells = fill(t, s, 5)
+	old := s
+	cfg.FS = fs.CrashClone(vfs.CrashCloneCfg{})
+	s = open(t, cfg)
+	old.Close()
+	defer s.Close()
+	for _, id := range cells {
+		if _, err := s.Cell(box, id, noon); err != nil {
+			t.Errorf("a cell whose deposit was answered: %v", err)
+		}
+	}
+}

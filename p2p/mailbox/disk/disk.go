@@ -164,7 +164,10 @@ func (s *Store) load() error {
 	if s.totals, ok, err = load(s.db, keyTotals(), parseTotals); err != nil {
 		return err
 	}
-	if !ok {
+	if ok {
+		// Also when that segment is deleted: what is below its number is not read again.
+		s.next = s.totals.end.segment + 1
+	} else {
 		s.totals.end = location{segment: 1, offset: uint64(segmentHead)}
 	}
 	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: key('g'), UpperBound: key('h')})
@@ -215,7 +218,7 @@ func (s *Store) loadSegment(n uint64) error {
 	seg := &segment{number: n, file: f, size: info.Size()}
 	s.segments[n] = seg
 	s.logged += uint64(seg.size)
-	s.next = n + 1
+	s.next = max(s.next, n+1)
 	from := int64(segmentHead)
 	switch {
 	case n < s.totals.end.segment:
