@@ -305,8 +305,8 @@ func (k *courier) takeNews() {
 			d.pause.reset()
 		}
 		for _, res := range r.results {
-			// The row may have been read again since the round began.
-			i := slices.IndexFunc(k.parcels, func(p *parcel) bool { return p.row == res.parcel.row })
+			// The row may have been read again since the round began, or sealed anew.
+			i := slices.IndexFunc(k.parcels, func(p *parcel) bool { return p.row == res.parcel.row && p.hash == res.parcel.hash })
 			if res.err == nil && i >= 0 {
 				k.parcels[i].kept[r.at.relay.ID] = stay{now, res.until}
 			}
@@ -348,9 +348,22 @@ func (k *courier) busy() (n int) {
 	return n
 }
 
-// read fetches the next rows of the outbox, and where they can go.
+// read fetches the next rows of the outbox, and where they can go. It goes on until
+// there is enough to do: nothing would wake us for what is behind that which every
+// relay keeps.
 func (k *courier) read(ctx context.Context) error {
-	if busy := k.busy(); k.more && busy < window/2 && len(k.parcels) < windows*window {
+	for {
+		if (len(k.parcels) > 0 || k.greet) && !k.known {
+			places, addrs, err := k.c.readPlaces(ctx, k.device)
+			if err != nil {
+				return err
+			}
+			k.places, k.addrs, k.known = places, addrs, true
+		}
+		busy := k.busy()
+		if !k.more || busy >= window/2 || len(k.parcels) >= windows*window {
+			return nil
+		}
 		rows, last, more, err := k.c.readOutbox(ctx, k.device, k.newest, window-busy)
 		if err != nil {
 			return err
@@ -358,14 +371,6 @@ func (k *courier) read(ctx context.Context) error {
 		k.newest, k.more = last, more
 		k.parcels = append(k.parcels, rows...)
 	}
-	if (len(k.parcels) > 0 || k.greet) && !k.known {
-		places, addrs, err := k.c.readPlaces(ctx, k.device)
-		if err != nil {
-			return err
-		}
-		k.places, k.addrs, k.known = places, addrs, true
-	}
-	return nil
 }
 
 // handOver gives the line the messages that it does not have yet, as many as the

@@ -259,6 +259,9 @@ func (c *Chat) recordDeposit(t *turn, at place, r depositResult) (over bool, err
 	if err != nil {
 		return false, err
 	}
+	if o.Hash == nil || *o.Hash != r.parcel.hash {
+		return false, nil // sealed anew meanwhile: this is of a copy that is of no more use
+	}
 	relay := store.PeerID(at.relay.ID)
 	path := store.PathMailbox
 	if r.parcel.flight {

@@ -297,31 +297,58 @@ func TestWhatIsKeptMakesRoom(t *testing.T) {
 		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
 		alice.Meets(bob)
 		alice.Leaves()
-		bob.must(func(t *turn) error {
-			head, err := t.keys.Preferred(alice.device.Public())
-			if err != nil {
-				return err
-			}
-			for range window {
-				var hash store.Hash
-				rand.Read(hash[:])
-				o := store.Outgoing{
-					Device: alice.device.Public(), Class: store.ClassProfile, Item: []byte{}, Session: &head.ID, Wire: make([]byte, 4056), Hash: &hash,
-					Created: t.now, Next: t.now, Attempts: 1,
-				}
-				if o.ID, err = t.Enqueue(o); err != nil {
-					return err
-				}
-				d := store.Deposit{Outbox: o.ID, Relay: store.PeerID(oak.id()), Receipt: []byte{1}, Until: t.now.Add(29 * day), At: t.now}
-				if err := t.PutDeposit(d); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		bob.keepsAt(oak, alice, window)
 		bob.Leaves()
 		bob.Returns()
 		bob.Sees(bob.Says(alice, "next"), api.Kept)
+	})
+}
+
+// Bob returns to thousands of things that are kept for Alice, and to one behind them
+// that is not. It does not wait for something to happen.
+func TestWhatIsBehindWhatIsKept(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
+		alice.Meets(bob)
+		alice.Leaves()
+		oak.Stops()
+		bob.keepsAt(oak, alice, 6*window)
+		id := bob.Says(alice, "next")
+		bob.Leaves()
+		oak.Starts()
+		bob.Returns()
+		w.Advance(2 * time.Second)
+		if sent := bob.state(id); sent.State != api.Kept {
+			w.Errorf("after three seconds it is %s (%s)", sent.State, sent.Reason)
+		}
+	})
+}
+
+// keepsAt has a relay keep things for another, as far as the person knows.
+func (p *person) keepsAt(r *relay, to *person, n int) {
+	p.w.Helper()
+	p.must(func(t *turn) error {
+		head, err := t.keys.Preferred(to.device.Public())
+		if err != nil {
+			return err
+		}
+		for range n {
+			var hash store.Hash
+			rand.Read(hash[:])
+			o := store.Outgoing{
+				Device: to.device.Public(), Class: store.ClassProfile, Item: []byte{}, Session: &head.ID, Wire: make([]byte, 4056), Hash: &hash,
+				Created: t.now, Next: t.now, Attempts: 1,
+			}
+			if o.ID, err = t.Enqueue(o); err != nil {
+				return err
+			}
+			d := store.Deposit{Outbox: o.ID, Relay: store.PeerID(r.id()), Receipt: []byte{1}, Until: t.now.Add(29 * day), At: t.now}
+			if err := t.PutDeposit(d); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 }
 

@@ -524,7 +524,10 @@ func (c *Chat) retire(t *turn, who store.Contact, chain identity.Chain, heir ide
 				return err
 			}
 			said := slices.DeleteFunc(p.Items, func(i content.Item) bool { return i.Flags&content.Numbered == 0 })
-			return c.queue(t, heir, store.ClassMessage, o.Message, said...)
+			if err := c.queue(t, heir, store.ClassMessage, o.Message, said...); err != nil {
+				return err
+			}
+			return c.unkept(t, o.Message)
 		})
 		if err != nil {
 			return err
@@ -706,6 +709,13 @@ func (c *Chat) takeFlight(t *turn, o openedFlight, relay store.PeerID) (auth [32
 	if known, err := t.keys.Has(sid); err != nil {
 		return auth, hash, err
 	} else if known {
+		heads, err := t.SessionHeads(a.device)
+		if err != nil {
+			return auth, hash, err
+		}
+		if !slices.ContainsFunc(heads, func(h store.SessionHead) bool { return h.ID == sid }) {
+			return auth, hash, errUnreadable // it names another's session
+		}
 		if auth, err = t.keys.Auth(sid); err != nil {
 			return auth, hash, err
 		}

@@ -18,7 +18,9 @@ import (
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
 	"github.com/godwit-im/godwit/identity"
+	"github.com/godwit-im/godwit/identity/pqxdh"
 	"github.com/godwit-im/godwit/identity/ratchet"
+	"github.com/godwit-im/godwit/p2p/direct"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 )
 
@@ -399,6 +401,61 @@ func TestAFlightReplayed(t *testing.T) {
 		w.Advance(time.Minute)
 		alice.Sees(alice.Says(bob, "hello Bob"), api.Delivered)
 		alice.ReadsNow(bob, "hello Alice, it is Bob")
+	})
+}
+
+// Bob repeats the offer of his first flight in the name of a device that nobody knows.
+// That is thrown away, and what others leave for Alice at that relay goes on coming.
+func TestAFlightInAnothersName(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		alice, bob, carol := w.Person("alice", oak), w.Person("bob", oak), w.Person("carol", oak)
+		alice.Meets(carol)
+		link := alice.Invites()
+		alice.Leaves()
+		bob.Accepts(alice, link, "hello Alice, it is Bob")
+		w.Advance(10 * time.Second)
+		entry, _ := oak.flightIn()
+		var flight []byte
+		bob.View(func(tx *store.Tx) error {
+			heads, err := tx.SessionHeads(alice.device.Public())
+			if err != nil {
+				return err
+			}
+			s, err := tx.Session(heads[0].ID)
+			if err != nil {
+				return err
+			}
+			in, err := parseIntro(s.Intro)
+			if err != nil {
+				return err
+			}
+			offer, err := pqxdh.ParseOffer(s.Offer)
+			if err != nil {
+				return err
+			}
+			root := identity.RootFromEntropy(identity.NewEntropy())
+			device, agreement := newDevice(), newAgreement()
+			flight, err = pqxdh.SealFlight(in.key, pqxdh.Flight{
+				Chain: identity.NewChain(root, device, agreement.Public(), time.Now()).Marshal(), Device: device.Public(), Agreement: agreement.Public(),
+				Offer: offer, Message: bob.outbox(alice)[0].Wire,
+			})
+			return err
+		})
+		oak.leaves(entry.Queue, flight)
+		carol.Sees(carol.Says(alice, "by oak"), api.Kept)
+		bob.Leaves()
+		carol.Leaves()
+		alice.Returns()
+		w.Advance(time.Minute)
+		alice.ReadsNow(bob, "hello Alice, it is Bob")
+		alice.ReadsNow(carol, "by oak")
+		if n := len(oak.keptFor(0)); n != 0 {
+			w.Errorf("%d cells are left for Alice", n)
+		}
+		if _, _, code := (lines{alice.Chat}).Flight(w.Context(), flight); code != direct.Unreadable {
+			w.Errorf("directly it is answered with %v", code)
+		}
 	})
 }
 

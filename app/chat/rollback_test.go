@@ -323,3 +323,61 @@ func TestOneDeviceInTwoAccounts(t *testing.T) {
 		alice.Sees(alice.Says(mallory, "which of you is it?"), api.Delivered)
 	})
 }
+
+// A receipt comes for a copy that was sealed in a session which was begun anew
+// meanwhile. It says nothing of the copy that is sealed in the new one.
+func TestAReceiptOfAnOldSession(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.NewRelay("oak")
+		d := oak.on(new(disk))
+		oak.Starts()
+		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
+		alice.Meets(bob)
+		alice.Leaves()
+		w.Advance(time.Minute)
+		wakes := d.Hangs()
+		id := bob.Says(alice, "sealed twice")
+		w.Advance(20 * time.Second) // the first is on its way to the relay
+		bob.must(func(t *turn) error {
+			head, err := t.keys.Preferred(alice.device.Public())
+			if err != nil {
+				return err
+			}
+			if _, err := t.Unseal(head.ID); err != nil {
+				return err
+			}
+			return bob.eachPending(t, alice.device.Public(), func(o *store.Outgoing) error { return bob.sealLate(t, o) })
+		})
+		wakes()
+		bob.Sees(id, api.Kept)
+		if n := len(oak.keptFor(0)); n != 2 {
+			w.Errorf("the relay keeps %d copies, want that of each session", n)
+		}
+	})
+}
+
+// Bob begins a session with Alice anew. What relays keep of the old one does not count
+// any more: she may have lost that.
+func TestKeptInAnOldSession(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.NewRelay("oak")
+		d := oak.on(new(disk))
+		oak.Starts()
+		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
+		alice.Meets(bob)
+		link := alice.Invites()
+		w.Advance(10 * time.Second)
+		alice.Leaves()
+		id := bob.Says(alice, "sealed twice")
+		bob.Sees(id, api.Kept)
+		wakes := d.Hangs()
+		bob.Accepts(alice, link, "")
+		if sent := bob.state(id); sent.State != api.Queued {
+			w.Errorf("it is %s at %d relays, in a session that nobody uses any more", sent.State, sent.Relays.Kept)
+		}
+		wakes()
+		bob.Sees(id, api.Kept)
+		alice.Returns()
+		alice.Reads(bob, "sealed twice")
+	})
+}

@@ -243,7 +243,12 @@ func (c *Chat) reseal(t *turn, device identity.DevicePublic) error {
 			return err
 		}
 	}
-	return c.eachPending(t, device, func(o *store.Outgoing) error { return c.sealLate(t, o) })
+	return c.eachPending(t, device, func(o *store.Outgoing) error {
+		if err := c.sealLate(t, o); err != nil || o.Message == 0 {
+			return err
+		}
+		return c.unkept(t, o.Message)
+	})
 }
 
 // sealLate seals a row that waited, if that is possible now.

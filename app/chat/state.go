@@ -27,7 +27,8 @@ import (
 //
 // States only rise, with two exceptions: failed ends a message that is neither
 // delivered nor read, and kept falls back to queued when the receipts that it
-// rests on have ended and no relay signed new ones.
+// rests on have ended and no relay signed new ones, or are of a session that was
+// begun anew.
 func rank(s store.State) int {
 	return slices.Index([]store.State{store.Queued, store.Kept, store.Delivered, store.Read}, s)
 }
@@ -74,6 +75,16 @@ func (c *Chat) judge(t *turn, message int64) error {
 		return c.setState(t, m, store.Kept, copies.reason)
 	}
 	return c.setState(t, m, store.Kept, "")
+}
+
+// unkept judges a message anew that is kept no more where it was: the other side may
+// have lost the session that relays keep it in.
+func (c *Chat) unkept(t *turn, message int64) error {
+	m, err := t.Message(message)
+	if err != nil || m.State != store.Kept {
+		return err
+	}
+	return c.judge(t, message)
 }
 
 // copies counts the relays that keep a message, for the device that has the
