@@ -17,6 +17,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode"
 
 	"go.uber.org/goleak"
 
@@ -454,6 +455,28 @@ func TestStatesAreOrdered(t *testing.T) {
 	}
 	if Failed.Valid() || State("sent").Valid() || State("sent").Meets(Queued) {
 		t.Error("only known states are waited for")
+	}
+}
+
+// What somebody says cannot steer the terminal that JSON is printed on, nor turn its
+// direction, and reads the same afterwards.
+func TestEncodeSteersNoTerminal(t *testing.T) {
+	said := "\x1b[2J \u009b2J \x7f \u202e \u2066 \\\u0085 \" ü 🐦"
+	line, err := Encode(Message{ID: "1", Time: someTime, Text: said})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range string(line) {
+		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
+			t.Errorf("%U is printed as it is", r)
+		}
+	}
+	var back Message
+	if err := json.Unmarshal(line, &back); err != nil || back.Text != said {
+		t.Errorf("%q comes back as %q, %v", said, back.Text, err)
+	}
+	if !strings.Contains(string(line), "ü 🐦") {
+		t.Errorf("letters are escaped: %s", line)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // Schema is the version of all JSON of ours. Every object carries it as its
@@ -61,8 +62,9 @@ func (d *Duration) UnmarshalText(b []byte) error {
 }
 
 // Encode writes a value as one line of JSON, without a line's end, with the
-// schema as its first field. A value that does not encode as an object is a
-// fault of ours.
+// schema as its first field. What a terminal would act upon is escaped: JSON itself
+// asks that only of the controls below U+0020. A value that does not encode as an
+// object is a fault of ours.
 func Encode(v any) ([]byte, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
@@ -78,5 +80,24 @@ func Encode(v any) ([]byte, error) {
 	if body == "{}" {
 		comma = ""
 	}
-	return fmt.Appendf(nil, `{"schema":%d%s%s`, Schema, comma, body[1:]), nil
+	return fmt.Appendf(nil, `{"schema":%d%s%s`, Schema, comma, escape(body[1:])), nil
+}
+
+// escape writes the characters of JSON that control a terminal or turn the direction
+// of text as \u and four digits. They are only found inside of strings, where that is
+// the same.
+func escape(body string) string {
+	controls := func(r rune) bool { return r >= 0x7f && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) }
+	if !strings.ContainsFunc(body, controls) {
+		return body
+	}
+	var b strings.Builder
+	for _, r := range body {
+		if controls(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
