@@ -32,9 +32,11 @@ func TestTheTrailOfAMessage(t *testing.T) {
 		alice.Sees(direct, api.Delivered)
 
 		trail := alice.Trails(waited)
+		// Bob is called as soon as he is there, and may have it over the line first.
 		want := []string{"queued  ", "deposited mailbox good", "acknowledged mailbox inner", "state  "}
-		if got := steps(trail); !slices.Equal(got, want) {
-			w.Fatalf("the trail of what waited is %q, want %q", got, want)
+		over := []string{"queued  ", "deposited mailbox good", "acknowledged direct good", "state  "}
+		if got := steps(trail); !slices.Equal(got, want) && !slices.Equal(got, over) {
+			w.Fatalf("the trail of what waited is %q, want %q or %q", got, want, over)
 		}
 		at := trail[1]
 		if at.Peer != oak.id().String() || at.Until.Sub(left).Round(time.Hour) != giveUpAfter {
