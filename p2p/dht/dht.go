@@ -126,8 +126,9 @@ type DHT struct {
 	wg     sync.WaitGroup
 	closed atomic.Bool
 
-	entry    entry
-	suspects suspects
+	entry     entry
+	refreshed atomic.Int64 // unix seconds of the last refresh
+	suspects  suspects
 }
 
 // New joins a host to the DHT. Ways in are tried when they are needed, and by Run.
@@ -151,10 +152,9 @@ func New(h host.Host, cfg Config) (*DHT, error) {
 	d.entry.sem = make(chan struct{}, 1)
 	// kad-dht's own lookups inherit the short dials from its context.
 	d.ctx, d.cancel = context.WithCancel(network.WithDialPeerTimeout(context.Background(), d.times.dial))
-	mode, refresh := kad.ModeServer, 10*time.Minute
+	mode := kad.ModeServer
 	if cfg.Mode == node.Public && !cfg.Relay {
-		// An idle desktop's traffic is its refreshes: each costs some ten lookups.
-		mode, refresh = kad.ModeAutoServer, time.Hour
+		mode = kad.ModeAutoServer
 	}
 	options := []kad.Option{
 		kad.ProtocolPrefix(prefix),
@@ -166,7 +166,8 @@ func New(h host.Host, cfg Config) (*DHT, error) {
 		kad.BucketSize(bucketSize),
 		kad.Concurrency(concurrency),
 		kad.Resiliency(resiliency),
-		kad.RoutingTableRefreshPeriod(refresh),
+		kad.RoutingTableRefreshPeriod(refreshEvery),
+		kad.DisableAutoRefresh(), // see refresh
 		kad.RoutingTableRefreshQueryTimeout(LookupTimeout),
 		kad.LookupCheckConcurrency(64),
 		kad.AddressFilter(d.allowed),

@@ -23,6 +23,11 @@ const (
 	firstPause, lastPause = time.Second, 5 * time.Minute
 	// restPause is between two looks at a routing table that is not empty.
 	restPause = 10 * time.Second
+	// refreshEvery is how often the routing table is looked over, by some ten
+	// lookups: most of what an idle node sends. One of few peers is looked over more
+	// often. kad-dht on its own would do so every ten and two minutes.
+	refreshEvery, refreshFew = time.Hour, 20 * time.Minute
+	few                      = 10
 	// stale is how long a failed round speaks for the next caller.
 	stale = 500 * time.Millisecond
 )
@@ -99,6 +104,10 @@ func (d *DHT) Ready(ctx context.Context) error {
 		return d.entry.err
 	}
 	err := d.enter(ctx)
+	if err == nil {
+		d.refreshed.Store(0)
+		d.refresh()
+	}
 	if ctx.Err() == nil { // a round that was broken off says nothing
 		d.entry.last, d.entry.err = time.Now(), err
 	}
@@ -207,10 +216,23 @@ func (d *DHT) stayIn(ctx context.Context) {
 			pause = min(2*pause, lastPause)
 		} else {
 			pause = firstPause
+			d.refresh()
 		}
 		if !rest(ctx, wait) {
 			return
 		}
+	}
+}
+
+// refresh looks the routing table over if that is due; it does not wait.
+func (d *DHT) refresh() {
+	every := refreshEvery
+	if d.kad.RoutingTable().Size() <= few {
+		every = refreshFew
+	}
+	last, now := d.refreshed.Load(), time.Now().Unix()
+	if now-last >= int64(every/time.Second) && d.refreshed.CompareAndSwap(last, now) {
+		d.kad.RefreshRoutingTable()
 	}
 }
 

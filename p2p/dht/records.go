@@ -69,7 +69,7 @@ func (r *records) Put(_ context.Context, key ds.Key, value []byte) error {
 		r.sweepLocked()
 	}
 	if len(r.byKey) >= r.max {
-		if bytes.Compare(k.distance[:], r.far[0].distance[:]) >= 0 {
+		if r.max <= 0 || bytes.Compare(k.distance[:], r.far[0].distance[:]) >= 0 {
 			return errFull
 		}
 		r.drop(r.far[0])

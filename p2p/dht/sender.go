@@ -62,6 +62,9 @@ func (s *sender) SendRequest(ctx context.Context, to peer.ID, req *pb.Message) (
 	if err != nil {
 		return nil, err
 	}
+	if req.GetType() == pb.Message_PUT_VALUE && answer.GetRecord() == nil {
+		return nil, fmt.Errorf("%w: no record", errAnswer) // kad-dht would panic
+	}
 	answer.CloserPeers = cut(answer.CloserPeers, maxCloser)
 	answer.ProviderPeers = cut(answer.ProviderPeers, maxProvided)
 	for _, p := range append(answer.CloserPeers[:len(answer.CloserPeers):len(answer.CloserPeers)], answer.ProviderPeers...) {
