@@ -459,14 +459,14 @@ func TestMalformed(t *testing.T) {
 	h := p2ptest.Loopback(t).Host()
 	names := func(n uint16, size int) []byte { return append(u16(n), make([]byte, int(n)*size)...) }
 	for name, body := range map[string][]byte{
-		"unknown kind":           {0x0f},
+		"unknown kind":           {0x11},
 		"an answer":              {0x81},
 		"hello":                  append([]byte{0x80}, make([]byte, 71)...),
 		"login short":            append([]byte{0x01}, make([]byte, 95)...),
 		"login long":             append([]byte{0x01}, make([]byte, 97)...),
 		"lease short":            {0x02, 2, 8, 1},
 		"lease trailing":         {0x02, 0, 0, 0},
-		"open class 3":           slices.Concat([]byte{0x03, 3}, u64(1), names(1, 32)),
+		"open class 4":           slices.Concat([]byte{0x03, 4}, u64(1), names(1, 32)),
 		"open none":              slices.Concat([]byte{0x03, 1}, u64(1), names(0, 32)),
 		"open 513":               slices.Concat([]byte{0x03, 1}, u64(1), names(513, 32)),
 		"open until year 10000":  slices.Concat([]byte{0x03, 1}, u64(253402300800), names(1, 32)),
@@ -480,6 +480,8 @@ func TestMalformed(t *testing.T) {
 		"ack 600":                append([]byte{0x09}, names(600, 16)...),
 		"post of another size":   append([]byte{0x0b}, make([]byte, 36+mailbox.NoticeSize-1)...),
 		"fetch long":             append([]byte{0x0d}, make([]byte, 33)...),
+		"terms long":             append([]byte{0x0f}, make([]byte, 33)...),
+		"intro without a seal":   append([]byte{0x10}, make([]byte, 84)...),
 		"ping with body":         {0x0e, 1},
 	} {
 		t.Run(name, func(t *testing.T) {

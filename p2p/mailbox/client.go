@@ -483,10 +483,11 @@ func (p *proofs) set(q QID, outcome error) {
 
 // Put deposits a cell in the queue of k for ttl (0: MaxTTL), by the relay's
 // clock, and returns when the relay promised by receipt to keep it. The
-// receipt was verified against the relay's key; a wrong one is ErrBadReceipt. The same
+// receipt was verified against the relay's key; a wrong one, or one that does not promise Kept, is ErrBadReceipt. The same
 // cell may be put again: it is kept once. Refusals are ErrUnknownQueue,
 // ErrSignature, ErrEpoch (its Time tells the relay's clock), ErrQuota,
-// ErrBoxFull, ErrFull, ErrSize, ErrTTL, ErrLease, ErrTryLater, ErrDamaged.
+// ErrBoxFull, ErrFull, ErrSize, ErrTTL, ErrLease, ErrTryLater, ErrDamaged; ErrWork
+// if it is an intro queue, which takes PutIntro.
 func (c *Client) Put(ctx context.Context, k WriteKey, cell []byte, ttl time.Duration) (Receipt, error) {
 	if k.relay != c.relay {
 		return Receipt{}, fmt.Errorf("mailbox: a key for another relay: %w", ErrRelay)
@@ -494,30 +495,19 @@ func (c *Client) Put(ctx context.Context, k WriteKey, cell []byte, ttl time.Dura
 	if !ValidSize(len(cell)) {
 		return Receipt{}, ErrSize
 	}
-	if ttl == 0 {
-		ttl = c.hello.limits.MaxTTL
-	}
-	if ttl < time.Second || ttl > c.hello.limits.MaxTTL {
-		return Receipt{}, ErrTTL
-	}
-	ttl = ttl.Truncate(time.Second)
-	body, err := c.do(ctx, &put{k.id, ttl, cell}, &k)
-	if refused := new(Refusal); errors.As(err, &refused) {
-		c.unprove(k.id)
-	}
+	ttl, err := c.ttl(ttl)
 	if err != nil {
 		return Receipt{}, err
 	}
-	r, err := ParseReceipt(body)
-	if err != nil {
-		return Receipt{}, fmt.Errorf("%w: %w", ErrBadReceipt, err)
-	}
-	return r, c.verify(r, k.id, IDOf(cell), ttl)
+	return c.deposit(ctx, &put{k.id, ttl, cell}, k, IDOf(cell), ttl, Kept)
 }
 
 // verify checks a receipt against the relay's key and against what was asked.
 // The signature of a commit group is checked once for all its deposits here.
-func (c *Client) verify(r Receipt, q QID, cell CellID, ttl time.Duration) error {
+func (c *Client) verify(r Receipt, promise Promise, q QID, cell CellID, ttl time.Duration) error {
+	if r.Promise != promise {
+		return fmt.Errorf("%w: promises something else", ErrBadReceipt)
+	}
 	if r.Expiry.Before(r.Time.Add(ttl - receiptSlack)) {
 		return fmt.Errorf("%w: promises less than was asked", ErrBadReceipt)
 	}

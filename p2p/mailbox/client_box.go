@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -22,7 +23,15 @@ type body interface {
 
 // ask sends a request and decodes its answer; nil is an empty one.
 func (c *Client) ask(ctx context.Context, m message, into body) error {
-	raw, err := c.do(ctx, m, nil)
+	return c.askProven(ctx, m, into, nil)
+}
+
+// askProven is ask; the key of a queue, unless nil, is proven before.
+func (c *Client) askProven(ctx context.Context, m message, into body, key *WriteKey) error {
+	raw, err := c.do(ctx, m, key)
+	if refused := new(Refusal); key != nil && errors.As(err, &refused) {
+		c.unprove(key.id)
+	}
 	if err != nil {
 		return err
 	}
@@ -188,14 +197,12 @@ func (c *Client) Post(ctx context.Context, id NoticeID, notice []byte, ttl time.
 	if len(notice) != NoticeSize {
 		return time.Time{}, ErrSize
 	}
-	if ttl == 0 {
-		ttl = c.hello.limits.MaxTTL
-	}
-	if ttl < time.Second || ttl > c.hello.limits.MaxTTL {
-		return time.Time{}, ErrTTL
+	ttl, err := c.ttl(ttl)
+	if err != nil {
+		return time.Time{}, err
 	}
 	a := until{k: kindPost | kindAnswer}
-	err := c.ask(ctx, &post{id, ttl, notice}, &a)
+	err = c.ask(ctx, &post{id, ttl, notice}, &a)
 	return a.t, err
 }
 

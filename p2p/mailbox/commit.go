@@ -97,7 +97,7 @@ func (s *Server) settle(group []*batch, changes []Change, broken error) {
 		}
 		if d, ok := c.(*Deposit); ok && d.Err == nil {
 			kept = append(kept, *d)
-			leaves = append(leaves, leafHash(d.Queue, d.ID, d.Until))
+			leaves = append(leaves, leafHash(d.promise(), d.Queue, d.ID, d.Until))
 			if d.New {
 				news[d.Box] = struct{}{}
 			}
@@ -119,7 +119,7 @@ func (s *Server) settle(group []*batch, changes []Change, broken error) {
 					reason = ErrDamaged
 				}
 				if reason == nil {
-					m, receipts = raw{kindPut | kindAnswer, receipts[0].Marshal()}, receipts[1:]
+					m, receipts = raw{b.asked[i].kind | kindAnswer, receipts[0].Marshal()}, receipts[1:]
 				}
 				pool.Put(c.Cell)
 			case *Delete:
@@ -164,7 +164,7 @@ func (s *Server) receipts(kept []Deposit, leaves [][32]byte) ([]Receipt, error) 
 	}
 	receipts := make([]Receipt, len(leaves))
 	for i := range receipts {
-		receipts[i] = Receipt{Expiry: kept[i].Until, Time: now, count: uint16(len(leaves)), index: uint16(i), path: t.path(i)}
+		receipts[i] = Receipt{Promise: kept[i].promise(), Expiry: kept[i].Until, Time: now, count: uint16(len(leaves)), index: uint16(i), path: t.path(i)}
 		if n := copy(receipts[i].signature[:], signature); n != len(signature) || n != len(receipts[i].signature) {
 			return nil, fmt.Errorf("mailbox: a signature of %d bytes", len(signature))
 		}

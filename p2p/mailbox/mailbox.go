@@ -131,7 +131,12 @@ const (
 	Ordinary Class = 1
 	// Invite queues take InviteCells first flights of CellMedium bytes.
 	Invite Class = 2
+	// Intro queues take first flights of CellMedium bytes from strangers who
+	// did some work: up to IntroCells, then the weakest are displaced.
+	Intro Class = 3
 )
+
+func (c Class) valid() bool { return c >= Ordinary && c <= Intro }
 
 // relayIDSize is the length in bytes of an Ed25519 PeerID: an identity
 // multihash (2) of a protobuf with type (2) and length (2) of the key (32).
@@ -169,7 +174,8 @@ type WriteKey struct {
 }
 
 // NewWriteKey makes the write key of a seed for the queue of an epoch at a
-// relay. An invitation's queue has the epoch CatchAll. The error is ErrRelay.
+// relay. An invitation's queue has the epoch CatchAll, a reusable
+// address's too. The error is ErrRelay.
 func NewWriteKey(relay peer.ID, epoch uint32, seed [32]byte) (WriteKey, error) {
 	if _, err := relayKey(relay); err != nil {
 		return WriteKey{}, err

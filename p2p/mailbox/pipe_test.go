@@ -88,4 +88,7 @@ type pipeConn struct {
 	far peer.ID
 }
 
+// RemoteMultiaddr has no IP address.
+func (c pipeConn) RemoteMultiaddr() ma.Multiaddr { return nil }
+
 func (c pipeConn) RemotePeer() peer.ID { return c.far }

@@ -10,15 +10,24 @@ import (
 	"golang.org/x/crypto/cryptobyte"
 )
 
+const receiptVersion = 1
+
+// A Promise is what a relay promises of a cell.
+type Promise byte
+
 const (
-	receiptVersion = 1
-	// promiseKept says that the cell is kept until expiry or ACK.
-	promiseKept = 1
+	// Kept: the relay keeps it until Expiry or ACK.
+	Kept Promise = 1
+	// Evictable: as Kept, unless stronger cells displace it from an intro queue. It
+	// must never be counted as kept.
+	Evictable Promise = 2
 )
 
 // A Receipt is a relay's signed promise to keep a cell (section 1.3). It is
-// evidence: Verify tells whether it proves anything.
+// evidence: Verify and VerifyEvictable tell whether it proves anything.
 type Receipt struct {
+	// Promise is what the relay promised.
+	Promise Promise
 	// Expiry is until when the cell is kept, by the relay's clock, in whole seconds.
 	Expiry time.Time
 	// Time is when the relay signed, by its clock, in whole milliseconds.
@@ -30,9 +39,9 @@ type Receipt struct {
 }
 
 // leafHash and nodeHash are H of RFC 9162, section 2.1.1, with our leaf.
-func leafHash(q QID, c CellID, expiry time.Time) [32]byte {
+func leafHash(p Promise, q QID, c CellID, expiry time.Time) [32]byte {
 	var b [2 + 32 + 16 + 8]byte
-	b[1] = promiseKept
+	b[1] = byte(p)
 	copy(b[2:], q[:])
 	copy(b[34:], c[:])
 	binary.BigEndian.PutUint64(b[50:], uint64(expiry.Unix()))
@@ -112,9 +121,26 @@ func receiptText(relay peer.ID, at time.Time, count uint16, root [32]byte) []byt
 	return append(b, root[:]...)
 }
 
-// Verify tells whether the relay promised to keep this cell in this queue. Its
+// Verify tells whether the relay promised to keep this cell in this queue; a
+// receipt that promises less proves nothing here. Its
 // error is ErrBadReceipt or ErrRelay. It does not look at Expiry.
 func (r Receipt) Verify(relay peer.ID, q QID, c CellID) error {
+	if r.Promise != Kept {
+		return ErrBadReceipt
+	}
+	return r.verify(relay, q, c)
+}
+
+// VerifyEvictable tells whether the relay took this cell into this intro queue,
+// with the promise Evictable. Its errors are those of Verify.
+func (r Receipt) VerifyEvictable(relay peer.ID, q QID, c CellID) error {
+	if r.Promise != Evictable {
+		return ErrBadReceipt
+	}
+	return r.verify(relay, q, c)
+}
+
+func (r Receipt) verify(relay peer.ID, q QID, c CellID) error {
 	key, err := relayKey(relay)
 	if err != nil {
 		return err
@@ -131,18 +157,18 @@ func (r Receipt) text(relay peer.ID, q QID, c CellID) (text []byte, ok bool) {
 	if !r.wellFormed() {
 		return nil, false
 	}
-	root := rootOf(leafHash(q, c, r.Expiry), int(r.index), int(r.count), r.path)
+	root := rootOf(leafHash(r.Promise, q, c, r.Expiry), int(r.index), int(r.count), r.path)
 	return receiptText(relay, r.Time, r.count, root), true
 }
 
 func (r Receipt) wellFormed() bool {
-	return r.count >= 1 && r.count <= MaxBatch && r.index < r.count && len(r.path) == pathLength(int(r.index), int(r.count))
+	return (r.Promise == Kept || r.Promise == Evictable) && r.count >= 1 && r.count <= MaxBatch && r.index < r.count && len(r.path) == pathLength(int(r.index), int(r.count))
 }
 
 // Marshal encodes the receipt as in section 1.3, at most 374 bytes.
 func (r Receipt) Marshal() []byte {
 	b := make([]byte, 0, 22+32*len(r.path)+len(r.signature))
-	b = append(b, receiptVersion, promiseKept)
+	b = append(b, receiptVersion, byte(r.Promise))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Expiry.Unix()))
 	b = binary.BigEndian.AppendUint64(b, uint64(r.Time.UnixMilli()))
 	b = binary.BigEndian.AppendUint16(b, r.count)
@@ -162,13 +188,14 @@ func ParseReceipt(raw []byte) (Receipt, error) {
 		expiry, at       uint64
 		s                = cryptobyte.String(raw)
 	)
-	if !s.ReadUint8(&version) || version != receiptVersion || !s.ReadUint8(&promise) || promise != promiseKept {
+	if !s.ReadUint8(&version) || version != receiptVersion || !s.ReadUint8(&promise) || promise != byte(Kept) && promise != byte(Evictable) {
 		return Receipt{}, malformed("receipt: version or promise")
 	}
 	if !s.ReadUint64(&expiry) || !s.ReadUint64(&at) || !s.ReadUint16(&r.count) || !s.ReadUint16(&r.index) ||
 		expiry > maxUnix || at > maxUnix*1000 || r.count == 0 || r.count > MaxBatch || r.index >= r.count {
 		return Receipt{}, malformed("receipt: fields")
 	}
+	r.Promise = Promise(promise)
 	r.Expiry, r.Time = time.Unix(int64(expiry), 0), time.UnixMilli(int64(at))
 	if n := pathLength(int(r.index), int(r.count)); n > 0 {
 		r.path = make([][32]byte, n)

@@ -50,7 +50,7 @@ func TestTree(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 31, 32, 33, 100, 255, 256, 257, 511, 512} {
 		leaves := make([][32]byte, n)
 		for i := range leaves {
-			leaves[i] = leafHash(QID{byte(i)}, CellID{byte(i >> 8)}, time.Unix(int64(i), 0))
+			leaves[i] = leafHash(Kept, QID{byte(i)}, CellID{byte(i >> 8)}, time.Unix(int64(i), 0))
 		}
 		tr := newTree(leaves)
 		if tr.root() != rfcRoot(leaves) {
@@ -82,7 +82,7 @@ func group(t testing.TB, n int) (peer.ID, []Deposit, []Receipt) {
 	leaves := make([][32]byte, n)
 	for i := range kept {
 		kept[i] = Deposit{Queue: QID{byte(i), 1}, ID: CellID{byte(i), 2}, Until: time.Unix(2e9, 0)}
-		leaves[i] = leafHash(kept[i].Queue, kept[i].ID, kept[i].Until)
+		leaves[i] = leafHash(Kept, kept[i].Queue, kept[i].ID, kept[i].Until)
 	}
 	receipts, err := s.receipts(kept, leaves)
 	if err != nil {

@@ -26,13 +26,14 @@ var (
 	ErrTaken        = errors.New("mailbox: belongs to another box")
 	ErrTooMany      = errors.New("mailbox: too many")
 	ErrTryLater     = errors.New("mailbox: the relay is busy")
+	ErrWork         = errors.New("mailbox: the proof of work is not what the relay asks for")
 	ErrDamaged      = errors.New("mailbox: the relay's storage failed")
 )
 
 // codes is section 2.1.
 func codes() []error {
 	return []error{1: ErrMalformed, 2: ErrSignature, 3: ErrUnknownQueue, 4: ErrUnproven, 5: ErrEpoch, 6: ErrQuota, 7: ErrBoxFull, 8: ErrFull,
-		9: ErrSize, 10: ErrTTL, 11: ErrLogin, 12: ErrLease, 13: ErrNotFound, 14: ErrTaken, 15: ErrTooMany, 16: ErrTryLater, 17: ErrDamaged}
+		9: ErrSize, 10: ErrTTL, 11: ErrLogin, 12: ErrLease, 13: ErrNotFound, 14: ErrTaken, 15: ErrTooMany, 16: ErrTryLater, 17: ErrDamaged, 18: ErrWork}
 }
 
 // codeOf is the code of a refusal; anything unknown is damage, because nothing

@@ -46,6 +46,7 @@ type ServerConfig struct {
 	Leases      []LeaseKind // accepted; none
 	Tokens      [][]byte    // for LeaseToken, 16 to 64 bytes each
 	Difficulty  uint8       // of LeaseWork, in bits
+	IntroWork   uint8       // the least for a deposit into an intro queue, in bits, up to MaxIntroWork; DefaultIntroWork
 	Streams     int         // at once; 4096
 	PeerStreams int         // at once per peer; 16
 	Log         *slog.Logger
@@ -73,6 +74,7 @@ type Server struct {
 
 	queue   chan *batch
 	waiting *semaphore.Weighted
+	intros  *introGate
 
 	mu       sync.Mutex
 	closing  bool
@@ -100,6 +102,12 @@ func NewServer(h host.Host, key Signer, store Store, cfg ServerConfig) (*Server,
 	if cfg.PeerStreams == 0 {
 		cfg.PeerStreams = defaultPeerStreams
 	}
+	if cfg.IntroWork == 0 {
+		cfg.IntroWork = DefaultIntroWork
+	}
+	if cfg.IntroWork > MaxIntroWork {
+		return nil, fmt.Errorf("mailbox: %d bits of work for strangers, more than %d", cfg.IntroWork, MaxIntroWork)
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -112,6 +120,7 @@ func NewServer(h host.Host, key Signer, store Store, cfg ServerConfig) (*Server,
 		host: h, key: key, store: store, cfg: cfg, log: cfg.Log, relay: h.ID(),
 		queue:    make(chan *batch, 64),
 		waiting:  semaphore.NewWeighted(waitingBytes),
+		intros:   newIntroGate(cfg.IntroWork),
 		sessions: make(map[*session]struct{}),
 		peers:    make(map[peer.ID]int),
 		watchers: make(map[BoxPublic][]*session),

@@ -28,6 +28,8 @@ type session struct {
 	failures  int        // wrong signatures
 	box       *BoxPublic // after LOGIN
 	leased    bool
+	offers    offers   // of TERMS
+	asks      bucket   // of Server.intros, for this stream
 	batch     *batch   // what came and was not handed to the committer
 	watching  *watches // asked for, to begin after its answer
 
@@ -140,6 +142,10 @@ func (c *session) read() error {
 		switch {
 		case err != nil:
 			c.answer(answered{encode(nil, id, c.server.refusal(err)), len(b)})
+			if k == kindIntro && c.failures >= badProofs {
+				c.submit()
+				return err
+			}
 		case m != nil:
 			c.answer(answered{encode(make([]byte, 0, 64), id, m), len(b)})
 			if k == kindWatch {
@@ -310,6 +316,10 @@ func (c *session) handle(id uint32, size int, req request) (message, error) {
 		return nil, nil
 	case *put:
 		return nil, c.put(m, id, size, now)
+	case *terms:
+		return c.terms(m, now)
+	case *intro:
+		return nil, c.intro(m, id, size, now)
 	case *fetch:
 		b, err := c.server.store.Notice(m.id, now)
 		if err != nil {

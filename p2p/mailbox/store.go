@@ -19,6 +19,9 @@ type Store interface {
 	// Writable is nil if a deposit would find its queue open, else
 	// ErrUnknownQueue or ErrDamaged. Commit has the last word.
 	Writable(q QID, now time.Time) error
+	// Intro tells of an open intro queue how many cells are pending in it, and the least work
+	// among them. The error is ErrUnknownQueue, also for other classes of queue, or ErrDamaged.
+	Intro(q QID, now time.Time) (pending int, weakest uint8, err error)
 	// Box tells of a box; the zero BoxInfo is of one never leased. Limit is left to the caller.
 	Box(box BoxPublic) (BoxInfo, error)
 	// List tells of up to limit cells after a sequence, in order, and
@@ -75,17 +78,28 @@ func OutcomeOf(c Change) *Outcome { return c.change() }
 
 // Deposit keeps a cell. If the box has it from the same queue, that one is kept
 // until the later expiry; if from another queue, the outcome is ErrTaken. Others are ErrUnknownQueue,
-// ErrLease, ErrSize, ErrQuota, ErrBoxFull, ErrFull.
+// ErrLease, ErrSize, ErrQuota, ErrBoxFull, ErrFull; ErrWork if only one of cell and queue is
+// of work. Into an intro queue that is full it displaces the one cell of the least work,
+// of several the latest, if its own is more; else the outcome is ErrQuota.
 type Deposit struct {
 	Queue  QID
 	ID     CellID // of Cell
 	Cell   []byte // of one of the three sizes; not used after Commit
 	Expiry time.Time
+	Work   uint8 // bits, for an intro queue; 0 for others
 
 	Outcome
 	Box   BoxPublic
 	Until time.Time // kept until then: Expiry or later
 	New   bool      // was not kept already
+}
+
+// promise is what a receipt for it promises.
+func (d *Deposit) promise() Promise {
+	if d.Work > 0 {
+		return Evictable
+	}
+	return Kept
 }
 
 // Delete removes cells of a box; unknown ones are passed over.

@@ -107,7 +107,7 @@ func TestVectors(t *testing.T) {
 	for _, n := range []int{1, 3} {
 		leaves := make([][32]byte, n)
 		for i := range leaves {
-			leaves[i] = leafHash(QID{byte(i)}, CellID{byte(i)}, time.Unix(1896048000, 0))
+			leaves[i] = leafHash(Kept, QID{byte(i)}, CellID{byte(i)}, time.Unix(1896048000, 0))
 		}
 		tr, at := newTree(leaves), time.UnixMilli(1893456000123)
 		signature, err := k.Sign(receiptText(id, at, uint16(n), tr.root()))
@@ -115,7 +115,7 @@ func TestVectors(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range leaves {
-			r := Receipt{time.Unix(1896048000, 0), at, uint16(n), uint16(i), tr.path(i), [64]byte(signature)}
+			r := Receipt{Kept, time.Unix(1896048000, 0), at, uint16(n), uint16(i), tr.path(i), [64]byte(signature)}
 			if err := r.Verify(id, QID{byte(i)}, CellID{byte(i)}); err != nil {
 				t.Fatal(err)
 			}
@@ -141,17 +141,17 @@ func TestTranscript(t *testing.T) {
 	}
 	s := &Server{key: relayKey, relay: relay}
 	kept := []Deposit{{Queue: q.Write.QID(), ID: IDOf(cell), Until: midnight.Add(MaxTTL)}}
-	leaf := leafHash(kept[0].Queue, kept[0].ID, kept[0].Until)
+	leaf := leafHash(Kept, kept[0].Queue, kept[0].ID, kept[0].Until)
 	signature, err := s.key.Sign(receiptText(relay, midnight, 1, leaf))
 	if err != nil {
 		t.Fatal(err)
 	}
-	receipt := Receipt{kept[0].Until, midnight, 1, 0, nil, [64]byte(signature)}
+	receipt := Receipt{Kept, kept[0].Until, midnight, 1, 0, nil, [64]byte(signature)}
 	var names []QID
 	for _, q := range d.Queues() {
 		names = append(names, q.Write.QID())
 	}
-	entry := Entry{1, q.Write.QID(), IDOf(cell), CellSmall, kept[0].Until}
+	entry := Entry{1, q.Write.QID(), IDOf(cell), CellSmall, kept[0].Until, 0}
 	sign := func(k ed25519.PrivateKey, label string, c [32]byte, name []byte) [64]byte {
 		return [64]byte(ed25519.Sign(k, signed(label, relay, c, name)))
 	}

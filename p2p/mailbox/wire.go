@@ -26,6 +26,8 @@ const (
 	kindUnpost  kind = 0x0c
 	kindFetch   kind = 0x0d
 	kindPing    kind = 0x0e
+	kindTerms   kind = 0x0f
+	kindIntro   kind = 0x10
 	kindHello   kind = 0x80
 	kindAnswer  kind = 0x80 // is set in the answer to a request
 	kindNews    kind = 0xc0
@@ -109,6 +111,10 @@ func parseRequest(k kind, body []byte) (request, error) {
 		m = new(fetch)
 	case kindPing:
 		m = new(ping)
+	case kindTerms:
+		m = new(terms)
+	case kindIntro:
+		m = new(intro)
 	default:
 		return nil, malformed(fmt.Sprintf("request of kind %#x", byte(k)))
 	}

@@ -119,7 +119,7 @@ func (m *open) parse(s *cryptobyte.String) bool {
 		return false
 	}
 	m.class = Class(c)
-	return m.class == Ordinary || m.class == Invite
+	return m.class.valid()
 }
 
 // name is a QID or CellID.
@@ -187,13 +187,14 @@ type Entry struct {
 	Cell     CellID
 	Size     int // bytes: CellSmall, CellMedium or CellLarge
 	Expiry   time.Time
+	Work     uint8 // bits, of a cell in an intro queue; else 0
 }
 
 func (e *Entry) append(b *cryptobyte.Builder) {
 	b.AddUint64(e.Sequence)
 	b.AddBytes(e.Queue[:])
 	b.AddBytes(e.Cell[:])
-	b.AddUint8(sizeClass(e.Size))
+	b.AddUint8(sizeClass(e.Size) | e.Work<<2)
 	addTime(b, e.Expiry)
 }
 
@@ -202,7 +203,8 @@ func (e *Entry) parse(s *cryptobyte.String) bool {
 	if !s.ReadUint64(&e.Sequence) || !s.CopyBytes(e.Queue[:]) || !s.CopyBytes(e.Cell[:]) || !s.ReadUint8(&class) || !readTime(s, &e.Expiry) {
 		return false
 	}
-	switch class {
+	e.Work = class >> 2
+	switch class & 3 {
 	case 1:
 		e.Size = CellSmall
 	case 2:
@@ -212,7 +214,7 @@ func (e *Entry) parse(s *cryptobyte.String) bool {
 	default:
 		return false
 	}
-	return true
+	return e.Work == 0 || e.Size == CellMedium && e.Work <= MaxIntroWork
 }
 
 func sizeClass(n int) uint8 {

@@ -63,6 +63,9 @@ func (g *group) deposit(c *mailbox.Deposit) error {
 	if !b.ok || b.v.until <= now {
 		return mailbox.ErrLease
 	}
+	if (c.Work > 0) != (q.v.class == mailbox.Intro) {
+		return mailbox.ErrWork
+	}
 	k := cellKey{q.v.box, c.ID}
 	c.Box, c.Until = q.v.box, c.Expiry
 	if old := g.t.cell(k); old.ok {
@@ -75,6 +78,9 @@ func (g *group) deposit(c *mailbox.Deposit) error {
 			c.Until = time.Unix(old.v.expiry, 0)
 		}
 		return nil
+	}
+	if q.v.class == mailbox.Intro {
+		return g.introduce(c, b.v)
 	}
 	cells, bytes := uint32(g.quotas.QueueCells), g.quotas.QueueBytes
 	if q.v.class == mailbox.Invite {
@@ -92,6 +98,32 @@ func (g *group) deposit(c *mailbox.Deposit) error {
 		return mailbox.ErrFull
 	}
 	g.add(&deposited{k.box, c.Queue, c.ID, b.v.sequence + 1, expiry, c.Cell})
+	c.New = true
+	return nil
+}
+
+// introduce is deposit for an intro queue.
+func (g *group) introduce(c *mailbox.Deposit, b box) error {
+	if len(c.Cell) != mailbox.CellMedium {
+		return mailbox.ErrSize
+	}
+	var displaced []mailbox.CellID
+	if pending := g.t.pending(c.Queue); len(pending) >= mailbox.IntroCells {
+		if c.Work <= pending[0].work {
+			return mailbox.ErrQuota
+		}
+		displaced = []mailbox.CellID{pending[0].id}
+	}
+	switch {
+	case displaced == nil && b.used+mailbox.CellMedium > g.quotas.BoxBytes:
+		return mailbox.ErrBoxFull
+	case g.room < mailbox.CellMedium:
+		return mailbox.ErrFull
+	}
+	if displaced != nil {
+		g.add(&deleted{c.Box, displaced})
+	}
+	g.add(&introduced{c.Box, c.Queue, c.ID, b.sequence + 1, c.Expiry.Unix(), c.Work, c.Cell})
 	c.New = true
 	return nil
 }

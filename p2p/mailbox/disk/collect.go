@@ -210,6 +210,8 @@ func (s *Store) alive(r record, at location) (record, error) {
 	switch r := r.(type) {
 	case *deposited:
 		return s.aliveCell(cellKey{r.box, r.id}, r.cell, at)
+	case *introduced:
+		return s.aliveCell(cellKey{r.box, r.id}, r.cell, at)
 	case *movedCell:
 		return s.aliveCell(cellKey{r.box, r.id}, r.cell, at)
 	case *posted:

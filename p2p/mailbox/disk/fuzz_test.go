@@ -16,6 +16,7 @@ func records() []record {
 		&deposited{box, q, c, 5, 6, small}, &extended{box, c, 7}, &deleted{box, []mailbox.CellID{c, {9}}},
 		&opened{box, mailbox.Invite, 8, []mailbox.QID{q, {1}}}, &closed{box, []mailbox.QID{q}}, &leased{box, 9},
 		&posted{box, n, 10, notice}, &unposted{n}, &expired{11, 12}, &movedCell{box, c, small}, &movedNotice{n, notice},
+		&introduced{box, q, c, 13, 14, mailbox.MaxIntroWork, notice}, &opened{box, mailbox.Intro, 8, []mailbox.QID{q}},
 	}
 }
 
@@ -92,6 +93,7 @@ func FuzzRow(f *testing.F) {
 	f.Add(box{until: 1, used: 2, sequence: 3, queues: 4, notices: 5}.value())
 	f.Add(queue{class: mailbox.Ordinary, until: 1, cells: 2, bytes: 3}.value())
 	f.Add(cell{sequence: 1, expiry: 2, at: location{3, 4}, size: mailbox.CellLarge}.value())
+	f.Add(cell{sequence: 1, expiry: 2, at: location{3, 4}, size: mailbox.CellMedium, work: 7}.value())
 	f.Add(notice{expiry: 1, at: location{2, 3}}.value())
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		check := func(got []byte, ok bool) {

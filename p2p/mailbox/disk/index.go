@@ -2,9 +2,11 @@ package disk
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -24,6 +26,14 @@ type (
 		queue    mailbox.QID
 		at       location
 		size     int
+		work     uint8 // bits, in an intro queue; else 0
+	}
+	// pending is a row w: a cell in an intro queue. Their order is that in
+	// which they are displaced.
+	pending struct {
+		work     uint8
+		sequence uint64
+		id       mailbox.CellID
 	}
 	queue struct {
 		box   mailbox.BoxPublic
@@ -86,6 +96,41 @@ func keySequence(b mailbox.BoxPublic, n uint64) []byte {
 	return key('s', b[:], number(n))
 }
 
+// keyPending puts the weakest first, and of equals the latest.
+func keyPending(q mailbox.QID, p pending) []byte {
+	return key('w', q[:], []byte{p.work}, number(^p.sequence))
+}
+
+func comparePending(a, b pending) int {
+	return cmp.Or(cmp.Compare(a.work, b.work), cmp.Compare(b.sequence, a.sequence))
+}
+
+// loadPending reads the rows w of a queue, in order. The error wraps
+// mailbox.ErrDamaged.
+func loadPending(db *pebble.DB, q mailbox.QID) (all []pending, err error) {
+	damaged := func(err error) ([]pending, error) {
+		return nil, fmt.Errorf("%w: row w of the index: %w", mailbox.ErrDamaged, err)
+	}
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: key('w', q[:]), UpperBound: key('w', q[:], []byte{255})})
+	if err != nil {
+		return damaged(err)
+	}
+	defer func() {
+		if e := it.Close(); e != nil && err == nil {
+			all, err = damaged(e)
+		}
+	}()
+	for ok := it.First(); ok; ok = it.Next() {
+		k := it.Key()
+		v, err := it.ValueAndErr()
+		if err != nil || len(k) != 1+32+1+8 || len(v) != len(mailbox.CellID{}) {
+			return damaged(errors.Join(err, errRecord))
+		}
+		all = append(all, pending{k[33], ^binary.BigEndian.Uint64(k[34:]), mailbox.CellID(v)})
+	}
+	return all, nil
+}
+
 func (v totals) value() []byte {
 	b := []byte{indexVersion}
 	for _, n := range []uint64{v.end.segment, v.end.offset, uint64(v.time), v.cells, v.bytes, v.queues, v.boxes, v.notices} {
@@ -132,7 +177,7 @@ func parseQueue(raw []byte) (v queue, ok bool) {
 	var class uint8
 	ok = s.CopyBytes(v.box[:]) && s.ReadUint8(&class) && readUnix(&s, &v.until) && s.ReadUint32(&v.cells) && s.ReadUint32(&v.bytes) && s.Empty()
 	v.class = mailbox.Class(class)
-	return v, ok && (v.class == mailbox.Ordinary || v.class == mailbox.Invite)
+	return v, ok && knownClass(v.class)
 }
 
 func (v cell) value() []byte {
@@ -141,16 +186,16 @@ func (v cell) value() []byte {
 	b = append(b, v.queue[:]...)
 	b = binary.BigEndian.AppendUint64(b, v.at.segment)
 	b = binary.BigEndian.AppendUint64(b, v.at.offset)
-	return append(b, classOf(v.size))
+	return append(b, classOf(v.size)|v.work<<2)
 }
 
 func parseCell(raw []byte) (v cell, ok bool) {
 	s := cryptobyte.String(raw)
 	var class uint8
 	ok = s.ReadUint64(&v.sequence) && readUnix(&s, &v.expiry) && s.CopyBytes(v.queue[:]) && s.ReadUint64(&v.at.segment) &&
-		s.ReadUint64(&v.at.offset) && s.ReadUint8(&class) && s.Empty() && class >= 1 && class <= 3
-	v.size = sizeOf(class)
-	return v, ok
+		s.ReadUint64(&v.at.offset) && s.ReadUint8(&class) && s.Empty() && class&3 != 0
+	v.size, v.work = sizeOf(class), class>>2
+	return v, ok && (v.work == 0 || v.size == mailbox.CellMedium && v.work <= mailbox.MaxIntroWork)
 }
 
 func (v notice) value() []byte {
@@ -202,7 +247,8 @@ type txn struct {
 	boxes   map[mailbox.BoxPublic]*row[box]
 	cells   map[cellKey]*row[cell]
 	notices map[mailbox.NoticeID]*row[notice]
-	live    map[uint64]int64 // by how much a segment's live bytes change
+	intros  map[mailbox.QID][]pending // in order; of queues that were looked at
+	live    map[uint64]int64          // by how much a segment's live bytes change
 	err     error
 }
 
@@ -217,7 +263,7 @@ func newTxn(db *pebble.DB, recent *recents, now totals) *txn {
 		db: db, recent: recent, batch: db.NewBatch(), totals: now,
 		queues: make(map[mailbox.QID]*row[queue]), boxes: make(map[mailbox.BoxPublic]*row[box]),
 		cells: make(map[cellKey]*row[cell]), notices: make(map[mailbox.NoticeID]*row[notice]),
-		live: make(map[uint64]int64),
+		intros: make(map[mailbox.QID][]pending), live: make(map[uint64]int64),
 	}
 }
 
@@ -263,6 +309,35 @@ func (t *txn) cell(k cellKey) *row[cell] { return see(t, t.cells, nil, k, keyCel
 
 func (t *txn) notice(n mailbox.NoticeID) *row[notice] {
 	return see(t, t.notices, nil, n, keyNotice, parseNotice)
+}
+
+// pending are the cells in an intro queue as this txn has them.
+func (t *txn) pending(q mailbox.QID) []pending {
+	all, ok := t.intros[q]
+	if !ok {
+		var err error
+		if all, err = loadPending(t.db, q); err != nil && t.err == nil {
+			t.err = err
+		}
+		t.intros[q] = all
+	}
+	return all
+}
+
+func (t *txn) putPending(q mailbox.QID, p pending) {
+	all := t.pending(q)
+	if i, found := slices.BinarySearchFunc(all, p, comparePending); !found {
+		t.intros[q] = slices.Insert(all, i, p)
+	}
+	t.put(keyPending(q, p), p.id[:])
+}
+
+func (t *txn) dropPending(q mailbox.QID, p pending) {
+	all := t.pending(q)
+	if i, found := slices.BinarySearchFunc(all, p, comparePending); found {
+		t.intros[q] = slices.Delete(all, i, i+1)
+	}
+	t.drop(keyPending(q, p))
 }
 
 func (t *txn) put(key, value []byte) { t.keep(t.batch.Set(key, value, nil)) }
@@ -318,6 +393,9 @@ func (t *txn) putCell(k cellKey, v cell) {
 	r.v, r.ok, r.dirty = v, true, true
 	t.put(keySequence(k.box, v.sequence), k.id[:])
 	t.put(keyEnd(v.expiry, keyCell(k)), nil)
+	if v.work > 0 {
+		t.putPending(v.queue, pending{v.work, v.sequence, k.id})
+	}
 	b := t.box(k.box)
 	b.v.used += uint64(v.size)
 	b.v.sequence = max(b.v.sequence, v.sequence)
@@ -341,6 +419,9 @@ func (t *txn) dropCell(k cellKey) bool {
 	r.ok, r.dirty = false, true
 	t.drop(keySequence(k.box, v.sequence))
 	t.drop(keyEnd(v.expiry, keyCell(k)))
+	if v.work > 0 {
+		t.dropPending(v.queue, pending{v.work, v.sequence, k.id})
+	}
 	b := t.box(k.box)
 	b.v.used -= min(b.v.used, uint64(v.size))
 	b.dirty = b.ok

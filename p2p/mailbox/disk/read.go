@@ -19,6 +19,22 @@ func (s *Store) Writable(q mailbox.QID, now time.Time) error {
 	return err
 }
 
+// Intro is mailbox.Store's.
+func (s *Store) Intro(q mailbox.QID, now time.Time) (int, uint8, error) {
+	v, ok, err := loadRecent(s.db, &s.recent.queues, q, keyQueue, parseQueue)
+	if err != nil {
+		return 0, 0, err
+	}
+	if !ok || v.until <= now.Unix() || v.class != mailbox.Intro {
+		return 0, 0, mailbox.ErrUnknownQueue
+	}
+	all, err := loadPending(s.db, q)
+	if err != nil || len(all) == 0 {
+		return 0, 0, err
+	}
+	return len(all), all[0].work, nil
+}
+
 // Box is mailbox.Store's.
 func (s *Store) Box(b mailbox.BoxPublic) (mailbox.BoxInfo, error) {
 	v, ok, err := load(s.db, keyBox(b), parseBox)
@@ -59,7 +75,7 @@ func (s *Store) List(b mailbox.BoxPublic, after uint64, limit int, now time.Time
 		if len(entries) == limit {
 			return entries, true, nil
 		}
-		e.Queue, e.Size, e.Expiry = c.queue, c.size, time.Unix(c.expiry, 0)
+		e.Queue, e.Size, e.Expiry, e.Work = c.queue, c.size, time.Unix(c.expiry, 0), c.work
 		entries = append(entries, e)
 	}
 	return entries, false, nil

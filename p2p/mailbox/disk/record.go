@@ -120,6 +120,8 @@ func parseRecord(s *cryptobyte.String) (record, error) {
 		r = new(movedCell)
 	case typeMovedNotice:
 		r = new(movedNotice)
+	case typeIntroduced:
+		r = new(introduced)
 	default:
 		return nil, fmt.Errorf("type %d", kind)
 	}
@@ -141,6 +143,7 @@ const (
 	typeExpired     = 9
 	typeMovedCell   = 10
 	typeMovedNotice = 11
+	typeIntroduced  = 12
 )
 
 // readUnix reads a time in unix seconds within bounds.
@@ -202,7 +205,40 @@ func (r *deposited) parse(s *cryptobyte.String) bool {
 func (r *deposited) blob() []byte { return r.cell }
 
 func (r *deposited) apply(t *txn, at location) {
-	t.putCell(cellKey{r.box, r.id}, cell{r.sequence, r.expiry, r.queue, at, len(r.cell)})
+	t.putCell(cellKey{r.box, r.id}, cell{sequence: r.sequence, expiry: r.expiry, queue: r.queue, at: at, size: len(r.cell)})
+}
+
+// introduced is deposited for an intro queue.
+type introduced struct {
+	box      mailbox.BoxPublic
+	queue    mailbox.QID
+	id       mailbox.CellID
+	sequence uint64
+	expiry   int64
+	work     uint8
+	cell     []byte // mailbox.CellMedium
+}
+
+func (r *introduced) append(b []byte) []byte {
+	b = append(b, typeIntroduced)
+	b = append(b, r.box[:]...)
+	b = append(b, r.queue[:]...)
+	b = append(b, r.id[:]...)
+	b = binary.BigEndian.AppendUint64(b, r.sequence)
+	b = appendUnix(b, r.expiry)
+	b = append(b, r.work)
+	return append(b, r.cell...)
+}
+
+func (r *introduced) parse(s *cryptobyte.String) bool {
+	return s.CopyBytes(r.box[:]) && s.CopyBytes(r.queue[:]) && s.CopyBytes(r.id[:]) && s.ReadUint64(&r.sequence) &&
+		readUnix(s, &r.expiry) && s.ReadUint8(&r.work) && r.work > 0 && r.work <= mailbox.MaxIntroWork && s.ReadBytes(&r.cell, mailbox.CellMedium)
+}
+
+func (r *introduced) blob() []byte { return r.cell }
+
+func (r *introduced) apply(t *txn, at location) {
+	t.putCell(cellKey{r.box, r.id}, cell{r.sequence, r.expiry, r.queue, at, len(r.cell), r.work})
 }
 
 type extended struct {
@@ -301,7 +337,7 @@ func (r *opened) parse(s *cryptobyte.String) bool {
 		return false
 	}
 	r.class = mailbox.Class(class)
-	return r.class == mailbox.Ordinary || r.class == mailbox.Invite
+	return knownClass(r.class)
 }
 
 func (r *opened) blob() []byte { return nil }
@@ -311,6 +347,8 @@ func (r *opened) apply(t *txn, _ location) {
 		t.openQueue(q, queue{box: r.box, class: r.class, until: r.until})
 	}
 }
+
+func knownClass(c mailbox.Class) bool { return c >= mailbox.Ordinary && c <= mailbox.Intro }
 
 type closed struct {
 	box    mailbox.BoxPublic

@@ -139,6 +139,9 @@ func (m *Memory) deposit(now time.Time, c *mailbox.Deposit) error {
 	if err != nil {
 		return err
 	}
+	if (c.Work > 0) != (q.class == mailbox.Intro) {
+		return mailbox.ErrWork
+	}
 	c.Box, c.Until = q.box, c.Expiry
 	if old := b.cells[c.ID]; old != nil {
 		if old.entry.Queue != c.Queue {
@@ -151,28 +154,52 @@ func (m *Memory) deposit(now time.Time, c *mailbox.Deposit) error {
 		return nil
 	}
 	cells, size := int(m.quotas.QueueCells), int(m.quotas.QueueBytes)
-	if q.class == mailbox.Invite {
+	if q.class != mailbox.Ordinary {
 		if len(c.Cell) != mailbox.CellMedium {
 			return mailbox.ErrSize
 		}
 		cells, size = mailbox.InviteCells, mailbox.InviteCells*mailbox.CellMedium
 	}
-	if q.cells >= cells || q.bytes+len(c.Cell) > size {
+	var displaced *mailbox.Entry
+	if q.class == mailbox.Intro {
+		if pending := b.intros(c.Queue); len(pending) >= mailbox.IntroCells {
+			if displaced = &pending[0]; c.Work <= displaced.Work {
+				return mailbox.ErrQuota
+			}
+		}
+	} else if q.cells >= cells || q.bytes+len(c.Cell) > size {
 		return mailbox.ErrQuota
 	}
-	if b.used+uint64(len(c.Cell)) > m.quotas.BoxBytes {
+	if displaced == nil && b.used+uint64(len(c.Cell)) > m.quotas.BoxBytes {
 		return mailbox.ErrBoxFull
+	}
+	if displaced != nil {
+		m.drop(q.box, displaced.Cell)
 	}
 	if err := m.fits(len(c.Cell)); err != nil {
 		return err
 	}
 	b.sequence++
-	b.cells[c.ID] = &cell{mailbox.Entry{Sequence: b.sequence, Queue: c.Queue, Cell: c.ID, Size: len(c.Cell), Expiry: c.Expiry}, bytes.Clone(c.Cell)}
+	b.cells[c.ID] = &cell{mailbox.Entry{Sequence: b.sequence, Queue: c.Queue, Cell: c.ID, Size: len(c.Cell), Expiry: c.Expiry, Work: c.Work}, bytes.Clone(c.Cell)}
 	b.used += uint64(len(c.Cell))
 	q.cells, q.bytes = q.cells+1, q.bytes+len(c.Cell)
 	m.used += uint64(len(c.Cell))
 	c.New = true
 	return nil
+}
+
+// intros are the cells pending in an intro queue, the weakest first, the latest
+// before the others of the same work.
+func (b *box) intros(q mailbox.QID) (pending []mailbox.Entry) {
+	for _, c := range b.cells {
+		if c.entry.Queue == q && c.entry.Work > 0 {
+			pending = append(pending, c.entry)
+		}
+	}
+	slices.SortFunc(pending, func(x, y mailbox.Entry) int {
+		return cmp.Or(cmp.Compare(x.Work, y.Work), cmp.Compare(y.Sequence, x.Sequence))
+	})
+	return pending
 }
 
 func (m *Memory) drop(name mailbox.BoxPublic, id mailbox.CellID) bool {
@@ -299,6 +326,21 @@ func (m *Memory) Writable(id mailbox.QID, now time.Time) error {
 		return mailbox.ErrUnknownQueue
 	}
 	return nil
+}
+
+// Intro is mailbox.Store's.
+func (m *Memory) Intro(id mailbox.QID, now time.Time) (pending int, weakest uint8, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	q := m.queues[id]
+	if q == nil || !q.until.After(now) || q.class != mailbox.Intro {
+		return 0, 0, mailbox.ErrUnknownQueue
+	}
+	cells := m.boxes[q.box].intros(id)
+	if len(cells) > 0 {
+		weakest = cells[0].Work
+	}
+	return len(cells), weakest, nil
 }
 
 // Box is mailbox.Store's.

@@ -1,0 +1,83 @@
+package mailbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Terms asks what a deposit into the intro queue of k takes, now. Refusals are
+// ErrUnknownQueue (also if it is another kind of queue), ErrSignature, ErrQuota if it is
+// full of cells that took all the work there is, ErrTooMany, ErrDamaged.
+func (c *Client) Terms(ctx context.Context, k WriteKey) (Terms, error) {
+	if k.relay != c.relay {
+		return Terms{}, fmt.Errorf("mailbox: a key for another relay: %w", ErrRelay)
+	}
+	var a termsAnswer
+	if err := c.askProven(ctx, &terms{k.id}, &a, &k); err != nil {
+		return Terms{}, err
+	}
+	return Terms{Work: a.work, Until: time.Now().Add(a.good), relay: c.relay, queue: k.id, challenge: a.challenge}, nil
+}
+
+// PutIntro deposits a first flight of CellMedium bytes in the intro queue of k, for ttl
+// (0: MaxTTL), with the proof of work that Work found. Its receipt promises Evictable: the
+// relay keeps the cell until it expires or stronger ones displace it. A receipt for
+// anything else is ErrBadReceipt. Refusals are those of Put, and ErrWork: new terms and
+// work are needed; ErrTooMany and ErrTryLater leave the proof good. ErrQuota
+// says that the queue was filled by stronger ones meanwhile.
+func (c *Client) PutIntro(ctx context.Context, k WriteKey, cell []byte, ttl time.Duration, p Proof) (Receipt, error) {
+	if k.relay != c.relay {
+		return Receipt{}, fmt.Errorf("mailbox: a key for another relay: %w", ErrRelay)
+	}
+	if len(cell) != CellMedium {
+		return Receipt{}, ErrSize
+	}
+	ttl, err := c.ttl(ttl)
+	if err != nil {
+		return Receipt{}, err
+	}
+	m := &intro{k.id, ttl, p.terms.challenge, p.terms.Work, p.try, p.seal, cell}
+	return c.deposit(ctx, m, k, IDOf(cell), ttl, Evictable)
+}
+
+// Introduce is Terms, Work and PutIntro.
+func (c *Client) Introduce(ctx context.Context, k WriteKey, cell []byte, ttl time.Duration) (Receipt, error) {
+	t, err := c.Terms(ctx, k)
+	if err != nil {
+		return Receipt{}, err
+	}
+	p, err := Work(ctx, t, cell)
+	if err != nil {
+		return Receipt{}, err
+	}
+	return c.PutIntro(ctx, k, cell, ttl, p)
+}
+
+// ttl is what is asked for: in whole seconds, 0 stands for the most. The error is ErrTTL.
+func (c *Client) ttl(d time.Duration) (time.Duration, error) {
+	if d == 0 {
+		d = c.hello.limits.MaxTTL
+	}
+	if d < time.Second || d > c.hello.limits.MaxTTL {
+		return 0, ErrTTL
+	}
+	return d.Truncate(time.Second), nil
+}
+
+// deposit asks for a deposit and checks its receipt.
+func (c *Client) deposit(ctx context.Context, m message, k WriteKey, cell CellID, ttl time.Duration, promise Promise) (Receipt, error) {
+	body, err := c.do(ctx, m, &k)
+	if refused := new(Refusal); errors.As(err, &refused) {
+		c.unprove(k.id)
+	}
+	if err != nil {
+		return Receipt{}, err
+	}
+	r, err := ParseReceipt(body)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("%w: %w", ErrBadReceipt, err)
+	}
+	return r, c.verify(r, promise, k.id, cell, ttl)
+}
