@@ -16,7 +16,7 @@ import (
 
 // The work that a stranger does for a deposit into an intro queue (section 2.2).
 const (
-	// IntroCells bounds the cells pending in an intro queue.
+	// IntroCells bounds the cells pending in an intro queue, unless Quotas say else.
 	IntroCells = 200
 	// DefaultIntroWork is the least work, in bits, of a relay at ease: 128
 	// tries on average, about half a second of one core.

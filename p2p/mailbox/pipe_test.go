@@ -25,6 +25,7 @@ type pipeHost struct {
 	key     crypto.PrivKey
 	others  map[peer.ID]*pipeHost
 	handler network.StreamHandler
+	addr    ma.Multiaddr // as others see it; may be nil
 }
 
 // pipeHosts are hosts that know each other.
@@ -60,7 +61,7 @@ func (h *pipeHost) NewStream(_ context.Context, to peer.ID, _ ...protocol.ID) (n
 		return nil, errors.New("nobody there")
 	}
 	a, b := net.Pipe()
-	go other.handler(&pipeStream{pipe: b, far: h.id})
+	go other.handler(&pipeStream{pipe: b, far: h.id, addr: h.addr})
 	return &pipeStream{pipe: a, far: to}, nil
 }
 
@@ -73,6 +74,7 @@ type pipeStream struct {
 	network.Stream // of it nothing is used but what follows
 	pipe           net.Conn
 	far            peer.ID
+	addr           ma.Multiaddr
 }
 
 func (s *pipeStream) Read(b []byte) (int, error)         { return s.pipe.Read(b) }
@@ -81,14 +83,14 @@ func (s *pipeStream) Close() error                       { return s.pipe.Close()
 func (s *pipeStream) Reset() error                       { return s.pipe.Close() }
 func (s *pipeStream) SetReadDeadline(t time.Time) error  { return s.pipe.SetReadDeadline(t) }
 func (s *pipeStream) SetWriteDeadline(t time.Time) error { return s.pipe.SetWriteDeadline(t) }
-func (s *pipeStream) Conn() network.Conn                 { return pipeConn{far: s.far} }
+func (s *pipeStream) Conn() network.Conn                 { return pipeConn{far: s.far, addr: s.addr} }
 
 type pipeConn struct {
 	network.Conn
-	far peer.ID
+	far  peer.ID
+	addr ma.Multiaddr
 }
 
-// RemoteMultiaddr has no IP address.
-func (c pipeConn) RemoteMultiaddr() ma.Multiaddr { return nil }
-
 func (c pipeConn) RemotePeer() peer.ID { return c.far }
+
+func (c pipeConn) RemoteMultiaddr() ma.Multiaddr { return c.addr }

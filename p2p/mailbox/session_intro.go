@@ -43,7 +43,7 @@ func (c *session) terms(m *terms, now time.Time) (message, error) {
 		return nil, err
 	}
 	a := &termsAnswer{work: c.server.intros.work(pending, now), good: introGood}
-	if pending >= IntroCells {
+	if pending >= c.server.cfg.Quotas.Pending() {
 		a.work = max(a.work, weakest+1)
 	}
 	if a.work > MaxIntroWork {
@@ -80,7 +80,7 @@ func (c *session) intro(m *intro, id uint32, size int, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if pending >= IntroCells && m.work <= weakest {
+	if pending >= c.server.cfg.Quotas.Pending() && m.work <= weakest {
 		return ErrQuota
 	}
 	if err := c.server.intros.enter(&c.asks, groupOf(c.stream.Conn()), now); err != nil {

@@ -55,6 +55,15 @@ type Quotas struct {
 	QueueBytes uint32 // bytes of cells in one ordinary queue
 	BoxBytes   uint64 // bytes of cells and notices in one box
 	BoxQueues  uint32 // queues open in one box
+	IntroCells uint16 // cells pending in one intro queue; 0: IntroCells
+}
+
+// Pending is how many cells may be pending in one intro queue.
+func (q Quotas) Pending() int {
+	if q.IntroCells == 0 {
+		return IntroCells
+	}
+	return int(q.IntroCells)
 }
 
 // DefaultQuotas are those of network.md in the design.

@@ -155,6 +155,7 @@ func New(cfg Config) (_ *Relay, err error) {
 	terms := mailbox.ServerConfig{Quotas: quotas, Leases: []mailbox.LeaseKind{mailbox.LeaseWork}, Difficulty: DefaultDifficulty, Tokens: cfg.Tokens, Log: r.log}
 	if cfg.Mode == node.Loopback {
 		terms.Leases, terms.Difficulty = []mailbox.LeaseKind{mailbox.LeaseOpen}, 0
+		terms.IntroWork = 1
 	}
 	if len(cfg.Tokens) > 0 {
 		terms.Leases = append(terms.Leases, mailbox.LeaseToken)

@@ -108,7 +108,7 @@ func (g *group) introduce(c *mailbox.Deposit, b box) error {
 		return mailbox.ErrSize
 	}
 	var displaced []mailbox.CellID
-	if pending := g.t.pending(c.Queue); len(pending) >= mailbox.IntroCells {
+	if pending := g.t.pending(introKey{c.Box, c.Queue}); len(pending) >= g.quotas.Pending() {
 		if c.Work <= pending[0].work {
 			return mailbox.ErrQuota
 		}

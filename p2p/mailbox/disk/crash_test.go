@@ -34,8 +34,8 @@ func newPeople(seed uint64) *people {
 	for i := range byte(8) {
 		p.queues = append(p.queues, mailbox.QID{i + 1})
 	}
-	for i := range byte(12) {
-		n := []int{mailbox.CellSmall, mailbox.CellSmall, mailbox.CellMedium, mailbox.CellLarge}[i%4]
+	for i := range byte(24) {
+		n := []int{mailbox.CellSmall, mailbox.CellMedium, mailbox.CellMedium, mailbox.CellLarge}[i%4]
 		p.cells = append(p.cells, bytes.Repeat([]byte{i}, n))
 	}
 	for i := range byte(4) {
@@ -65,7 +65,7 @@ func (p *people) change() (a, b mailbox.Change) {
 		d := c
 		return &c, &d
 	case 2, 3, 4:
-		c := mailbox.OpenQueues{Box: box, Class: pick(p, []mailbox.Class{mailbox.Ordinary, mailbox.Ordinary, mailbox.Invite}), Until: p.later(60 * 24 * time.Hour), Queues: some()}
+		c := mailbox.OpenQueues{Box: box, Class: pick(p, []mailbox.Class{mailbox.Ordinary, mailbox.Ordinary, mailbox.Invite, mailbox.Intro}), Until: p.later(60 * 24 * time.Hour), Queues: some()}
 		d := c
 		return &c, &d
 	case 5:
@@ -94,6 +94,9 @@ func (p *people) change() (a, b mailbox.Change) {
 	default:
 		cell := pick(p, p.cells)
 		c := mailbox.Deposit{Queue: pick(p, p.queues), ID: mailbox.IDOf(cell), Cell: cell, Expiry: p.later(30 * 24 * time.Hour)}
+		if len(cell) == mailbox.CellMedium || p.rng.IntN(20) == 0 {
+			c.Work = uint8(p.rng.IntN(4)) // 0 now and then
+		}
 		d := c
 		return &c, &d
 	}
@@ -127,11 +130,12 @@ func (p *people) state(s mailbox.Store) (string, error) {
 			if err != nil {
 				return "", err
 			}
-			fmt.Fprintf(&b, "  %d %x %v %d %d %d\n", e.Sequence, e.Queue[:1], e.Cell, e.Size, e.Expiry.Unix(), cell[0])
+			fmt.Fprintf(&b, "  %d %x %v %d %d %d %d\n", e.Sequence, e.Queue[:1], e.Cell, e.Size, e.Expiry.Unix(), e.Work, cell[0])
 		}
 	}
 	for _, q := range p.queues {
-		fmt.Fprintf(&b, "queue %x %v\n", q[:1], s.Writable(q, p.now))
+		pending, weakest, err := s.Intro(q, p.now)
+		fmt.Fprintf(&b, "queue %x %v intro %d %d %v\n", q[:1], s.Writable(q, p.now), pending, weakest, err)
 	}
 	for _, id := range p.posts {
 		n, err := s.Notice(id, p.now)

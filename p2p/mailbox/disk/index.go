@@ -28,6 +28,12 @@ type (
 		size     int
 		work     uint8 // bits, in an intro queue; else 0
 	}
+	// introKey is an intro queue of a box; another box may open one of the same
+	// name after it was closed, which has its own cells.
+	introKey struct {
+		box mailbox.BoxPublic
+		id  mailbox.QID
+	}
 	// pending is a row w: a cell in an intro queue. Their order is that in
 	// which they are displaced.
 	pending struct {
@@ -97,8 +103,8 @@ func keySequence(b mailbox.BoxPublic, n uint64) []byte {
 }
 
 // keyPending puts the weakest first, and of equals the latest.
-func keyPending(q mailbox.QID, p pending) []byte {
-	return key('w', q[:], []byte{p.work}, number(^p.sequence))
+func keyPending(q introKey, p pending) []byte {
+	return key('w', q.box[:], q.id[:], []byte{p.work}, number(^p.sequence))
 }
 
 func comparePending(a, b pending) int {
@@ -107,11 +113,11 @@ func comparePending(a, b pending) int {
 
 // loadPending reads the rows w of a queue, in order. The error wraps
 // mailbox.ErrDamaged.
-func loadPending(db *pebble.DB, q mailbox.QID) (all []pending, err error) {
+func loadPending(db *pebble.DB, q introKey) (all []pending, err error) {
 	damaged := func(err error) ([]pending, error) {
 		return nil, fmt.Errorf("%w: row w of the index: %w", mailbox.ErrDamaged, err)
 	}
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: key('w', q[:]), UpperBound: key('w', q[:], []byte{255})})
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: key('w', q.box[:], q.id[:]), UpperBound: key('w', q.box[:], q.id[:], []byte{255})})
 	if err != nil {
 		return damaged(err)
 	}
@@ -123,10 +129,10 @@ func loadPending(db *pebble.DB, q mailbox.QID) (all []pending, err error) {
 	for ok := it.First(); ok; ok = it.Next() {
 		k := it.Key()
 		v, err := it.ValueAndErr()
-		if err != nil || len(k) != 1+32+1+8 || len(v) != len(mailbox.CellID{}) {
+		if err != nil || len(k) != 1+32+32+1+8 || len(v) != len(mailbox.CellID{}) {
 			return damaged(errors.Join(err, errRecord))
 		}
-		all = append(all, pending{k[33], ^binary.BigEndian.Uint64(k[34:]), mailbox.CellID(v)})
+		all = append(all, pending{k[65], ^binary.BigEndian.Uint64(k[66:]), mailbox.CellID(v)})
 	}
 	return all, nil
 }
@@ -247,8 +253,8 @@ type txn struct {
 	boxes   map[mailbox.BoxPublic]*row[box]
 	cells   map[cellKey]*row[cell]
 	notices map[mailbox.NoticeID]*row[notice]
-	intros  map[mailbox.QID][]pending // in order; of queues that were looked at
-	live    map[uint64]int64          // by how much a segment's live bytes change
+	intros  map[introKey][]pending // in order; of queues that were looked at
+	live    map[uint64]int64       // by how much a segment's live bytes change
 	err     error
 }
 
@@ -263,7 +269,7 @@ func newTxn(db *pebble.DB, recent *recents, now totals) *txn {
 		db: db, recent: recent, batch: db.NewBatch(), totals: now,
 		queues: make(map[mailbox.QID]*row[queue]), boxes: make(map[mailbox.BoxPublic]*row[box]),
 		cells: make(map[cellKey]*row[cell]), notices: make(map[mailbox.NoticeID]*row[notice]),
-		intros: make(map[mailbox.QID][]pending), live: make(map[uint64]int64),
+		intros: make(map[introKey][]pending), live: make(map[uint64]int64),
 	}
 }
 
@@ -312,7 +318,7 @@ func (t *txn) notice(n mailbox.NoticeID) *row[notice] {
 }
 
 // pending are the cells in an intro queue as this txn has them.
-func (t *txn) pending(q mailbox.QID) []pending {
+func (t *txn) pending(q introKey) []pending {
 	all, ok := t.intros[q]
 	if !ok {
 		var err error
@@ -324,7 +330,7 @@ func (t *txn) pending(q mailbox.QID) []pending {
 	return all
 }
 
-func (t *txn) putPending(q mailbox.QID, p pending) {
+func (t *txn) putPending(q introKey, p pending) {
 	all := t.pending(q)
 	if i, found := slices.BinarySearchFunc(all, p, comparePending); !found {
 		t.intros[q] = slices.Insert(all, i, p)
@@ -332,7 +338,7 @@ func (t *txn) putPending(q mailbox.QID, p pending) {
 	t.put(keyPending(q, p), p.id[:])
 }
 
-func (t *txn) dropPending(q mailbox.QID, p pending) {
+func (t *txn) dropPending(q introKey, p pending) {
 	all := t.pending(q)
 	if i, found := slices.BinarySearchFunc(all, p, comparePending); found {
 		t.intros[q] = slices.Delete(all, i, i+1)
@@ -394,7 +400,7 @@ func (t *txn) putCell(k cellKey, v cell) {
 	t.put(keySequence(k.box, v.sequence), k.id[:])
 	t.put(keyEnd(v.expiry, keyCell(k)), nil)
 	if v.work > 0 {
-		t.putPending(v.queue, pending{v.work, v.sequence, k.id})
+		t.putPending(introKey{k.box, v.queue}, pending{v.work, v.sequence, k.id})
 	}
 	b := t.box(k.box)
 	b.v.used += uint64(v.size)
@@ -420,7 +426,7 @@ func (t *txn) dropCell(k cellKey) bool {
 	t.drop(keySequence(k.box, v.sequence))
 	t.drop(keyEnd(v.expiry, keyCell(k)))
 	if v.work > 0 {
-		t.dropPending(v.queue, pending{v.work, v.sequence, k.id})
+		t.dropPending(introKey{k.box, v.queue}, pending{v.work, v.sequence, k.id})
 	}
 	b := t.box(k.box)
 	b.v.used -= min(b.v.used, uint64(v.size))

@@ -28,7 +28,7 @@ func (s *Store) Intro(q mailbox.QID, now time.Time) (int, uint8, error) {
 	if !ok || v.until <= now.Unix() || v.class != mailbox.Intro {
 		return 0, 0, mailbox.ErrUnknownQueue
 	}
-	all, err := loadPending(s.db, q)
+	all, err := loadPending(s.db, introKey{v.box, q})
 	if err != nil || len(all) == 0 {
 		return 0, 0, err
 	}

@@ -162,7 +162,7 @@ func (m *Memory) deposit(now time.Time, c *mailbox.Deposit) error {
 	}
 	var displaced *mailbox.Entry
 	if q.class == mailbox.Intro {
-		if pending := b.intros(c.Queue); len(pending) >= mailbox.IntroCells {
+		if pending := b.intros(c.Queue); len(pending) >= m.quotas.Pending() {
 			if displaced = &pending[0]; c.Work <= displaced.Work {
 				return mailbox.ErrQuota
 			}

@@ -13,7 +13,7 @@ import (
 
 // Quotas are the small ones that the suite opens Stores with.
 func Quotas() mailbox.Quotas {
-	return mailbox.Quotas{QueueCells: 4, QueueBytes: 3 * mailbox.CellLarge, BoxBytes: 4*mailbox.CellLarge + mailbox.NoticeSize, BoxQueues: 8}
+	return mailbox.Quotas{QueueCells: 4, QueueBytes: 3 * mailbox.CellLarge, BoxBytes: 4*mailbox.CellLarge + mailbox.NoticeSize, BoxQueues: 8, IntroCells: 5}
 }
 
 // shelf is a Store with a clock, for tests to speak with.
@@ -236,6 +236,118 @@ func StoreSuite(t *testing.T, reopens bool, open func(t *testing.T) mailbox.Stor
 		s.holds(box, s.put(q[0], mailbox.CellMedium), s.put(q[0], mailbox.CellMedium), s.put(q[0], mailbox.CellMedium),
 			s.put(q[0], mailbox.CellMedium), s.put(q[0], mailbox.CellMedium)) // more than Quotas' 4
 	})
+	run("an intro queue displaces the weakest", func(s *shelf) {
+		box, q := s.box(mailbox.Intro, 2)
+		introduce := func(q mailbox.QID, work uint8) (*mailbox.Deposit, []byte) {
+			cell := Random(mailbox.CellMedium)
+			d := s.deposit(q, cell, mailbox.MaxTTL)
+			d.Work = work
+			return d, cell
+		}
+		leave := func(work uint8, want error) []byte {
+			s.t.Helper()
+			d, cell := introduce(q[0], work)
+			s.want(d, want)
+			return cell
+		}
+		pending := func(n int, weakest uint8) {
+			s.t.Helper()
+			if got, least, err := s.store.Intro(q[0], s.now); err != nil || got != n || least != weakest {
+				s.t.Fatalf("%d pending, the weakest of %d (%v), want %d of %d", got, least, err, n, weakest)
+			}
+		}
+		pending(0, 0)
+		a, b, c, d, e := leave(5, nil), leave(3, nil), leave(7, nil), leave(3, nil), leave(4, nil)
+		other, o := introduce(q[1], 1) // another queue, which is not full
+		s.want(other, nil)
+		pending(5, 3)
+		leave(2, mailbox.ErrQuota)
+		leave(3, mailbox.ErrQuota) // as much is not more
+		s.holds(box, a, b, c, d, e, o)
+		f := leave(4, nil) // the later of the two of 3 goes
+		s.holds(box, a, b, c, e, o, f)
+		if u := s.store.Usage(); u.Cells != 6 || u.Bytes != 6*mailbox.CellMedium {
+			s.t.Fatalf("usage %+v", u)
+		}
+		if info, _ := s.store.Box(box); info.Used != 6*mailbox.CellMedium {
+			s.t.Fatalf("box uses %d", info.Used)
+		}
+		for i, want := range []uint8{5, 3, 7, 4, 1, 4} {
+			if got := s.list(box)[i].Work; got != want {
+				s.t.Fatalf("entry %d is of work %d, want %d", i, got, want)
+			}
+		}
+		if _, err := s.store.Cell(box, mailbox.IDOf(d), s.now); !errors.Is(err, mailbox.ErrNotFound) {
+			s.t.Fatalf("a displaced cell: %v", err)
+		}
+
+		// In one commit: each displaces by what came before it.
+		g, gc := introduce(q[0], 6) // for b, of 3
+		h, hc := introduce(q[0], 6) // for f, the later of 4
+		i, _ := introduce(q[0], 4)  // nothing is weaker
+		j, jc := introduce(q[0], 9) // for e
+		k, _ := introduce(q[0], 5)  // only a is as weak, and as much is not more
+		s.commit(g, h, i, j, k)
+		for n, err := range []error{g.Err, h.Err, j.Err} {
+			if err != nil {
+				s.t.Fatal(n, err)
+			}
+		}
+		if !errors.Is(i.Err, mailbox.ErrQuota) || !errors.Is(k.Err, mailbox.ErrQuota) {
+			s.t.Fatal(i.Err, k.Err)
+		}
+		s.holds(box, a, c, o, gc, hc, jc)
+		pending(5, 5)
+
+		again := s.deposit(q[0], a, mailbox.MaxTTL+time.Hour) // it is kept with its first work
+		again.Work = 13
+		s.want(again, nil)
+		if again.New || !again.Until.Equal(s.now.Add(mailbox.MaxTTL+time.Hour)) {
+			s.t.Fatalf("again: new=%v until=%v", again.New, again.Until)
+		}
+		pending(5, 5)
+		s.want(&mailbox.Delete{Box: box, Cells: []mailbox.CellID{mailbox.IDOf(a), mailbox.IDOf(o)}}, nil)
+		pending(4, 6)
+		last := leave(1, nil)
+		s.holds(box, c, gc, hc, jc, last)
+
+		s.want(&mailbox.CloseQueues{Box: box, Queues: q[:1]}, nil)
+		leave(13, mailbox.ErrUnknownQueue)
+		if _, _, err := s.store.Intro(q[0], s.now); !errors.Is(err, mailbox.ErrUnknownQueue) {
+			s.t.Fatal(err)
+		}
+		s.want(&mailbox.OpenQueues{Box: box, Class: mailbox.Intro, Until: s.now.Add(mailbox.MaxTTL + time.Hour), Queues: q[:1]}, nil)
+		pending(5, 1) // they stayed
+		s.holds(box, c, gc, hc, jc, leave(2, nil))
+		s.now = s.now.Add(mailbox.MaxTTL - time.Second)
+		s.want(&mailbox.GrantLease{Box: box, Until: s.now.Add(mailbox.LeaseTime)}, nil)
+		s.want(&mailbox.Expire{At: s.now.Add(time.Second)}, nil)
+		pending(0, 0)
+		s.holds(box)
+		s.holds(box, leave(1, nil))
+	})
+	run("work is for intro queues alone", func(s *shelf) {
+		_, intro := s.box(mailbox.Intro, 1)
+		_, invite := s.box(mailbox.Invite, 1)
+		_, ordinary := s.box(mailbox.Ordinary, 1)
+		try := func(q mailbox.QID, size int, work uint8, want error) {
+			s.t.Helper()
+			d := s.deposit(q, Random(size), time.Hour)
+			d.Work = work
+			s.want(d, want)
+		}
+		try(intro[0], mailbox.CellMedium, 0, mailbox.ErrWork)
+		try(ordinary[0], mailbox.CellMedium, 1, mailbox.ErrWork)
+		try(invite[0], mailbox.CellMedium, 1, mailbox.ErrWork)
+		for _, n := range []int{mailbox.CellSmall, mailbox.CellLarge} {
+			try(intro[0], n, 1, mailbox.ErrSize)
+		}
+		for _, q := range []mailbox.QID{ordinary[0], invite[0], {1}} {
+			if _, _, err := s.store.Intro(q, s.now); !errors.Is(err, mailbox.ErrUnknownQueue) {
+				s.t.Fatal(err)
+			}
+		}
+	})
 	run("a closed queue refuses and its cells stay", func(s *shelf) {
 		box, q := s.box(mailbox.Ordinary, 2)
 		a := s.put(q[0], mailbox.CellSmall)
@@ -368,6 +480,15 @@ func StoreSuite(t *testing.T, reopens bool, open func(t *testing.T) mailbox.Stor
 		s.want(&mailbox.Delete{Box: box, Cells: []mailbox.CellID{mailbox.IDOf(a)}}, nil)
 		s.want(&mailbox.CloseQueues{Box: box, Queues: q[2:]}, nil)
 		s.want(s.notice(box, mailbox.NoticeID{1}), nil)
+		shy, iq := s.box(mailbox.Intro, 1)
+		var strangers [][]byte
+		for i := range uint8(6) { // the second is displaced, when the sixth comes
+			strangers = append(strangers, Random(mailbox.CellMedium))
+			d := s.deposit(iq[0], strangers[i], time.Hour)
+			d.Work = []uint8{2, 1, 3, 2, 3, 4}[i]
+			s.want(d, nil)
+		}
+		strangers = slices.Delete(strangers, 1, 2)
 		want, latest := s.store.Usage(), s.store.Latest()
 		for range 2 {
 			if err := s.store.Close(); err != nil {
@@ -379,6 +500,10 @@ func StoreSuite(t *testing.T, reopens bool, open func(t *testing.T) mailbox.Stor
 				s.t.Fatalf("after opening anew %+v (%v), want %+v (%v)", got, s.store.Latest(), want, latest)
 			}
 			s.holds(box, b, c)
+			s.holds(shy, strangers...)
+			if n, weakest, err := s.store.Intro(iq[0], s.now); n != 5 || weakest != 2 || err != nil {
+				s.t.Fatal(n, weakest, err)
+			}
 			if err := s.store.Writable(q[2], s.now); !errors.Is(err, mailbox.ErrUnknownQueue) {
 				s.t.Fatal(err)
 			}
