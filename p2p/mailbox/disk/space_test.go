@@ -110,6 +110,60 @@ func TestSpaceReturns(t *testing.T) {
 	}
 }
 
+// TestStrangersAreMoved: what strangers left lives on when space is given back around
+// it, and is displaced in the same order as before.
+func TestStrangersAreMoved(t *testing.T) {
+	fs := vfs.NewCrashableMem()
+	cfg := Config{Dir: "/mail", FS: fs, MaxBytes: 64 << 20, Quotas: roomy()}
+	cfg.Quotas.IntroCells = 50
+	s := open(t, cfg)
+	box, q := lease(t, s, noon)
+	intro := mailbox.QID{77}
+	commit(t, s, noon, &mailbox.OpenQueues{Box: box, Class: mailbox.Intro, Until: noon.Add(time.Hour), Queues: []mailbox.QID{intro}})
+	deposit := func(q mailbox.QID, work uint8) mailbox.CellID {
+		cell := mailboxtest.Random(mailbox.CellMedium)
+		commit(t, s, noon, &mailbox.Deposit{Queue: q, ID: mailbox.IDOf(cell), Cell: cell, Expiry: noon.Add(mailbox.MaxTTL), Work: work})
+		return mailbox.IDOf(cell)
+	}
+	var ids, others []mailbox.CellID
+	for i := range uint8(50) {
+		ids = append(ids, deposit(intro, 1+i%5))
+		for range 3 {
+			others = append(others, deposit(q, 0))
+		}
+	}
+	commit(t, s, noon, &mailbox.Delete{Box: box, Cells: others})
+	if err := s.Collect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if u := s.Usage(); u.Disk > 120*mailbox.CellMedium {
+		t.Fatalf("%d bytes on disk for 50 cells", u.Disk)
+	}
+	old := s
+	cfg.FS = fs.CrashClone(vfs.CrashCloneCfg{})
+	s = open(t, cfg)
+	old.Close()
+	defer s.Close()
+	for i := range 10 { // each displaces the latest of those of work 1
+		at := 45 - 5*i
+		if _, err := s.Cell(box, ids[at], noon); err != nil {
+			t.Fatal(i, err)
+		}
+		deposit(intro, 6)
+		if _, err := s.Cell(box, ids[at], noon); !errors.Is(err, mailbox.ErrNotFound) {
+			t.Fatal(i, err)
+		}
+	}
+	for i, id := range ids {
+		if _, err := s.Cell(box, id, noon); i%5 > 0 && err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	if n, weakest, err := s.Intro(intro, noon); n != 50 || weakest != 2 || err != nil {
+		t.Fatal(n, weakest, err)
+	}
+}
+
 // TestCap: a Store never takes more than it may, goes on deleting, and takes
 // again when space has been given back.
 func TestCap(t *testing.T) {
