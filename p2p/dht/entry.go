@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -116,6 +117,18 @@ func (d *DHT) Ready(ctx context.Context) error {
 
 func (d *DHT) connected() bool { return len(d.host.Network().Peers()) > 0 }
 
+// amongStrangers says whether all whom we are connected to have told what they
+// serve, and none serves the DHT.
+func (d *DHT) amongStrangers() bool {
+	for _, p := range d.host.Network().Peers() {
+		serves, err := d.host.Peerstore().GetProtocols(p)
+		if err != nil || len(serves) == 0 || slices.Contains(serves, Protocol) {
+			return false
+		}
+	}
+	return true
+}
+
 func (d *DHT) in() bool { return d.kad.RoutingTable().Size() > 0 }
 
 // enter is one round: it dials the ways in and returns as soon as one of them
@@ -167,10 +180,13 @@ func (d *DHT) enter(ctx context.Context) error {
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
 	dialling := done
-	var settled <-chan time.Time
+	var again, settled <-chan time.Time
 	for !d.in() {
 		select {
 		case <-look.C:
+			if settled != nil && d.amongStrangers() {
+				return fmt.Errorf("%w: %d reached, none of them serves it", ErrNoPeers, len(d.host.Network().Peers()))
+			}
 		case <-dialling:
 			dialling = nil
 			mu.Lock()
@@ -179,12 +195,20 @@ func (d *DHT) enter(ctx context.Context) error {
 			if n == 0 && !d.connected() { // somebody may have come to us
 				return fmt.Errorf("%w: %d tried: %w", ErrNoPeers, len(ways), why(reasons))
 			}
+			asking := time.NewTicker(d.times.request)
+			defer asking.Stop()
+			last := time.NewTimer(node.DialTimeout)
+			defer last.Stop()
+			again, settled = asking.C, last.C
 			if err := d.kad.Bootstrap(ctx); err != nil {
 				return fmt.Errorf("%w: %w", ErrNoPeers, err)
 			}
-			settled = time.After(d.times.request)
+		case <-again:
+			if err := d.kad.Bootstrap(ctx); err != nil {
+				return fmt.Errorf("%w: %w", ErrNoPeers, err)
+			}
 		case <-settled:
-			return fmt.Errorf("%w: %d reached, none of them serves it", ErrNoPeers, len(d.host.Network().Peers()))
+			return fmt.Errorf("%w: %d reached, none of them answers it", ErrNoPeers, len(d.host.Network().Peers()))
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-d.ctx.Done():
