@@ -6,9 +6,11 @@ package app
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"sync"
@@ -24,6 +26,7 @@ import (
 	"github.com/godwit-im/godwit/app/store"
 	"github.com/godwit-im/godwit/identity"
 	"github.com/godwit-im/godwit/identity/vault"
+	"github.com/godwit-im/godwit/p2p/dht"
 	"github.com/godwit-im/godwit/p2p/node"
 )
 
@@ -37,6 +40,7 @@ type App struct {
 	lock    *config.Lock
 	store   *store.Store
 	node    *node.Node
+	dht     *dht.DHT
 	pool    *node.Pool
 	boxes   *node.Pool
 	chat    *chat.Chat
@@ -193,15 +197,91 @@ func (a *App) open(ctx context.Context) error {
 	if a.node, err = node.New(nodeConfig); err != nil {
 		return problem.New(problem.CannotListen, err)
 	}
+	if err := a.joinDHT(ctx, relays); err != nil {
+		return err
+	}
 	a.pool, a.boxes = node.NewPool(nodeConfig), node.NewPool(nodeConfig)
 	a.chat, err = chat.New(ctx, chat.Config{
 		Store: a.store, Chain: chain, Device: identity.NewDevicePrivate(secrets.Device), Agreement: identity.NewAgreementPrivate(secrets.Agreement),
-		Node: a.node, Pool: a.pool, Boxes: a.boxes, Log: a.cfg.Logger, Relays: relays, Brief: a.cfg.Brief,
+		Node: a.node, Pool: a.pool, Boxes: a.boxes, Log: a.cfg.Logger, Relays: relays, Brief: a.cfg.Brief, Finder: a.dht,
 	})
 	if err != nil {
 		return storeProblem(err)
 	}
 	return nil
+}
+
+// joinDHT prepares the DHT: its ways in are the peers given by hand, the account's
+// relays, and the peers of the last run.
+func (a *App) joinDHT(ctx context.Context, relays []peer.AddrInfo) error {
+	peers, err := parsePeers(a.cfg.Peers, node.Mode(a.cfg.Network))
+	if err != nil {
+		return err
+	}
+	cfg := dht.Config{Mode: node.Mode(a.cfg.Network), Bootstrap: append(peers, relays...), Save: a.savePeers, Suspect: a.suspect}
+	err = a.store.View(ctx, func(tx *store.Tx) error {
+		known, err := tx.Relays()
+		for _, r := range known {
+			cfg.Bootstrap = append(cfg.Bootstrap, addrInfo(r.Peer, r.Addrs))
+		}
+		if err != nil {
+			return err
+		}
+		cfg.Cached, err = cachedPeers(tx)
+		return err
+	})
+	if err != nil {
+		return storeProblem(err)
+	}
+	a.dht, err = dht.New(a.node.Host(), cfg)
+	return err
+}
+
+// peersSetting is where the DHT's good peers are kept between runs, as JSON.
+const peersSetting = "dht/peers"
+
+func cachedPeers(tx *store.Tx) (list []peer.AddrInfo, err error) {
+	raw, err := tx.Setting(peersSetting)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil, nil
+	}
+	if err == nil && json.Unmarshal(raw, &list) != nil {
+		list = nil // they are found again
+	}
+	return list, err
+}
+
+// savePeers keeps the DHT's good peers for the next run.
+func (a *App) savePeers(list []peer.AddrInfo) {
+	raw, err := json.Marshal(list)
+	if err == nil {
+		err = a.store.Update(context.Background(), func(tx *store.Tx) error { return tx.PutSetting(peersSetting, raw) })
+	}
+	if err != nil {
+		a.log().Warn("the peers of the DHT could not be kept", "err", err)
+	}
+}
+
+// suspect says that somebody may be deciding what the DHT finds.
+func (a *App) suspect(s dht.Suspicion) {
+	a.log().Warn("the peers round a key of the DHT are too near to it to be there by chance: somebody may be hiding what lies there", "digits", s.Digits)
+}
+
+func (a *App) log() *slog.Logger {
+	if a.cfg.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return a.cfg.Logger
+}
+
+func addrInfo(id store.PeerID, addrs [][]byte) peer.AddrInfo {
+	p := peer.AddrInfo{ID: peer.ID(id)}
+	for _, raw := range addrs {
+		if at, err := ma.NewMultiaddrBytes(raw); err == nil {
+			p.Addrs = append(p.Addrs, at)
+		}
+	}
+	return p
 }
 
 // openKeys opens the vault, and makes an account where there is none if the
@@ -242,7 +322,21 @@ func (a *App) openKeys(ctx context.Context) error {
 // Run works until the context ends, and returns when everything that it started
 // has ended.
 func (a *App) Run(ctx context.Context) error {
-	return a.chat.Run(ctx)
+	if a.cfg.Brief {
+		return a.chat.Run(ctx) // the DHT is joined if somebody has to be found
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	var joined sync.WaitGroup
+	defer joined.Wait()
+	joined.Go(func() {
+		if err := a.dht.Run(ctx); err != nil && ctx.Err() == nil {
+			a.log().Error("the DHT stopped", "err", err)
+		}
+	})
+	err := a.chat.Run(ctx)
+	stop()
+	return err
 }
 
 // Close gives everything back. Run must have returned, or never been called.
@@ -251,6 +345,9 @@ func (a *App) Close() error {
 	if a.pool != nil {
 		a.pool.Close()
 		a.boxes.Close()
+	}
+	if a.dht != nil {
+		errs = append(errs, a.dht.Close())
 	}
 	if a.node != nil {
 		errs = append(errs, a.node.Close())

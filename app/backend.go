@@ -18,6 +18,7 @@ import (
 	"github.com/godwit-im/godwit/app/store"
 	"github.com/godwit-im/godwit/identity"
 	"github.com/godwit-im/godwit/identity/vault"
+	"github.com/godwit-im/godwit/p2p/dht"
 	"github.com/godwit-im/godwit/p2p/node"
 )
 
@@ -30,6 +31,10 @@ func (a *App) Status(ctx context.Context, _ api.StatusRequest) (s api.Status, er
 	}
 	if s.Relays, err = a.chat.Relays(ctx); err != nil {
 		return s, storeProblem(err)
+	}
+	if !a.cfg.Brief {
+		d := a.dht.Status()
+		s.DHT = &api.DHT{Peers: d.Peers, Server: d.Server, Surrounded: d.Suspicion >= dht.Alarm}
 	}
 	err = a.store.View(ctx, func(tx *store.Tx) error {
 		people, err := tx.Contacts()

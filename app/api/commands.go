@@ -146,6 +146,7 @@ type Status struct {
 	Addrs      []string   `json:"addrs,omitempty"` // multiaddrs with the PeerID
 	Network    string     `json:"network"`         // public, lan or loopback
 	Relays     []Relay    `json:"relays,omitempty"`
+	DHT        *DHT       `json:"dht,omitempty"` // if the node runs
 	Contacts   int        `json:"contacts"`
 	Connected  int        `json:"connected"` // contacts that are connected directly now
 	Waiting    int        `json:"waiting"`   // own messages and first flights without an acknowledgement from the other side
@@ -154,6 +155,14 @@ type Status struct {
 	Version    string     `json:"version"`
 	Started    Time       `json:"started,omitzero"`
 	PID        int        `json:"pid"`
+}
+
+// DHT is the node's part in the distributed hash table by which contacts find each
+// other when their addresses have changed.
+type DHT struct {
+	Peers      int  `json:"peers"`                // that are known; 0: nobody can be found this way
+	Server     bool `json:"server"`               // whether it keeps records for others
+	Surrounded bool `json:"surrounded,omitempty"` // somebody seems to decide what is found
 }
 
 // The kinds of Protection.

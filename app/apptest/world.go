@@ -36,6 +36,7 @@ import (
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
 	"github.com/godwit-im/godwit/identity/vault"
+	"github.com/godwit-im/godwit/p2p/dht"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/disk"
 	"github.com/godwit-im/godwit/p2p/node"
@@ -49,6 +50,7 @@ type World struct {
 	t      testing.TB
 	dir    string
 	relays map[string]*Relay
+	peers  []string // servers of the DHT
 }
 
 // New makes an empty world.
@@ -58,6 +60,36 @@ func New(t testing.TB) *World {
 
 // Dir is where the world keeps its files.
 func (w *World) Dir() string { return w.dir }
+
+// DHT starts servers of a DHT, which all people made afterwards know three of.
+func (w *World) DHT(servers int) {
+	w.t.Helper()
+	var known []peer.AddrInfo
+	for range servers {
+		n, err := node.New(node.Config{Mode: node.Loopback})
+		w.check(err)
+		d, err := dht.New(n.Host(), dht.Config{Mode: node.Loopback, Relay: true, Bootstrap: known})
+		w.check(err)
+		ctx, cancel := context.WithCancel(context.Background())
+		var running sync.WaitGroup
+		running.Go(func() {
+			if err := d.Run(ctx); err != nil {
+				w.t.Errorf("a server of the DHT: %v", err)
+			}
+		})
+		w.t.Cleanup(func() {
+			cancel()
+			running.Wait()
+			n.Close()
+		})
+		if len(known) < 3 {
+			known = append(known, peer.AddrInfo{ID: n.Host().ID(), Addrs: n.Host().Addrs()})
+			for _, a := range n.PeerAddrs() {
+				w.peers = append(w.peers, a.String())
+			}
+		}
+	}
+}
 
 // Relay is a relay of the world.
 type Relay struct {
@@ -243,6 +275,7 @@ func (p *Person) config() config.Config {
 	for _, r := range p.relays {
 		cfg.Relays = append(cfg.Relays, p.w.relays[r].Addrs()...)
 	}
+	cfg.Peers = p.w.peers
 	cfg.Logger = slog.New(slog.NewTextHandler(testWriter{p.w.t, p.Name}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return cfg
 }

@@ -17,6 +17,7 @@
 //	box.go       our own relays: cells that wait for us
 //	receive.go   opened, put in order, shown; receipts; delivered and read
 //	first.go     invitations and first flights: how a session begins
+//	rendezvous.go  devices whose addresses changed, found through the DHT
 //
 // What the states of a message mean and what each rests on is in state.go.
 package chat
@@ -41,7 +42,7 @@ import (
 // maxBatch is how many changes share one transaction.
 const maxBatch = 512
 
-// Config is what a Chat needs. All fields must be set, but for Log.
+// Config is what a Chat needs. All fields must be set, but for Finder and Log.
 type Config struct {
 	Store     *store.Store
 	Chain     identity.Chain // of this account
@@ -51,6 +52,7 @@ type Config struct {
 	Pool      *node.Pool      // for deposits and notices, which come and go
 	Boxes     *node.Pool      // for the boxes, which stay connected
 	Relays    []peer.AddrInfo // to be used besides those that the store knows
+	Finder    Finder          // by which contacts and we find each other; nil: none
 	Brief     bool            // Run ends soon: no invitation may name this device's address
 	Log       *slog.Logger
 }
@@ -71,6 +73,7 @@ type Chat struct {
 	keys      *session.Keeper
 	relays    []peer.AddrInfo
 	brief     bool
+	finder    Finder // nil: none
 	log       *slog.Logger
 	stalled   map[store.SessionID]bool // told of by watchStall; the owner's
 
@@ -85,6 +88,7 @@ type Chat struct {
 	over     bool            // Run is about to end: nothing more is started
 	couriers map[identity.DevicePublic]*courier
 	boxes    map[store.PeerID]*box
+	knowUs   map[identity.DevicePublic]bool // devices that acknowledged where we listen
 	work     sync.WaitGroup
 }
 

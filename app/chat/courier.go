@@ -80,7 +80,9 @@ type courier struct {
 	dial     pause
 	dialling bool
 	dialled  time.Time // when the last try to reach it began
-	greet    bool      // dial even with nothing to deliver: the device waits for us
+	lookout  pause
+	looking  bool
+	greet    bool // dial even with nothing to deliver: the device waits for us
 	depots   map[placeKey]*depot
 	work     sync.WaitGroup
 }
@@ -130,7 +132,8 @@ type depot struct {
 
 // report is what a goroutine of the courier brings back.
 type report struct {
-	at      *place // nil: the dial
+	at      *place // nil: the dial, or the look-up
+	look    bool   // the look-up
 	results []depositResult
 	err     error
 }
@@ -155,7 +158,7 @@ func newCourier(c *Chat, device identity.DevicePublic) *courier {
 		c: c, device: device, wake: make(chan struct{}, 1),
 		reload:  true,
 		settled: make(map[[32]byte]bool), refused: make(map[[32]byte]bool),
-		dial:   pause{first: dialFirst, last: dialLast},
+		dial: pause{first: dialFirst, last: dialLast}, lookout: pause{first: lookFirst, last: lookLast},
 		full:   pause{first: fullFirst, last: fullLast},
 		depots: make(map[placeKey]*depot),
 	}
@@ -247,6 +250,7 @@ func (k *courier) step(ctx context.Context) (time.Duration, error) {
 		k.handOver(now)
 	}
 	k.call(ctx, now)
+	k.look(ctx, now)
 	return k.deposit(ctx, now), nil
 }
 
@@ -262,6 +266,7 @@ func (k *courier) takeNews() {
 		k.full.reset()
 		if k.line != nil {
 			k.dial.reset()
+			k.lookout.reset()
 		}
 	}
 	if len(k.settled) > 0 {
@@ -288,6 +293,11 @@ func (k *courier) takeNews() {
 		clear(k.refused)
 	}
 	for _, r := range k.reports {
+		if r.look {
+			k.looking = false
+			k.lookout.failed(now) // also when it was found: not again so soon
+			continue
+		}
 		if r.at == nil {
 			k.dialling = false
 			if r.err != nil {
@@ -458,6 +468,9 @@ func (k *courier) deposit(ctx context.Context, now time.Time) time.Duration {
 	again := time.Hour
 	sooner := func(t time.Time) { again = min(again, max(t.Sub(now), time.Millisecond)) }
 	if at, want := k.callAt(); want && !k.dialling {
+		sooner(at)
+	}
+	if at, want := k.lookAt(); want && !k.looking {
 		sooner(at)
 	}
 	if k.onLine != nil && now.Before(k.full.until) {

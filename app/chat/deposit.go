@@ -105,6 +105,14 @@ func multiaddrs(raw [][]byte) (list []ma.Multiaddr) {
 	return list
 }
 
+// addrBytes encodes addresses.
+func addrBytes(list []ma.Multiaddr) (raw [][]byte) {
+	for _, a := range list {
+		raw = append(raw, a.Bytes())
+	}
+	return raw
+}
+
 // readPlaces reads where things for a device can go: nowhere while its owner is
 // blocked or removed.
 func (c *Chat) readPlaces(ctx context.Context, device identity.DevicePublic) (list []place, at peer.AddrInfo, err error) {

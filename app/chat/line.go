@@ -131,6 +131,11 @@ func (c lines) Connected(sid direct.SessionID, line *direct.Conn) {
 	if !ok {
 		return
 	}
+	if c.finder != nil { // first of all: the next time the device may have to be found
+		if err := c.update(context.Background(), func(t *turn) error { return c.renewSeed(t, device) }); err != nil {
+			c.log.Error("a device could not be given a seed", "err", err)
+		}
+	}
 	c.courier(device).connected(line)
 	c.online(device, true)
 }

@@ -206,6 +206,11 @@ func (c *Chat) takeItem(t *turn, who *store.Contact, a arrival, item content.Ite
 		if p, err = content.ParsePresence(item.Body); err == nil {
 			return c.takePresence(t, a.device, item.Sent, p)
 		}
+	case content.KindRendezvous:
+		var r content.Rendezvous
+		if r, err = content.ParseRendezvous(item.Body); err == nil {
+			return c.takeRendezvous(t, a.device, item.Sent, r)
+		}
 	case content.KindGaveUp:
 		var g content.GaveUp
 		if g, err = content.ParseGaveUp(item.Body); err == nil {
@@ -465,9 +470,7 @@ func (c *Chat) takeDescriptors(t *turn, device identity.DevicePublic, d content.
 			continue
 		}
 		q := store.TheirQueue{Device: device, Relay: store.PeerID(one.Relay), Seed: one.Seed, Epoch0: one.Epoch0, N: uint32(one.N), Expires: one.Expiry, Version: int64(d.Version)}
-		for _, a := range one.Addrs {
-			q.Addrs = append(q.Addrs, a.Bytes())
-		}
+		q.Addrs = addrBytes(one.Addrs)
 		queues = append(queues, q)
 	}
 	newer, err := t.PutTheirQueues(device, int64(d.Version), queues)

@@ -48,7 +48,7 @@ func New(ctx context.Context, cfg Config) (*Chat, error) {
 	return &Chat{
 		store: cfg.Store, chain: cfg.Chain, head: cfg.Chain.Head(), me: cfg.Device.Public(), device: cfg.Device, agreement: cfg.Agreement, node: cfg.Node, pool: cfg.Pool, boxPool: cfg.Boxes, log: log,
 		keys: keys, ops: make(chan *op), stopped: make(chan struct{}), running: make(chan struct{}),
-		relays: cfg.Relays, brief: cfg.Brief, stalled: make(map[store.SessionID]bool), couriers: make(map[identity.DevicePublic]*courier), boxes: make(map[store.PeerID]*box),
+		relays: cfg.Relays, brief: cfg.Brief, finder: cfg.Finder, stalled: make(map[store.SessionID]bool), knowUs: make(map[identity.DevicePublic]bool), couriers: make(map[identity.DevicePublic]*courier), boxes: make(map[store.PeerID]*box),
 	}, nil
 }
 
@@ -72,6 +72,11 @@ func (c *Chat) Run(ctx context.Context) error {
 	close(c.running)
 	err := c.begin(ctx)
 	if err == nil {
+		if c.finder != nil && !c.brief {
+			c.mu.Lock()
+			c.start(c.publish)
+			c.mu.Unlock()
+		}
 		c.tidy(ctx)
 	}
 	c.mu.Lock()
@@ -130,12 +135,8 @@ func (c *Chat) tellPresence(t *turn, device identity.DevicePublic) error {
 	if len(own.Addrs) == 0 {
 		return nil
 	}
-	who, err := t.ContactByDevice(device)
-	if err != nil || !served(who) {
+	if ready, err := c.reachable(t, device); err != nil || !ready {
 		return err
-	}
-	if head, err := t.keys.Preferred(device); err != nil || head.Initiator && head.Confirmed.IsZero() {
-		return ignore(err, session.ErrNoSession)
 	}
 	body, err := own.Marshal()
 	item, err := loose(t.now, content.KindPresence, 0, body, err)
@@ -161,7 +162,7 @@ func (c *Chat) tidy(ctx context.Context) {
 	}
 	often := []chore{
 		{"give up messages", c.giveUp}, {"see which copies have ended", c.lapse}, {"show messages", c.showOverdue},
-		{"retire prekeys", c.retirePrekeys}, {"renew queues", c.renewQueues}, {"forget relays", c.forgetRelays},
+		{"retire prekeys", c.retirePrekeys}, {"renew queues", c.renewQueues}, {"forget relays", c.forgetRelays}, {"renew seeds", c.renewSeeds},
 	}
 	seldom := []chore{
 		{"forget keys", func(ctx context.Context) error {
@@ -356,10 +357,7 @@ func (c *Chat) AddRelay(ctx context.Context, at peer.AddrInfo, source store.Rela
 		if !again {
 			r = store.Relay{Peer: store.PeerID(at.ID), Box: mailbox.GenerateBox().Seed(), Added: t.now}
 		}
-		addrs := make([][]byte, 0, len(at.Addrs))
-		for _, a := range at.Addrs {
-			addrs = append(addrs, a.Bytes())
-		}
+		addrs := addrBytes(at.Addrs)
 		if same = again && r.Removed.IsZero() && equalLists(r.Addrs, addrs); same {
 			return nil
 		}

@@ -219,6 +219,11 @@ func (c *Chat) seal(t *turn, o *store.Outgoing) error {
 // confirmed is told when the other side first answered on a session that we
 // began: its flights are over, and what waited for this can go.
 func (c *Chat) confirmed(t *turn, device identity.DevicePublic, sid store.SessionID) error {
+	if c.finder != nil {
+		if err := c.renewSeed(t, device); err != nil {
+			return err
+		}
+	}
 	return c.eachPending(t, device, func(o *store.Outgoing) error {
 		if o.Flight && *o.Session == sid {
 			return t.SetFlight(o.ID, false)

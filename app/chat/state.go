@@ -144,6 +144,11 @@ func (c *Chat) delivered(t *turn, taken store.Taken, e store.Evidence) error {
 	case store.ClassDescriptors:
 		// Only the newest descriptors are in the outbox: these were they.
 		return t.AcknowledgeQueues(taken.Device, 1<<62, t.now)
+	case store.ClassPresence:
+		t.then(func() { c.acquainted(taken.Device) }) // there is only one, and it is this start's
+		return nil
+	case store.ClassRendezvous:
+		return t.TellSeeds(taken.Device, taken.Created, t.now)
 	case store.ClassMessage:
 	default:
 		return nil

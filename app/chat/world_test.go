@@ -43,6 +43,7 @@ type world struct {
 	dir    string // of the profiles of those who come from now on
 	people int
 	relays []*relay
+	board  *board // the DHT of people who come from now on; nil: none
 }
 
 // inWorld tells a story.
@@ -327,7 +328,11 @@ func (p *person) Starts() {
 	p.node, err = node.New(cfg)
 	p.w.check(err)
 	pool, boxes := node.NewPool(cfg), node.NewPool(cfg)
-	p.Chat, err = New(p.w.Context(), Config{Store: s, Chain: p.chain, Device: p.device, Agreement: p.agree, Node: p.node, Pool: pool, Boxes: boxes, Relays: p.relays, Log: p.w.log(p.name)})
+	var finder Finder
+	if p.w.board != nil {
+		finder = p.w.board
+	}
+	p.Chat, err = New(p.w.Context(), Config{Finder: finder, Store: s, Chain: p.chain, Device: p.device, Agreement: p.agree, Node: p.node, Pool: pool, Boxes: boxes, Relays: p.relays, Log: p.w.log(p.name)})
 	p.w.check(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -58,6 +58,7 @@ const (
 	KindPresence    Kind = 5 // Presence
 	KindGaveUp      Kind = 6 // GaveUp
 	KindRead        Kind = 7 // Read
+	KindRendezvous  Kind = 8 // Rendezvous
 )
 
 // String is the kind's name as events and `godwit messages` print it.
@@ -77,6 +78,8 @@ func (k Kind) String() string {
 		return "gave-up"
 	case KindRead:
 		return "read"
+	case KindRendezvous:
+		return "rendezvous"
 	}
 	return fmt.Sprintf("unknown-%d", uint16(k))
 }

@@ -58,6 +58,7 @@ func samples(t *testing.T) *content.Payload {
 			{ID: fill[content.ID](11), Sent: sent, Kind: content.KindGaveUp,
 				Body: ok(content.GaveUp{Conversation: fill[content.ConversationID](4), Seq: 6, Hash: fill[[32]byte](12)}.Marshal())},
 			{ID: fill[content.ID](14), Sent: sent, Kind: content.KindRead, Body: ok(content.Read{IDs: []content.ID{fill[content.ID](3)}}.Marshal())},
+			{ID: fill[content.ID](15), Sent: sent, Kind: content.KindRendezvous, Flags: content.WantsReceipt, Body: ok(content.Rendezvous{Seed: fill[[32]byte](16)}.Marshal())},
 			{ID: fill[content.ID](13), Sent: sent, Kind: 999, Body: []byte("of the future")},
 		},
 	}
@@ -67,7 +68,7 @@ func samples(t *testing.T) *content.Payload {
 func TestGolden(t *testing.T) {
 	raw := must(t)(samples(t).Marshal())
 	sum := sha256.Sum256(raw)
-	const want = "617c430643da29755534e167029afa27b5e851305b2d1315f8a739aab6151cd2"
+	const want = "d981807f8562685aeb8337611c450da8adee51705988f5b6c658fd93384a921d"
 	if got := hex.EncodeToString(sum[:]); got != want {
 		t.Errorf("payload of %d bytes has SHA-256 %s, want %s", len(raw), got, want)
 	}
@@ -176,6 +177,7 @@ func FuzzBodies(f *testing.F) {
 		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParsePresence(b) },
 		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseGaveUp(b) },
 		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseRead(b) },
+		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseRendezvous(b) },
 	}
 	f.Add([]byte("text"))
 	f.Add(append([]byte{1}, make([]byte, 32)...))

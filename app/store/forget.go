@@ -12,6 +12,8 @@ func (tx *Tx) ForgetContact(id int64, at time.Time) error {
 		"DELETE FROM outbox WHERE device IN " + devices,
 		"DELETE FROM addresses WHERE device IN " + devices,
 		"DELETE FROM their_queues WHERE device IN " + devices,
+		"DELETE FROM own_seeds WHERE device IN " + devices,
+		"DELETE FROM their_seeds WHERE device IN " + devices,
 		"DELETE FROM queue_ids WHERE queue IN (SELECT id FROM own_queues WHERE device IN " + devices + ")",
 		"DELETE FROM set_aside WHERE device IN " + devices,
 		"DELETE FROM messages WHERE conversation IN (SELECT id FROM conversations WHERE contact = ?)",

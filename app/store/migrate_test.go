@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -27,6 +28,16 @@ func tomorrow(t *testing.T, next string) fs.FS {
 		files[name] = &fstest.MapFile{Data: text}
 	}
 	return files
+}
+
+// beforeTomorrow is where a database is copied to before tomorrow's migration.
+func beforeTomorrow(t *testing.T, path string) string {
+	t.Helper()
+	names, err := fs.Glob(migrations(), "*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%s.before-%d", path, len(names)+1)
 }
 
 func listing(t *testing.T, dir string) (names []string) {
@@ -95,7 +106,7 @@ func TestAMigrationFailsHalfway(t *testing.T) {
 	if _, err := Open(t.Context(), path, testKey, Options{migrations: broken}); err == nil {
 		t.Fatal("a broken migration succeeded")
 	}
-	backup := path + ".before-2"
+	backup := beforeTomorrow(t, path)
 	for _, p := range []string{path, backup} {
 		s := openAt(t, p, Options{})
 		if got := get(t, s, func(tx *Tx) (Contact, error) { return tx.ContactByPetname("bob") }); got.Name != "Bob" {
@@ -135,7 +146,7 @@ func TestTheCopyIsThereUntilTheCommit(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	files := hook{tomorrow(t, "CREATE TABLE x (y INTEGER) STRICT;"), func() {
-		backup := path + ".before-2"
+		backup := beforeTomorrow(t, path)
 		copyAll(t, dir, dir+"-seen") // as a crash here would leave it
 		if _, err := os.Stat(backup); err != nil {
 			t.Errorf("no copy during the migration: %v", err)
@@ -148,7 +159,7 @@ func TestTheCopyIsThereUntilTheCommit(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	copied := openAt(t, filepath.Join(dir+"-seen", "godwit.db.before-2"), Options{})
+	copied := openAt(t, beforeTomorrow(t, filepath.Join(dir+"-seen", "godwit.db")), Options{})
 	if got := get(t, copied, func(tx *Tx) (Contact, error) { return tx.ContactByPetname("bob") }); got.Name != "Bob" {
 		t.Errorf("the copy's Bob is %q", got.Name)
 	}

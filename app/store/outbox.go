@@ -16,6 +16,7 @@ const (
 	ClassDescriptors Class = 3
 	ClassPresence    Class = 4
 	ClassProfile     Class = 5
+	ClassRendezvous  Class = 6
 )
 
 // Outgoing is something that still has to reach a device.
@@ -117,22 +118,23 @@ type Taken struct {
 	Message int64 // 0: not something said
 	Device  identity.DevicePublic
 	Class   Class
+	Created time.Time
 }
 
 func scanTaken(r row) (t Taken, err error) {
-	err = r.Scan(&t.ID, nullID{&t.Message}, fixed(t.Device[:]), &t.Class)
+	err = r.Scan(&t.ID, nullID{&t.Message}, fixed(t.Device[:]), &t.Class, stamp{&t.Created})
 	return t, err
 }
 
 // Acknowledge takes the row whose ratchet message has this hash out of the
 // outbox. ErrNotFound: it has left already.
 func (tx *Tx) Acknowledge(h Hash) (Taken, error) {
-	return tx.takeOut("SELECT id, message, device, class FROM outbox WHERE hash = ?", h[:])
+	return tx.takeOut("SELECT id, message, device, class, created FROM outbox WHERE hash = ?", h[:])
 }
 
 // Withdraw takes a row out of the outbox: nothing more is tried.
 func (tx *Tx) Withdraw(id int64) (Taken, error) {
-	return tx.takeOut("SELECT id, message, device, class FROM outbox WHERE id = ?", id)
+	return tx.takeOut("SELECT id, message, device, class, created FROM outbox WHERE id = ?", id)
 }
 
 // takeOut deletes the row that is found. (DELETE ... RETURNING would do both, but

@@ -179,6 +179,15 @@ func (tx *Tx) PutTheirQueues(device identity.DevicePublic, version int64, queues
 	return true, nil
 }
 
+// MoveTheirQueues notes where the relay of queues that a device told us of listens now.
+func (tx *Tx) MoveTheirQueues(device identity.DevicePublic, relay PeerID, addrs [][]byte) error {
+	list, err := encodeList(addrs)
+	if err != nil {
+		return fmt.Errorf("store: queue: %w", err)
+	}
+	return tx.run("UPDATE their_queues SET addrs = ? WHERE device = ? AND relay = ?", list, device[:], []byte(relay))
+}
+
 // TheirQueues returns the queues that a device told us to write to.
 func (tx *Tx) TheirQueues(device identity.DevicePublic) ([]TheirQueue, error) {
 	return all(tx, func(r row) (q TheirQueue, err error) {

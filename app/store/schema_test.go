@@ -105,7 +105,7 @@ func TestTablesAreStrictAndExplained(t *testing.T) {
 			t.Error("tabs in SQL")
 		}
 	}
-	if n != 22 {
-		t.Errorf("found %d tables, want 22", n)
+	if n != 24 {
+		t.Errorf("found %d tables, want 24", n)
 	}
 }

@@ -67,6 +67,15 @@ func humanStatus(w io.Writer, s api.Status, own bool) {
 	for _, r := range s.Relays {
 		humanRelay(w, r)
 	}
+	switch d := s.DHT; {
+	case d == nil:
+	case d.Surrounded:
+		row("dht", "%s; somebody may be hiding what is looked for there", count(d.Peers, "peer"))
+	case d.Peers == 0:
+		row("dht", "no peers: a contact whose addresses have all changed is not found")
+	default:
+		row("dht", "%s", count(d.Peers, "peer"))
+	}
 	switch {
 	case s.Waiting == 0:
 		row("waiting", "nothing")

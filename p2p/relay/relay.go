@@ -1,6 +1,6 @@
 // Package relay is relay node mode: one process that keeps mail for people who
-// are away. Today it is the mailbox server; everything else a relay is to do for others
-// joins it here.
+// are away, and serves the DHT by which they find each other. Everything else a relay
+// is to do for others joins it here.
 //
 // Its directory holds the relay's identity (relay.key, 0600), where it listens
 // (listen.MODE, multiaddrs, written at the first start), its lock, the
@@ -25,6 +25,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/godwit-im/godwit/p2p/dht"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/disk"
 	"github.com/godwit-im/godwit/p2p/node"
@@ -98,6 +99,7 @@ type Relay struct {
 	cfg    Config
 	log    *slog.Logger
 	node   *node.Node
+	dht    *dht.DHT
 	store  *disk.Store
 	server *mailbox.Server
 	lock   *flock.Flock
@@ -159,6 +161,9 @@ func New(cfg Config) (_ *Relay, err error) {
 	}
 	if len(cfg.Tokens) > 0 {
 		terms.Leases = append(terms.Leases, mailbox.LeaseToken)
+	}
+	if r.dht, err = dht.New(r.node.Host(), dht.Config{Mode: cfg.Mode, Relay: true, Bootstrap: r.peers}); err != nil {
+		return nil, err
 	}
 	if r.server, err = mailbox.NewServer(r.node.Host(), key, r.store, terms); err != nil {
 		return nil, err
@@ -229,6 +234,7 @@ func (r *Relay) Run(ctx context.Context) (err error) {
 	}
 	run(r.server.Run)
 	run(r.store.Run)
+	run(r.dht.Run)
 	run(r.meet)
 	servers := []*http.Server{httpServer(r.log, r.statusHandler())}
 	if r.http != nil {
@@ -336,6 +342,9 @@ func (r *Relay) close() (err error) {
 	}
 	if r.status != nil {
 		err = errors.Join(err, ignoreClosed(r.status.Close()))
+	}
+	if r.dht != nil {
+		err = errors.Join(err, r.dht.Close())
 	}
 	if r.node != nil {
 		err = errors.Join(err, r.node.Close())

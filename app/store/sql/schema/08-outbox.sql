@@ -4,7 +4,7 @@ CREATE TABLE outbox (
     id       INTEGER PRIMARY KEY, -- the order of sending; see Enqueue
     message  INTEGER REFERENCES messages (id) ON UPDATE CASCADE ON DELETE CASCADE, -- NULL: not something said
     device   BLOB    NOT NULL CHECK (length(device) = 32),
-    class    INTEGER NOT NULL,    -- 1 message, 2 receipt, 3 descriptors, 4 presence, 5 profile; of 3 and 4 only the newest per device is kept
+    class    INTEGER NOT NULL,    -- 1 message, 2 receipt, 3 descriptors, 4 presence, 5 profile, 6 rendezvous; of 3 and 4 only the newest per device is kept
     item     BLOB,                -- content that waits to be sealed
     session  BLOB    CHECK (length(session) = 32),                    -- sealed under it; NULL: not yet
     wire     BLOB,                -- the ratchet message

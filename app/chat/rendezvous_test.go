@@ -1,0 +1,244 @@
+package chat
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/p2p/dht"
+	"github.com/godwit-im/godwit/p2p/rendezvous"
+)
+
+// board is a DHT in which everybody reaches everybody: what p2p/dht tests is not
+// tested here again.
+type board struct {
+	mu      sync.Mutex
+	down    bool
+	records map[rendezvous.Seed]dht.Found
+	looked  int
+}
+
+func (b *board) Publish(_ context.Context, seed rendezvous.Seed, c rendezvous.Content, now time.Time) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.down {
+		return 0, dht.ErrNoPeers
+	}
+	b.records[seed] = dht.Found{Content: c, Seq: now, Expiry: now.Add(rendezvous.MaxLife)}
+	return 20, nil
+}
+
+func (b *board) Find(_ context.Context, seed rendezvous.Seed, now time.Time) (dht.Found, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.looked++
+	if b.down {
+		return dht.Found{}, dht.ErrNoPeers
+	}
+	f, ok := b.records[seed]
+	if !ok || !now.Before(f.Expiry) {
+		return dht.Found{}, dht.ErrNotFound
+	}
+	return f, nil
+}
+
+func (b *board) AddPeers(...peer.AddrInfo) {}
+
+// fails has the DHT fail, or work again.
+func (b *board) fails(down bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.down = down
+}
+
+// written is what a person wrote for another last, and whether there is something.
+func (b *board) written(by, for_ *person) (f dht.Found, ok bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, s := range by.seeds(for_) {
+		if found, there := b.records[s.Seed]; there {
+			f, ok = found, true
+		}
+	}
+	return f, ok
+}
+
+// Board gives all people from now on a DHT.
+func (w *world) Board() *board {
+	w.board = &board{records: make(map[rendezvous.Seed]dht.Found)}
+	return w.board
+}
+
+// Moves takes a person who is away to another place.
+func (p *person) Moves() { p.ip = p.w.place() }
+
+// seeds are those that a person gave to another.
+func (p *person) seeds(other *person) (list []store.OwnSeed) {
+	p.w.Helper()
+	p.View(func(tx *store.Tx) (err error) {
+		list, err = tx.OwnSeeds(other.device.Public())
+		return err
+	})
+	return list
+}
+
+// Sixty days later everything has changed: both are at other places, and the relays of
+// both are gone. They find each other all the same, and then tell each other of their
+// new relays.
+func TestFoundAfterSixtyDays(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.Board()
+		oak, elm := w.Relay("oak"), w.Relay("elm")
+		alice, bob := w.Person("alice", oak), w.Person("bob", elm)
+		alice.Meets(bob)
+		w.Advance(time.Minute)
+		alice.Leaves()
+		bob.Leaves()
+		oak.Stops()
+		elm.Stops()
+		w.relays = nil
+		w.Pass(60 * 24 * time.Hour)
+		ash, fir := w.Relay("ash"), w.Relay("fir")
+		for p, r := range map[*person]*relay{alice: ash, bob: fir} {
+			p.Moves()
+			p.relays = []peer.AddrInfo{r.info()}
+			p.Returns()
+		}
+		alice.Sees(alice.Says(bob, "after all this time"), api.Delivered)
+		bob.Sees(bob.Says(alice, "always"), api.Delivered)
+		w.Advance(time.Minute)
+		bob.Leaves()
+		id := alice.Says(bob, "goodbye")
+		alice.Awaits("the new relay to keep it", func() bool { return len(fir.kept()) > 0 })
+		bob.Returns()
+		alice.Sees(id, api.Delivered)
+	})
+}
+
+// While the DHT fails too, the message waits; once it works again, it is delivered.
+func TestTheDHTFailsForAWhile(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.Board()
+		alice, bob := w.Person("alice"), w.Person("bob")
+		alice.Meets(bob)
+		w.Advance(time.Minute)
+		alice.Leaves()
+		bob.Leaves()
+		b.fails(true)
+		for _, p := range []*person{alice, bob} {
+			p.Moves()
+			p.Returns()
+		}
+		id := alice.Says(bob, "where are you?")
+		w.Advance(time.Hour)
+		if got := alice.state(id); got.State != api.Queued {
+			w.Fatalf("with nobody to ask the message is %s", got.State)
+		}
+		if b.looked < 2 || b.looked > 30 {
+			w.Errorf("two people looked for each other %d times in an hour", b.looked)
+		}
+		b.fails(false)
+		w.Advance(lookLast + 10*time.Minute)
+		alice.Sees(id, api.Delivered)
+	})
+}
+
+// A seed is given anew when it is a month old, and the old one is used until the other
+// side has the new one.
+func TestSeedsAreRenewed(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.Board()
+		alice, bob := w.Person("alice"), w.Person("bob")
+		alice.Meets(bob)
+		w.Advance(time.Minute)
+		first := alice.seeds(bob)
+		if len(first) != 1 || first[0].Told.IsZero() {
+			w.Fatalf("Bob was given %d seeds", len(first))
+		}
+		alice.Leaves()
+		bob.Leaves()
+		w.Pass(renewSeed + time.Hour)
+		alice.Moves()
+		alice.Returns() // alone: Bob does not hear of the new one yet
+		w.Advance(2 * time.Minute)
+		both := alice.seeds(bob)
+		if len(both) != 2 || both[0].Seed != first[0].Seed || !both[1].Told.IsZero() {
+			w.Fatalf("with Bob away Alice has %d seeds", len(both))
+		}
+		if _, ok := b.written(alice, bob); !ok {
+			w.Error("Alice wrote no record")
+		}
+		bob.Moves()
+		bob.Returns()
+		alice.Sees(alice.Says(bob, "here I am"), api.Delivered)
+		w.Advance(time.Minute)
+		if now := alice.seeds(bob); len(now) != 1 || now[0].Seed != both[1].Seed {
+			w.Errorf("with Bob back Alice has %d seeds", len(now))
+		}
+	})
+}
+
+// Who is blocked is told nothing, and looked for no more; nor is a record written for
+// who knows the present address, or taken from before.
+func TestRecordsAreForThoseWhoNeedThem(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.Board()
+		alice, bob, carol := w.Person("alice"), w.Person("bob"), w.Person("carol")
+		alice.Meets(bob)
+		alice.Meets(carol)
+		w.Advance(time.Minute)
+		if _, ok := b.written(alice, bob); ok {
+			w.Error("Alice wrote a record for Bob, who is connected")
+		}
+		old := dht.Found{Content: rendezvous.Content{Device: peer.AddrInfo{ID: alice.node.Host().ID(), Addrs: multiaddrs(alice.presence().Addrs)}}, Seq: time.Now()}
+		for _, p := range []*person{alice, bob, carol} {
+			p.Leaves()
+		}
+		alice.Moves()
+		alice.Returns()
+		_, err := alice.ChangeContact(w.Context(), alice.contact(carol).ID, "blocked", func(c *store.Contact) error { c.Blocked = time.Now(); return nil })
+		w.check(err)
+		alice.Leaves()
+		b.mu.Lock()
+		clear(b.records)
+		b.mu.Unlock()
+		alice.Returns()
+		w.Advance(time.Minute)
+		if _, ok := b.written(alice, bob); !ok {
+			w.Error("Alice wrote no record for Bob, who is away")
+		}
+		if _, ok := b.written(alice, carol); ok {
+			w.Error("Alice wrote a record for Carol, who is blocked")
+		}
+		bob.Moves()
+		bob.Returns()
+		bob.Sees(bob.Says(alice, "found you"), api.Delivered)
+		// A server gives out a record from before: what is newer stays.
+		at := bob.believes(alice)
+		b.mu.Lock()
+		for seed := range b.records {
+			old.Expiry = time.Now().Add(time.Hour)
+			b.records[seed] = old
+		}
+		b.mu.Unlock()
+		w.check(bob.find(w.Context(), alice.device.Public()))
+		if now := bob.believes(alice); now.Peer != at.Peer {
+			w.Error("an older record took the place of what was known")
+		}
+	})
+}
+
+// believes is where a person believes another to listen.
+func (p *person) believes(other *person) (a store.Address) {
+	p.w.Helper()
+	p.View(func(tx *store.Tx) (err error) {
+		a, err = tx.Address(other.device.Public())
+		return err
+	})
+	return a
+}
