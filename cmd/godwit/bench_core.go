@@ -13,6 +13,7 @@ import (
 
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/identity/ratchet"
+	"github.com/godwit-im/godwit/p2p/dht"
 	"github.com/godwit-im/godwit/p2p/direct"
 	"github.com/godwit-im/godwit/p2p/node"
 )
@@ -27,6 +28,8 @@ const (
 	benchStarts      = 3               // starts, of which the median counts
 	benchContacts    = 20
 	benchHistory     = 10_000 // messages in the history, or cells at the relay
+	benchNodes       = 50     // of the DHT
+	benchNewcomers   = 5
 	benchIdle        = time.Minute
 	benchLimit       = 10 * time.Minute // for one benchmark
 )
@@ -283,6 +286,30 @@ func benchMemory(ctx context.Context, report func(figure) error) error {
 		}
 		return nil
 	})
+}
+
+// benchFind measures how soon a contact's record is found by members of a DHT, and how
+// soon by somebody who has just come to it.
+func benchFind(ctx context.Context, report func(figure) error) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, benchLimit, fmt.Errorf("not done after %s", benchLimit))
+	defer cancel()
+	finds, err := dht.MeasureFinds(ctx, benchNodes, benchNodes/5, benchNewcomers)
+	if err != nil {
+		return err
+	}
+	slices.Sort(finds.Members)
+	n := len(finds.Members)
+	for _, f := range []figure{
+		{"find_seconds_p50", finds.Members[n/2].Seconds(), "s"},
+		{"find_seconds_p99", finds.Members[min(n*99/100, n-1)].Seconds(), "s"},
+		{"find_lookups", float64(n), "look-ups"},
+		{"find_newcomer_seconds_p50", median(finds.Newcomers).Seconds(), "s"},
+	} {
+		if err := report(f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func median(d []time.Duration) time.Duration {
