@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -27,6 +28,8 @@ func (c *Client) Terms(ctx context.Context, k WriteKey) (Terms, error) {
 // anything else is ErrBadReceipt. Refusals are those of Put, and ErrWork: new terms and
 // work are needed; ErrTooMany and ErrTryLater leave the proof good. ErrQuota
 // says that the queue was filled by stronger ones meanwhile.
+//
+// Who works for minutes between Terms and PutIntro must Ping, or use Introduce.
 func (c *Client) PutIntro(ctx context.Context, k WriteKey, cell []byte, ttl time.Duration, p Proof) (Receipt, error) {
 	if k.relay != c.relay {
 		return Receipt{}, fmt.Errorf("mailbox: a key for another relay: %w", ErrRelay)
@@ -42,17 +45,43 @@ func (c *Client) PutIntro(ctx context.Context, k WriteKey, cell []byte, ttl time
 	return c.deposit(ctx, m, k, IDOf(cell), ttl, Evictable)
 }
 
-// Introduce is Terms, Work and PutIntro.
+// Introduce is Terms, Work and PutIntro. It keeps the connection alive meanwhile, and gives up
+// the work when that ends.
 func (c *Client) Introduce(ctx context.Context, k WriteKey, cell []byte, ttl time.Duration) (Receipt, error) {
 	t, err := c.Terms(ctx, k)
 	if err != nil {
 		return Receipt{}, err
 	}
-	p, err := Work(ctx, t, cell)
+	p, err := c.work(ctx, t, cell)
 	if err != nil {
 		return Receipt{}, err
 	}
 	return c.PutIntro(ctx, k, cell, ttl, p)
+}
+
+// work is Work on a connection that must outlive it: a relay closes one that is quiet for
+// five minutes.
+func (c *Client) work(ctx context.Context, t Terms, cell []byte) (Proof, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var pinging sync.WaitGroup
+	pinging.Go(func() {
+		tick := time.NewTicker(pingEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-c.done:
+				cancel(c.Err())
+				return
+			case <-tick.C:
+				c.Ping(ctx) // a failure ends the connection
+			}
+		}
+	})
+	defer pinging.Wait()
+	defer cancel(nil)
+	return Work(ctx, t, cell)
 }
 
 // ttl is what is asked for: in whole seconds, 0 stands for the most. The error is ErrTTL.
