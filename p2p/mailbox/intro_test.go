@@ -253,6 +253,22 @@ func TestWorkThatIsNone(t *testing.T) {
 		x.say(0x10, 10, body)
 		x.wantCode(10, 18)
 	})
+	t.Run("done well, and too little", func(t *testing.T) {
+		strict := startRelay(t, terms{config: mailbox.ServerConfig{IntroWork: 3}})
+		owner := strict.stranger(t, h)
+		owner.login(newKey(t))
+		owner.openIntro(write)
+		x := strict.stranger(t, h)
+		c := x.terms(write)
+		if c.work--; c.work != 2 {
+			t.Fatalf("%d bits are asked, want 3", c.work+1)
+		}
+		x.say(0x10, 1, c.body())
+		x.wantCode(1, 18)
+		c.work++ // the terms are as good as before
+		x.say(0x10, 2, c.body())
+		x.wantAnswer(0x10, 2)
+	})
 	t.Run("without proving the queue", func(t *testing.T) {
 		x := r.stranger(t, h)
 		x.say(0x0f, 1, qidOf(x.relay, 1<<32-1, public(write)))
