@@ -194,7 +194,9 @@ func (a *App) open(ctx context.Context) error {
 		return problem.New(problem.StoreDamaged, err)
 	}
 	nodeConfig := node.Config{Mode: node.Mode(a.cfg.Network), Listen: a.cfg.Listen}
-	if a.node, err = node.New(nodeConfig); err != nil {
+	if a.node, err = node.New(nodeConfig); errors.Is(err, node.ErrOutside) {
+		return problem.New(problem.AddressNotInNet, err)
+	} else if err != nil {
 		return problem.New(problem.CannotListen, err)
 	}
 	if err := a.joinDHT(ctx, relays); err != nil {

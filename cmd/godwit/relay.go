@@ -112,6 +112,8 @@ func relayProblem(err error) error {
 		return problem.New(problem.RelayData, err)
 	case errors.Is(err, relay.ErrPeer):
 		return problem.New(problem.BadAddress, err)
+	case errors.Is(err, node.ErrOutside):
+		return problem.New(problem.AddressNotInNet, err)
 	case errors.Is(err, node.ErrListen), errors.As(err, &network):
 		return problem.New(problem.CannotListen, err)
 	case errors.As(err, &place):
@@ -126,7 +128,9 @@ func (c *cli) relayStatusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what a relay on this computer holds and does",
-		Args:  cobra.NoArgs,
+		Long: "Shows what a relay on this computer holds and does. With --watch it looks again every 2 s until it is interrupted, which is how it ends:\n" +
+			"with exit status 0.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, _, err := c.load()
 			if err != nil {

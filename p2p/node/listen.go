@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"net/netip"
 	"syscall"
 
 	"github.com/libp2p/go-libp2p/core/host"
@@ -16,6 +17,37 @@ import (
 // ErrListen says that an address to listen on is none, is not this computer's, or
 // is taken. What is wrapped with it says which address, and why, on one line.
 var ErrListen = errors.New("cannot listen")
+
+// ErrOutside says that an address to listen on is outside the mode: loopback mode
+// listens on this computer's loopback only, lan mode on local addresses only.
+// Beside them 0.0.0.0 and :: are fine in lan and public mode: there the gater keeps
+// strangers out.
+var ErrOutside = errors.New("not within the mode")
+
+// mayListen says whether a mode may listen on an address. Public mode may on all of
+// this computer: what others may dial there is not the same as what we are bound to.
+func mayListen(m Mode, a ma.Multiaddr) bool {
+	if m == Public {
+		return true
+	}
+	ip, err := manet.ToIP(a)
+	if err != nil {
+		return false
+	}
+	addr, ok := netip.AddrFromSlice(ip)
+	addr = addr.Unmap()
+	return ok && (m == LAN && addr.IsUnspecified() || allowedIP(m, addr, interfacePrefixes))
+}
+
+// allListen checks all addresses before the first is bound.
+func allListen(m Mode, addrs []string) error {
+	for _, text := range addrs {
+		if a, err := ma.NewMultiaddr(text); err == nil && !mayListen(m, a) { // what is no address listen says better
+			return fmt.Errorf("%s with network %s: %w", text, m, ErrOutside)
+		}
+	}
+	return nil
+}
 
 // listen has a host listen on all of the addresses. libp2p would do so itself, but
 // is content if one of them works, and leaves goroutines behind if none does.

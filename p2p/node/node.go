@@ -69,7 +69,7 @@ type Config struct {
 	Mode Mode
 	// Listen holds multiaddrs. Empty means the mode's own: a port chosen by
 	// the system, for TCP and for QUIC, on 127.0.0.1 in loopback mode and on
-	// all interfaces otherwise.
+	// all interfaces otherwise. One outside the mode is ErrOutside.
 	Listen []string
 	// Key is the transport key, Ed25519. Nil makes a fresh one.
 	Key crypto.PrivKey
@@ -105,6 +105,9 @@ func New(cfg Config) (*Node, error) {
 	}
 	if cfg.Key.Type() != crypto.Ed25519 {
 		return nil, fmt.Errorf("node: the transport key is %s, want Ed25519", cfg.Key.Type())
+	}
+	if err := allListen(cfg.Mode, cfg.listen()); err != nil {
+		return nil, fmt.Errorf("node: %w", err)
 	}
 	opts, err := cfg.options()
 	if err != nil {

@@ -270,7 +270,7 @@ func TestConnectionsAreCapped(t *testing.T) {
 
 // Only what others may dial is told to them.
 func TestAdvertised(t *testing.T) {
-	alice := p2ptest.Start(t, node.Config{Mode: node.Loopback, Listen: []string{"/ip4/0.0.0.0/tcp/0"}})
+	alice := p2ptest.Start(t, node.Config{Mode: node.Loopback})
 	for _, a := range alice.Host().Addrs() {
 		if !node.AllowedAddr(node.Loopback, a) {
 			t.Errorf("%s", a)
@@ -281,6 +281,37 @@ func TestAdvertised(t *testing.T) {
 	}
 	if slices.Contains(alice.Host().Mux().Protocols(), "/libp2p/circuit/relay/0.2.0/stop") {
 		t.Error("a circuit could be opened to us")
+	}
+}
+
+// Nothing is listened on that the mode does not reach.
+func TestListenWithinTheMode(t *testing.T) {
+	for _, c := range []struct {
+		mode node.Mode
+		addr string
+		ok   bool
+	}{
+		{node.Loopback, "/ip4/127.0.0.1/tcp/0", true},
+		{node.Loopback, "/ip4/127.0.0.2/udp/0/quic-v1", true},
+		{node.Loopback, "/ip4/0.0.0.0/tcp/0", false},
+		{node.Loopback, "/ip4/0.0.0.0/udp/0/quic-v1", false},
+		{node.Loopback, "/ip6/::/tcp/0", false},
+		{node.Loopback, "/ip6/::ffff:0.0.0.0/tcp/0", false},
+		{node.Loopback, "/ip4/192.0.2.1/tcp/0", false},
+		{node.Loopback, "/dns4/localhost/tcp/0", false},
+		{node.LAN, "/ip4/0.0.0.0/tcp/0", true},
+		{node.LAN, "/ip4/127.0.0.1/tcp/0", false},
+		{node.LAN, "/ip4/8.8.8.8/tcp/0", false},
+		{node.Public, "/ip4/0.0.0.0/tcp/0", true},
+		{node.Public, "/ip4/127.0.0.1/tcp/0", true},
+	} {
+		n, err := node.New(node.Config{Mode: c.mode, Listen: []string{c.addr}})
+		if err == nil {
+			n.Close()
+		}
+		if got := !errors.Is(err, node.ErrOutside); got != c.ok {
+			t.Errorf("%s on %s: %v", c.mode, c.addr, err)
+		}
 	}
 }
 

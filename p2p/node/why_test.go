@@ -3,6 +3,7 @@ package node_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,12 +65,15 @@ func TestWhy(t *testing.T) {
 func TestListenOnWhatIsTaken(t *testing.T) {
 	bob := loopback(t)
 	taken := p2ptest.InfoOver(bob, ma.P_TCP).Addrs[0].String()
-	for _, m := range []node.Mode{node.Loopback, node.LAN, node.Public} {
+	for _, m := range []node.Mode{node.Loopback, node.Public} {
 		for listen, want := range map[string]string{
 			taken:                   "cannot listen on " + taken + ": another program listens there",
 			"/ip4/192.0.2.1/tcp/0":  "cannot listen on /ip4/192.0.2.1/tcp/0: it is not an address of this computer",
 			"/ip4/127.0.0.1/udp/99": "cannot listen on /ip4/127.0.0.1/udp/99: it is neither /tcp/PORT nor /udp/PORT/quic-v1",
 		} {
+			if m == node.Loopback && strings.Contains(listen, "192.0.2.1") {
+				continue // ErrOutside
+			}
 			n, err := node.New(node.Config{Mode: m, Listen: []string{"/ip4/127.0.0.1/tcp/0", listen}})
 			if !errors.Is(err, node.ErrListen) || err.Error() != want {
 				t.Errorf("%s: %v, want %s", m, err, want)
