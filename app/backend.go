@@ -202,6 +202,7 @@ func lookUp(tx *store.Tx, name string) (store.Contact, error) {
 	if err != nil {
 		return who, err
 	}
+	name = strings.ToLower(name) // account ids are in lower case
 	short := false
 	var found []store.Contact
 	for _, p := range people {
@@ -233,7 +234,7 @@ func exact(tx *store.Tx, name string) (store.Contact, error) {
 	if name == "" {
 		return store.Contact{}, store.ErrNotFound
 	}
-	if id, err := identity.ParseAccountID(name); err == nil {
+	if id, err := identity.ParseAccountID(strings.ToLower(name)); err == nil {
 		return tx.ContactByAccount(id)
 	}
 	return tx.ContactByPetname(name)
@@ -254,28 +255,14 @@ func (a *App) Contacts(ctx context.Context, _ api.ContactsRequest) (list []api.C
 	return list, storeProblem(err)
 }
 
-func (a *App) change(ctx context.Context, name, what string, change func(*store.Contact) error) (api.Contact, error) {
-	who, err := a.find(ctx, name)
+// RenameContact implements api.Backend.
+func (a *App) RenameContact(ctx context.Context, r api.RenameRequest) (api.Contact, error) {
+	who, err := a.find(ctx, r.Contact)
 	if err != nil {
 		return api.Contact{}, err
 	}
-	who, err = a.chat.ChangeContact(ctx, who.ID, what, change)
+	who, err = a.chat.Rename(ctx, who.ID, r.Name)
 	return contactView(who), storeProblem(err)
-}
-
-// RenameContact implements api.Backend.
-func (a *App) RenameContact(ctx context.Context, r api.RenameRequest) (api.Contact, error) {
-	if err := chat.CheckName(r.Name); err != nil {
-		return api.Contact{}, problem.New(problem.BadName, err)
-	}
-	v, err := a.change(ctx, r.Contact, "renamed", func(c *store.Contact) error {
-		c.Petname = r.Name
-		return nil
-	})
-	if errors.Is(err, store.ErrExists) {
-		return v, problem.Newf(problem.BadName, "somebody is called %q already", r.Name)
-	}
-	return v, err
 }
 
 // BlockContact implements api.Backend.

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -117,7 +118,7 @@ func (b *box) view() api.Relay {
 // what comes until it ends. It returns nil when it is time to prolong the lease,
 // which a relay allows once in a connection.
 func (b *box) attend(ctx context.Context, healthy func()) error {
-	h, release, err := b.c.boxPool.Host(ctx, "box "+string(b.relay.Peer))
+	h, release, err := b.c.boxPool.Host(ctx, "box "+string(b.relay.Peer)+string(bytes.Join(b.relay.Addrs, nil)))
 	if err != nil {
 		return err
 	}

@@ -49,6 +49,25 @@ func (c *Chat) serve(t *turn, who store.Contact) error {
 	return nil
 }
 
+// Rename gives a contact a petname. Errors: problem.NoSuchContact, BadName.
+func (c *Chat) Rename(ctx context.Context, row int64, name string) (who store.Contact, err error) {
+	if err := CheckName(name); err != nil {
+		return who, problem.New(problem.BadName, err)
+	}
+	err = c.update(ctx, func(t *turn) error {
+		if who, err = t.Contact(row); err != nil {
+			return ignoreAs(err, store.ErrNotFound, problem.New(problem.NoSuchContact, nil))
+		}
+		if err := setPetname(t, &who, name); err != nil {
+			return err
+		}
+		now := who
+		t.then(func() { c.contactEvent(now, "renamed") })
+		return t.UpdateContact(who)
+	})
+	return who, err
+}
+
 // HangUp ends the direct connections with a contact.
 func (c *Chat) HangUp(ctx context.Context, contact int64) error {
 	var lines []direct.SessionID

@@ -335,8 +335,15 @@ func setPetname(t *turn, who *store.Contact, petname string) error {
 	if other, err := t.ContactByPetname(petname); err == nil && other.ID != who.ID {
 		return problem.Newf(problem.BadName, "somebody is called %q already", petname)
 	}
+	if other, err := beginsID(t.Tx, petname, who.ID); err != nil || other {
+		return errors.Join(err, errBeginsID(petname))
+	}
 	who.Petname = petname
 	return nil
+}
+
+func errBeginsID(name string) error {
+	return problem.Newf(problem.BadName, "another contact's account id begins with %q", name)
 }
 
 // fetchNotice finds the bundle of an invitation. That one place has it not says

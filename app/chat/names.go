@@ -23,6 +23,8 @@ func CheckName(name string) error {
 		return errors.New("it has more than 64 characters")
 	case strings.TrimSpace(name) != name:
 		return errors.New("it begins or ends with white space")
+	case store.PetnameKey(name) == store.PetnameKey(Self):
+		return errors.New("it is what you are called here")
 	case likeID(name):
 		return errors.New("it looks like an account id")
 	}
@@ -57,6 +59,9 @@ func likeID(name string) bool {
 	inAlphabet := func(r rune) bool { return r >= 'a' && r <= 'z' || r >= '2' && r <= '7' }
 	return len(name) >= shownID && strings.ContainsAny(name, "234567") && !strings.ContainsFunc(name, func(r rune) bool { return !inAlphabet(r) })
 }
+
+// Self is what a person's own messages are shown under: nobody else is called so.
+const Self = "you"
 
 // shownID is how many characters of an account id stand for a name.
 const shownID = 12

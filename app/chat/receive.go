@@ -452,8 +452,17 @@ func nameIsFree(t *turn, name string) (bool, error) {
 	if _, err := t.ContactByPetname(name); !errors.Is(err, store.ErrNotFound) {
 		return false, err
 	}
-	people, err := t.Contacts()
-	return !slices.ContainsFunc(people, func(p store.Contact) bool { return strings.HasPrefix(p.Account.String(), name) }), err
+	other, err := beginsID(t.Tx, name, 0)
+	return !other, err
+}
+
+// beginsID says whether the account id of a contact, but for the one of the row,
+// begins with a name: it would be found by it.
+func beginsID(tx *store.Tx, name string, but int64) (bool, error) {
+	people, err := tx.Contacts()
+	return slices.ContainsFunc(people, func(p store.Contact) bool {
+		return p.ID != but && strings.HasPrefix(p.Account.String(), strings.ToLower(name))
+	}), err
 }
 
 // takeDescriptors keeps where the device reads from now on.

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -358,8 +359,13 @@ func (c *Chat) AddRelay(ctx context.Context, at peer.AddrInfo, source store.Rela
 			r = store.Relay{Peer: store.PeerID(at.ID), Box: mailbox.GenerateBox().Seed(), Added: t.now}
 		}
 		addrs := addrBytes(at.Addrs)
-		if same = again && r.Removed.IsZero() && equalLists(r.Addrs, addrs); same {
-			return nil
+		if again && r.Removed.IsZero() {
+			if same = len(join(r.Addrs, addrs)) == len(r.Addrs); same {
+				return nil
+			}
+			// The new address may be a mistake, so the old ones stay behind it.
+			addrs = join(addrs, r.Addrs)
+			addrs = addrs[:min(len(addrs), identity.MaxAddrs)]
 		}
 		r.Addrs, r.Source, r.Removed = addrs, source, time.Time{}
 		if err := t.PutRelay(r); err != nil {
@@ -374,16 +380,15 @@ func (c *Chat) AddRelay(ctx context.Context, at peer.AddrInfo, source store.Rela
 	return nil
 }
 
-func equalLists(a, b [][]byte) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if string(a[i]) != string(b[i]) {
-			return false
+// join is a list and what another has beside it.
+func join(a, b [][]byte) [][]byte {
+	a = slices.Clone(a)
+	for _, x := range b {
+		if !slices.ContainsFunc(a, func(have []byte) bool { return bytes.Equal(have, x) }) {
+			a = append(a, x)
 		}
 	}
-	return true
+	return a
 }
 
 // RemoveRelay gives a relay up and tells contacts. Its box is asked for mail for
