@@ -312,3 +312,17 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+func TestAFileThatMayNotBeReadIsNoBadConfiguration(t *testing.T) {
+	if runtime.GOOS == "windows" || os.Getuid() == 0 {
+		t.Skip("this user may read everything")
+	}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "config.toml"), nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	_, _, err := Load(Sources{Getenv: func(string) string { return "" }, Profile: dir})
+	if e := problem.From(err); e == nil || e.Code != problem.NotPermitted || e.Exit != problem.ExitPermission {
+		t.Errorf("%v", err)
+	}
+}

@@ -44,7 +44,7 @@ func FlagName(key string) string { return strings.ReplaceAll(key, "_", "-") }
 // It makes nothing on disk. A file that is not there is no error; a file with
 // an unknown key, a wrong type or a bad value is, with its line.
 // Errors: problem.ConfigSyntax, ConfigUnknown, ConfigValue, Usage (flags),
-// CannotMakeDir (the profile is no directory).
+// CannotMakeDir (the profile is no directory), NotPermitted.
 func Load(s Sources) (Config, []Setting, error) {
 	dirs, err := FindDirs(s.Profile, s.Getenv)
 	if err != nil {
@@ -104,6 +104,9 @@ func readFile(path string) (tomlFile, error) {
 	}
 	if errors.Is(err, syscall.ENOTDIR) {
 		return f, problem.New(problem.CannotMakeDir, err) // a file where a directory should be
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return f, problem.New(problem.NotPermitted, err)
 	}
 	if err != nil {
 		return f, problem.New(problem.ConfigSyntax, err)

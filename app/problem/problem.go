@@ -65,6 +65,17 @@ func Lookup(c Code) (Problem, bool) {
 	return Problem{}, false
 }
 
+// Reason says whether a code is only told as the reason for a message's state: no
+// command ends with it.
+func (c Code) Reason() bool {
+	switch c {
+	case Expired, ContentUnknown, Renumbered, SessionLost, FirstAnswer,
+		RelayUnreached, RelayRefused, RelayUnproven, RelayFull, BoxFull, NoRelayNamed, FewRelays, CopyEnded:
+		return true
+	}
+	return false
+}
+
 // All is the whole table, by family and number.
 func All() []Problem { return append([]Problem(nil), table[:]...) }
 

@@ -93,6 +93,7 @@ const (
 	NotPermitted Code = "SYS-04"
 	DemoFailed   Code = "SYS-05"
 	BenchFailed  Code = "SYS-06"
+	OutputLost   Code = "SYS-07"
 )
 
 var table = [...]Problem{
@@ -102,8 +103,8 @@ var table = [...]Problem{
 	{NotYet, ExitUnavailable, "This version cannot do that yet",
 		"The option is part of the command's final form, but what it needs comes with a later version. Nothing was done.",
 		"Leave the option out, or see CHANGELOG.md for the version that brings it."},
-	{NoSuchID, ExitFailed, "There is nothing with this id",
-		"The id is not one that this profile knows.",
+	{NoSuchID, ExitFailed, "There is no such code or id",
+		"It is not one that is known here.",
 		"List what is there first, and copy the id whole."},
 
 	{NoAccount, ExitConfig, "There is no account in this profile",
@@ -114,13 +115,13 @@ var table = [...]Problem{
 		"Use it as it is, or choose another directory with --profile."},
 	{WrongWords, ExitFailed, "These are not recovery words",
 		"A recovery phrase is 24 words of the BIP39 English list, in order; the last word holds a checksum, so a wrong or misplaced word is noticed. Nothing was changed.",
-		"Compare the words with what you wrote down, the named one first."},
+		"Compare the words with what you wrote down; if one is named, begin with it."},
 	{WordsGone, ExitFailed, "The recovery words are no longer on this device",
 		"They were removed when you said that you had written them down. Only the paper has them now.",
 		"Use what you wrote down."},
 
 	{NotAnInvitation, ExitFailed, "This is not an invitation",
-		"An invitation starts with godwit:i# and is about 300 characters long. This text is not one, or a part of it is missing.",
+		"An invitation starts with godwit:i# and is 140 to 400 characters long. This text is not one, or a part of it is missing.",
 		"Copy the whole link again. Mind the quotes: the # must not be eaten by the shell."},
 	{InvitationGone, ExitFailed, "This invitation was used, has expired or was revoked",
 		"A single-use invitation admits one person, for seven days unless its maker chose otherwise.",
@@ -205,7 +206,7 @@ var table = [...]Problem{
 		"Your messages are safe on this device and will be sent when a relay or the other person can be reached.",
 		"Check the network. If you have no relay yet, add one with `godwit relay add ADDRESS`, or run one with `godwit relay`."},
 	{AddressNotInNet, ExitUsage, "This address is outside the network that was chosen",
-		"--network lan dials only the local network and --network loopback only this computer; public dials global addresses.",
+		"--network lan dials and listens only in the local network and --network loopback only on this computer; public dials global addresses.",
 		"Choose an address inside, or another --network."},
 
 	{NoSuchRelay, ExitFailed, "This account keeps no box at this relay",
@@ -226,7 +227,7 @@ var table = [...]Problem{
 	{TooManyRelays, ExitFailed, "This account has as many relays as it can use",
 		"Each message goes to at most three relays.",
 		"Remove one with `godwit relay remove` first."},
-	{RelayUnreached, ExitUnavailable, "The contact's relays cannot be reached",
+	{RelayUnreached, ExitUnavailable, "A relay of the contact cannot be reached",
 		"The message is safe on this device and is tried again.",
 		"Nothing, or check the network if it lasts."},
 	{RelayRefused, ExitTryAgain, "The contact's relays do not take the message",
@@ -312,15 +313,15 @@ var table = [...]Problem{
 		"The stream was ended rather than skipping events in silence. No message is lost: all are in the history.",
 		"Read the history with `godwit messages`, and listen again."},
 	{NodeStopped, ExitUnavailable, "The node was stopped",
-		"It ended while the command was waiting for it.",
-		"Start it again, or run the command by itself."},
+		"It ended while the command was waiting for it. What was committed stays.",
+		"Start it again, and look whether the command was done before you repeat it."},
 
 	{Unexpected, ExitFailed, "Something unexpected went wrong",
 		"Godwit has no better word for it; the detail says what is known.",
 		"Try again, and please report it with the detail if it stays."},
 	{Interrupted, ExitInterrupted, "Interrupted",
 		"You or the system ended the command.",
-		"Run it again if you want the rest."},
+		"What was committed stays. A message is committed once `send` has begun to wait: see `godwit messages CONTACT` before you send it again."},
 	{TimedOut, ExitTimedOut, "It took too long",
 		"The time that was given for it is over.",
 		"Try again, with a longer --timeout where the command has one."},
@@ -333,4 +334,7 @@ var table = [...]Problem{
 	{BenchFailed, ExitFailed, "A benchmark could not be run to its end",
 		"Its figure is not printed, rather than printing one that means nothing.",
 		"See the detail, and run it again on a quieter machine."},
+	{OutputLost, ExitFailed, "Standard output cannot be written",
+		"What the command did is done and stays, but what it had to say is lost, in part or whole.",
+		"Look at what is there before you repeat it: `godwit messages CONTACT`, `godwit invites`, `godwit contacts`. Then see why the output is full or closed."},
 }

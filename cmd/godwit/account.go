@@ -31,10 +31,10 @@ func (c *cli) initCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.made(account)
+			return c.made(account, "Write the 24 recovery words of `godwit phrase` on paper: nobody else can give them back.")
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "`NAME` that contacts are told at first contact")
+	cmd.Flags().StringVar(&name, "name", "", "what contacts are told at first contact (`NAME`)")
 	return cmd
 }
 
@@ -66,21 +66,24 @@ func (c *cli) recoverCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.made(account)
+			return c.made(account, "The account is yours again. Its contacts and history are gone with the other device: make or accept new invitations.")
 		},
 	}
-	cmd.Flags().StringVar(&name, "name", "", "`NAME` that contacts are told at first contact")
+	cmd.Flags().StringVar(&name, "name", "", "what contacts are told at first contact (`NAME`)")
 	return cmd
 }
 
-func (c *cli) made(a api.Account) error {
-	return c.result(a, func(w io.Writer) {
+func (c *cli) made(a api.Account, advice string) error {
+	err := c.result(a, func(w io.Writer) {
 		fmt.Fprintf(w, "account %s\ndevice  %s\n", a.Account, a.Device)
 		if a.Name != "" {
 			fmt.Fprintf(w, "name    %s\n", visible(a.Name))
 		}
-		c.note("Write the 24 recovery words of `godwit phrase` on paper: nobody else can give them back.")
 	})
+	if err == nil {
+		c.note("%s", advice)
+	}
+	return err
 }
 
 // readWords reads until there are 24 words, or the input ends.

@@ -112,7 +112,7 @@ func (c *cli) bareServerCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return relay.ServeBare(cmd.Context(), args[0], func(addr string) {
 				e := api.Event{Event: api.EventReady, At: api.Time{Time: time.Now()}, Addrs: []string{addr}}
-				_ = c.result(e, func(w io.Writer) { humanEvent(w, e) })
+				_ = c.result(e, func(w io.Writer) { (&cli{}).humanEvent(w, e) })
 			})
 		},
 	}

@@ -14,10 +14,18 @@ import (
 // explanation is a row of the table of problems in JSON.
 type explanation struct {
 	Code  problem.Code `json:"code"`
-	Exit  int          `json:"exit"`
+	Exit  int          `json:"exit,omitempty"` // absent: no command ends with it
 	What  string       `json:"what"`
 	Means string       `json:"means"`
 	Do    string       `json:"do"`
+}
+
+func explain(p problem.Problem) explanation {
+	e := explanation(p)
+	if p.Code.Reason() {
+		e.Exit = 0
+	}
+	return e
 }
 
 func (c *cli) explainCommand() *cobra.Command {
@@ -28,7 +36,7 @@ func (c *cli) explainCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				for _, p := range problem.All() {
-					if err := c.result(explanation(p), func(w io.Writer) { fmt.Fprintf(w, "%s  %s\n", string(p.Code), p.What) }); err != nil {
+					if err := c.result(explain(p), func(w io.Writer) { fmt.Fprintf(w, "%s  %s\n", string(p.Code), p.What) }); err != nil {
 						return err
 					}
 				}
@@ -38,9 +46,13 @@ func (c *cli) explainCommand() *cobra.Command {
 			if !ok {
 				return problem.Newf(problem.NoSuchID, "no problem has the code %q; `godwit explain` lists all", args[0])
 			}
-			return c.result(explanation(p), func(w io.Writer) {
-				fmt.Fprintf(w, "%s: %s.\n\nWhat it means: %s\n\nWhat to do: %s\n\nA command that ends with it has exit status %d.\n",
-					string(p.Code), p.What, p.Means, p.Do, p.Exit)
+			return c.result(explain(p), func(w io.Writer) {
+				fmt.Fprintf(w, "%s: %s.\n\nWhat it means: %s\n\nWhat to do: %s\n\n", string(p.Code), p.What, p.Means, p.Do)
+				if p.Code.Reason() {
+					fmt.Fprintln(w, "It is told as the reason for a message's state; no command ends with it.")
+				} else {
+					fmt.Fprintf(w, "A command that ends with it has exit status %d.\n", p.Exit)
+				}
 			})
 		},
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -31,20 +32,27 @@ func (c *cli) inviteCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return c.result(i, func(w io.Writer) {
+				err = c.result(i, func(w io.Writer) {
 					fmt.Fprintln(w, i.Link)
 					if c.terminalOut() && !c.quiet {
 						_ = drawQR(w, i.Link, c.getenv("NO_COLOR") == "") // the link above says the same
 					}
-					c.note("Good for one person until %s. Revoke it with `godwit invite revoke %s`.", when(i.Expires), i.ID)
-					if i.Notice != "" {
-						c.note("%s", i.Notice)
-					}
 				})
+				if errors.Is(err, problem.OutputLost) {
+					return fmt.Errorf("nobody has seen the link; `godwit invite revoke %s` ends it: %w", i.ID, err)
+				}
+				if err != nil {
+					return err
+				}
+				c.note("Good for one person until %s. Revoke it with `godwit invite revoke %s`.", when(i.Expires), i.ID)
+				if i.Notice != "" {
+					c.note("%s", i.Notice)
+				}
+				return nil
 			})
 		},
 	}
-	cmd.Flags().DurationVar(&expires, "expires", 168*time.Hour, "how long it is good for")
+	cmd.Flags().DurationVar(&expires, "expires", 168*time.Hour, "how long it is good for, a `DURATION` such as 24h")
 	cmd.Flags().BoolVar(&reusable, "reusable", false, "for any number of people, who then ask to be contacts (comes with a later version)")
 	cmd.AddCommand(&cobra.Command{
 		Use:   "revoke ID",

@@ -11,6 +11,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,9 +23,13 @@ import (
 
 func main() {
 	noCore()
+	privately()
 	// The first SIGINT or SIGTERM ends a command in order, the second at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
+	// Who does not read any more must not kill a node or leave a demo's processes behind:
+	// the write fails instead, see written.
+	signal.Ignore(syscall.SIGPIPE)
 	c := &cli{in: os.Stdin, out: os.Stdout, err: os.Stderr, getenv: os.Getenv}
 	os.Exit(c.run(ctx, os.Args[1:]))
 }
@@ -46,6 +51,7 @@ type cli struct {
 
 // run executes one command line and returns the exit status.
 func (c *cli) run(ctx context.Context, args []string) int {
+	c.out = &output{w: c.out}
 	root := c.root()
 	root.SetArgs(args)
 	root.SetIn(c.in)
@@ -57,10 +63,13 @@ func (c *cli) run(ctx context.Context, args []string) int {
 		return c.begin(cmd)
 	}
 	cmd, err := root.ExecuteContextC(ctx)
+	if out := c.out.(*output); out.err != nil && (err == nil || errors.Is(err, out.err) && !errors.Is(err, problem.OutputLost)) {
+		err = c.written()
+	}
 	if err == nil {
 		return problem.ExitDone
 	}
-	if !began {
+	if !began && !errors.Is(err, problem.OutputLost) {
 		// Cobra's own words: an unknown command or flag, a missing argument.
 		if cmd != root {
 			err = fmt.Errorf("%w; usage: %s", err, cmd.UseLine())

@@ -12,8 +12,11 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/chat"
+	"github.com/godwit-im/godwit/app/config"
 	"github.com/godwit-im/godwit/app/content"
 	"github.com/godwit-im/godwit/app/problem"
 )
@@ -27,8 +30,9 @@ func (c *cli) sendCommand() *cobra.Command {
 		Short: "Send a message",
 		Long: "Sends a message and says how far it is known to have come. TEXT - reads standard input.\n" +
 			"With --wait the command returns when that state, or a later one, is reached: queued (on this device), kept (at relays, by signed receipts),\n" +
-			"delivered (on a device of theirs), read (if they share it).\n" +
-			"Where no node runs and --wait is not given, the command stays up to 10 s until the message has left this device.",
+			"delivered (on a device of theirs), read (comes with a later version).\n" +
+			"Where no node runs and --wait is not given, the command stays up to 10 s until the message has left this device,\n" +
+			"and what has not is sent when a node runs again.",
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(files) > 0 {
@@ -37,6 +41,9 @@ func (c *cli) sendCommand() *cobra.Command {
 			want := api.State(wait)
 			if wait != "" && !want.Valid() {
 				return problem.Newf(problem.Usage, "--wait %s: wants queued, kept, delivered or read", wait)
+			}
+			if want == api.Read {
+				return problem.Newf(problem.NotYet, "--wait read: no version tells that a message was read yet")
 			}
 			if timeout < 0 {
 				return problem.Newf(problem.Usage, "--timeout %s is negative", timeout)
@@ -73,16 +80,25 @@ func (c *cli) sendCommand() *cobra.Command {
 				case s.State == api.Failed:
 					return problem.New(problem.MessageFailed, reason(s.Reason))
 				case wait != "" && !s.State.Meets(want):
-					return problem.New(problem.WaitTimedOut, reason(s.Reason))
+					return problem.New(problem.WaitTimedOut, unmet(s))
 				}
 				return nil
 			})
 		},
 	}
 	cmd.Flags().StringVar(&wait, "wait", "", "return when it is queued, kept, delivered or read (`STATE`)")
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait at most")
-	cmd.Flags().StringArrayVar(&files, "file", nil, "a file to send with it (`PATH`)")
+	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait at most, a `DURATION` such as 30s")
+	cmd.Flags().StringArrayVar(&files, "file", nil, "send this file with it (comes with a later version) (`PATH`)")
 	return cmd
+}
+
+// unmet is why a message has not come as far as was waited for. That it could be
+// kept better is no reason for it not to be delivered.
+func unmet(s api.Sent) error {
+	if s.State == api.Kept {
+		return errors.New("relays keep it, and no device of theirs has fetched it")
+	}
+	return reason(s.Reason)
 }
 
 func reason(s string) error {
@@ -115,6 +131,7 @@ func (c *cli) messagesCommand() *cobra.Command {
 		Short: "Read a conversation, oldest first",
 		Long: "Reads what is on this device of a conversation, oldest first. It waits for nothing: where no node runs, run `godwit listen` or `godwit node`\n" +
 			"for a while to collect what relays keep.\n" +
+			"With -v each is followed by its id, as events have it.\n" +
 			"With --trail it tells what became of one message that you sent: each step with its time, way and receipt, whose signature is checked again.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if cmd.Flags().Changed("trail") {
@@ -141,7 +158,18 @@ func (c *cli) messagesCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return results(c, list, "No messages.", humanMessage)
+				newest := "" // of mine that are delivered
+				for _, m := range list {
+					if mine := m.Name == ""; mine && (m.State == api.Delivered || m.State == api.Read) {
+						newest = m.ID
+					}
+				}
+				return results(c, list, "No messages.", func(w io.Writer, m api.Message) {
+					c.humanMessage(w, m)
+					if m.ID == newest {
+						fmt.Fprintf(w, "    (%s)\n", m.State)
+					}
+				})
 			})
 		},
 	}
@@ -180,16 +208,21 @@ func humanStep(w io.Writer, s api.Step) {
 	fmt.Fprintf(w, "%s  %s\n", s.Time.Local().Format("2006-01-02 15:04:05.000"), words)
 }
 
-func humanMessage(w io.Writer, m api.Message) {
+// humanMessage prints a message. What follows its first line is marked, so that no
+// text looks like a line of ours.
+func (c *cli) humanMessage(w io.Writer, m api.Message) {
 	who := visible(m.Name)
 	if who == "" {
-		who = "you"
+		who = chat.Self
 	}
 	text := m.Text
 	if m.Kind != "text" && text == "" {
 		text = "(" + m.Kind + ")"
 	}
-	fmt.Fprintf(w, "%s  %s: %s\n", when(m.Time), who, visibleLines(text, "    "))
+	fmt.Fprintf(w, "%s  %s: %s\n", when(m.Time), who, visibleLines(text, "    | "))
+	if c.verbose {
+		fmt.Fprintf(w, "    (id %s)\n", m.ID)
+	}
 	// Words only where the state is not as hoped.
 	if m.State == api.Queued || m.State == api.Kept || m.State == api.Failed {
 		fmt.Fprintf(w, "    (%s)\n", stateWords(m.State, m.Relays, m.Expires, m.Reason))
@@ -200,11 +233,18 @@ func (c *cli) listenCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "listen",
 		Short: "Follow what happens until interrupted",
-		Args:  cobra.NoArgs,
+		Long: "Prints what happens until it is interrupted, which is how it ends: with exit status 0. Where no node runs, it is the node for that time:\n" +
+			"other commands find it.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx := cmd.Context()
-			err := c.with(ctx, nil, func(ctx context.Context, a account) error {
-				return a.Events(ctx, api.EventsRequest{}, c.event)
+			stays := func(cfg *config.Config) { cfg.Brief = false }
+			err := c.with(ctx, stays, func(ctx context.Context, a account) error {
+				follow := func(ctx context.Context) error { return a.Events(ctx, api.EventsRequest{}, c.event) }
+				if !a.own {
+					return follow(ctx)
+				}
+				return c.serve(ctx, a, follow)
 			})
 			if ctx.Err() != nil {
 				return nil // being interrupted is how it ends
@@ -214,12 +254,28 @@ func (c *cli) listenCommand() *cobra.Command {
 	}
 }
 
-// event prints one event.
-func (c *cli) event(e api.Event) error {
-	return c.result(e, func(w io.Writer) { humanEvent(w, e) })
+// serve lets other commands find the account of this process while f runs.
+func (c *cli) serve(ctx context.Context, a account, f func(context.Context) error) error {
+	cfg, _, err := c.load()
+	if err != nil {
+		return err
+	}
+	server, err := api.Listen(cfg.Dirs.Socket, a.Backend, config.Version)
+	if err != nil {
+		return err
+	}
+	parts, ctx := errgroup.WithContext(ctx)
+	parts.Go(func() error { return server.Run(ctx) })
+	parts.Go(func() error { return f(ctx) })
+	return parts.Wait()
 }
 
-func humanEvent(w io.Writer, e api.Event) {
+// event prints one event.
+func (c *cli) event(e api.Event) error {
+	return c.result(e, func(w io.Writer) { c.humanEvent(w, e) })
+}
+
+func (c *cli) humanEvent(w io.Writer, e api.Event) {
 	switch e.Event {
 	case api.EventReady:
 		fmt.Fprintf(w, "ready  %s\n", cmp.Or(e.Account, e.Peer))
@@ -230,7 +286,7 @@ func humanEvent(w io.Writer, e api.Event) {
 			fmt.Fprintf(w, "       %s\n", a)
 		}
 	case api.EventMessage:
-		humanMessage(w, api.Message{Name: e.Name, Time: e.Time, Kind: e.Kind, Text: e.Text, State: api.State(e.State),
+		c.humanMessage(w, api.Message{ID: e.ID, Name: e.Name, Time: e.Time, Kind: e.Kind, Text: e.Text, State: api.State(e.State),
 			Relays: e.Relays, Expires: e.Expires, Reason: e.Reason})
 	case api.EventState:
 		fmt.Fprintf(w, "%s  message %s: %s\n", when(e.At), e.ID, stateWords(api.State(e.State), e.Relays, e.Expires, e.Reason))

@@ -16,7 +16,9 @@ func (c *cli) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show the network, the relays and what is waiting",
-		Args:  cobra.NoArgs,
+		Long: "Shows the network, the relays and what is waiting. Where no node runs, it runs the account for up to 3 s, in which it fetches what the relays\n" +
+			"keep and sends what waits.",
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
 				s, err := a.settledStatus(ctx)

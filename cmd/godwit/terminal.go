@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 
@@ -23,14 +24,46 @@ import (
 func (c *cli) result(v any, human func(w io.Writer)) error {
 	if !c.json {
 		human(c.out)
-		return nil
+		return c.written()
 	}
 	line, err := api.Encode(v)
 	if err != nil {
 		return err
 	}
-	_, err = c.out.Write(append(line, '\n'))
-	return err
+	_, _ = c.out.Write(append(line, '\n')) // written knows
+	return c.written()
+}
+
+// output is standard output, which remembers the first failure: what writes for people
+// does not look after each line.
+type output struct {
+	w   io.Writer
+	mu  sync.Mutex // a relay's events come from several goroutines
+	err error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n, err := o.w.Write(b)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
+// written is the problem of an output that has failed, or nil.
+func (c *cli) written() error {
+	o, ok := c.out.(*output)
+	if !ok {
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.err != nil {
+		return problem.New(problem.OutputLost, o.err)
+	}
+	return nil
 }
 
 // results prints a list: one JSON object a line, or one human line each, or a
@@ -114,6 +147,9 @@ func day(t api.Time) string { return t.Local().Format("2 Jan") }
 func age(d time.Duration) string { return d.Round(time.Second).String() }
 
 func isTerminal(v any) bool {
+	if o, ok := v.(*output); ok {
+		v = o.w
+	}
 	f, ok := v.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
 }
