@@ -439,10 +439,13 @@ func TestAddresses(t *testing.T) {
 		wants(t, "--relay "+addr, err, want)
 	}
 	cfg.Relays = nil
-	for _, listen := range []string{"nonsense", "/ip4/127.0.0.1/tcp/99999", "/ip4/9.9.9.9/tcp/4001"} {
+	for listen, want := range map[string]problem.Code{
+		"nonsense": problem.CannotListen, "/ip4/127.0.0.1/tcp/99999": problem.CannotListen,
+		"/ip4/9.9.9.9/tcp/4001": problem.AddressNotInNet, "/ip4/0.0.0.0/tcp/0": problem.AddressNotInNet,
+	} {
 		cfg.Listen = []string{listen}
 		_, err := Open(t.Context(), cfg)
-		wants(t, "--listen "+listen, err, problem.CannotListen)
+		wants(t, "--listen "+listen, err, want)
 	}
 	cfg.Listen = nil
 	open(t, cfg)
@@ -526,6 +529,7 @@ func TestFind(t *testing.T) {
 	dave := a.person(t, "ff", named(carol.Account.String()[:6]))
 	for name, want := range map[string]store.Contact{
 		"Bob Smith": bob, "bob smith": bob, "BOB  SMITH": bob, "Ｂｏｂ Smith": bob, bob.Account.String(): bob, bob.Account.String()[:20]: bob,
+		strings.ToUpper(bob.Account.String()): bob, strings.ToUpper(bob.Account.String()[:20]): bob,
 		"twin": twin, twin.Account.String()[:20]: twin, carol.Account.String(): carol, carol.Account.String()[:7]: carol,
 		carol.Account.String()[:6]: dave, dave.Account.String()[:8]: dave,
 	} {
@@ -534,7 +538,7 @@ func TestFind(t *testing.T) {
 		}
 	}
 	for _, name := range []string{
-		"", " ", "nobody", "Bob", "Smith", "Carol, as she says", bob.Account.String()[:3], strings.ToUpper(bob.Account.String()), bob.Account.String() + "a",
+		"", " ", "nobody", "Bob", "Smith", "Carol, as she says", bob.Account.String()[:3], bob.Account.String() + "a",
 		gone.Account.String(), gone.Account.String()[:10], self.Account.String(), "Notes", "%", "*", "a' OR '1'='1",
 	} {
 		_, err := a.find(t.Context(), name)
@@ -561,8 +565,13 @@ func TestRefusals(t *testing.T) {
 	a, stop := run(t, account(t))
 	ctx := t.Context()
 	bob := a.person(t, "b", func(c *store.Contact) { c.Petname = "Bob" })
-	a.person(t, "c", func(c *store.Contact) { c.Petname = "Carol" })
+	carol := a.person(t, "c", func(c *store.Contact) { c.Petname = "Carol" })
 	a.person(t, "d", func(c *store.Contact) { c.Petname, c.Frozen = "Dave", true })
+	// Nobody is given a name that finds somebody else.
+	for _, name := range []string{carol.Account.String()[:7], strings.ToUpper(carol.Account.String()[:7]), "CAROL", "you", "You"} {
+		_, err := a.RenameContact(ctx, api.RenameRequest{Contact: "Bob", Name: name})
+		wants(t, "rename to "+name, err, problem.BadName)
+	}
 	device := identity.NewDevicePrivate([32]byte{1}).Public()
 	agree := identity.NewAgreementPrivate([32]byte{2}).Public()
 	if err := a.store.Update(ctx, func(tx *store.Tx) error {

@@ -209,7 +209,7 @@ func lookUp(tx *store.Tx, name string) (store.Contact, error) {
 		if name == "" || !listed(p) || !strings.HasPrefix(p.Account.String(), name) {
 			continue
 		}
-		if len(name) < minPrefix {
+		if len(name) < chat.MinPrefix {
 			short = true
 			continue
 		}
@@ -221,13 +221,10 @@ func lookUp(tx *store.Tx, name string) (store.Contact, error) {
 	case len(found) > 1:
 		return who, problem.Newf(problem.AmbiguousContact, "%q", name)
 	case short:
-		return who, problem.Newf(problem.NoSuchContact, "%q is too little of an account id: give at least %d letters", name, minPrefix)
+		return who, problem.Newf(problem.NoSuchContact, "%q is too little of an account id: give at least %d letters", name, chat.MinPrefix)
 	}
 	return who, problem.Newf(problem.NoSuchContact, "%q", name)
 }
-
-// minPrefix is how much of an account id a person must give at the least.
-const minPrefix = 4
 
 // exact is the contact of this petname or account id, or store.ErrNotFound.
 func exact(tx *store.Tx, name string) (store.Contact, error) {
@@ -397,7 +394,7 @@ func (a *App) relay(ctx context.Context, name string) (api.Relay, error) {
 	if i := strings.LastIndex(name, "/p2p/"); i >= 0 {
 		name = name[i+len("/p2p/"):]
 	}
-	const least = len("12D3KooW") + minPrefix // every relay's begins so: the mark of an Ed25519 key
+	const least = len("12D3KooW") + chat.MinPrefix // every relay's begins so: the mark of an Ed25519 key
 	var found []api.Relay
 	for _, r := range list {
 		if r.Relay == name {

@@ -60,6 +60,9 @@ func likeID(name string) bool {
 	return len(name) >= shownID && strings.ContainsAny(name, "234567") && !strings.ContainsFunc(name, func(r rune) bool { return !inAlphabet(r) })
 }
 
+// MinPrefix is how many letters of an account id find a contact, at the least.
+const MinPrefix = 4
+
 // Self is what a person's own messages are shown under: nobody else is called so.
 const Self = "you"
 

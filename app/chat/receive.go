@@ -457,8 +457,11 @@ func nameIsFree(t *turn, name string) (bool, error) {
 }
 
 // beginsID says whether the account id of a contact, but for the one of the row,
-// begins with a name: it would be found by it.
+// begins with a name and would be found by it.
 func beginsID(tx *store.Tx, name string, but int64) (bool, error) {
+	if len(name) < MinPrefix {
+		return false, nil
+	}
 	people, err := tx.Contacts()
 	return slices.ContainsFunc(people, func(p store.Contact) bool {
 		return p.ID != but && strings.HasPrefix(p.Account.String(), strings.ToLower(name))
