@@ -293,8 +293,8 @@ var table = [...]Problem{
 		"A passphrase is not empty, and at most 1024 bytes on one line. Nothing was changed.",
 		"Choose another."},
 
-	{StoreDamaged, ExitFailed, "The database of this profile is damaged",
-		"A part of it does not read as it was written. Nothing more was written to it.",
+	{StoreDamaged, ExitFailed, "The database of this profile is damaged or missing",
+		"It is not there, or a part of it does not read as it was written. Nothing more was written to it.",
 		"Restore the profile from a copy, and please report this with the detail."},
 	{DiskFull, ExitCannotMake, "The disk is full",
 		"The message or change could not be kept, so it was not done.",

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/problem"
 )
 
 func (c *cli) contactsCommand() *cobra.Command {
@@ -62,7 +63,6 @@ func (c *cli) contactCommand() *cobra.Command {
 	}{
 		{"block", "Take nothing from a contact and send it nothing", api.Backend.BlockContact},
 		{"unblock", "Take a block back", api.Backend.UnblockContact},
-		{"remove", "Forget a contact, its sessions and its history", api.Backend.RemoveContact},
 	} {
 		cmd.AddCommand(&cobra.Command{
 			Use:   s.name + " CONTACT",
@@ -75,6 +75,37 @@ func (c *cli) contactCommand() *cobra.Command {
 			},
 		})
 	}
+	cmd.AddCommand(c.contactRemoveCommand())
+	return cmd
+}
+
+func (c *cli) contactRemoveCommand() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "remove CONTACT",
+		Short: "Forget a contact, its sessions and its history",
+		Long:  "Forgets a contact with all that was said. It cannot be taken back. On a terminal it asks first.",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			ctx := cmd.Context()
+			if !yes && c.terminalIn() {
+				fmt.Fprintf(c.err, "Forget %s and all that was said? Type yes: ", visible(args[0]))
+				if answer, err := c.line(ctx); err != nil {
+					return err
+				} else if answer != "yes" {
+					return problem.Newf(problem.Usage, "nothing was removed")
+				}
+			}
+			return c.with(ctx, nil, func(ctx context.Context, a account) error {
+				p, err := a.RemoveContact(ctx, api.ContactRequest{Contact: args[0]})
+				if err != nil {
+					return err
+				}
+				return c.result(p, func(w io.Writer) { fmt.Fprintf(w, "%s is removed, with all that was said.\n", visible(args[0])) })
+			})
+		},
+	}
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return cmd
 }
 

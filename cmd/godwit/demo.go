@@ -129,8 +129,10 @@ func (d *demo) run(ctx context.Context) error {
 		if err != nil {
 			report.Detail = err.Error()
 		}
-		if perr := d.cli.result(report, func(w io.Writer) { humanReport(w, report) }); perr != nil {
-			return perr
+		if !d.cli.quiet {
+			if perr := d.cli.result(report, func(w io.Writer) { humanReport(w, report) }); perr != nil {
+				return perr
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)

@@ -202,7 +202,7 @@ func (c *cli) relayAddCommand() *cobra.Command {
 					r = s.Relays[i]
 				}
 				return r, err
-			})
+			}, humanRelay)
 		},
 	}
 }
@@ -214,20 +214,23 @@ func (c *cli) relayRemoveCommand() *cobra.Command {
 		Long:  "Gives a relay up. RELAY is its peer id, at least the first 12 letters of it if no other relay's begins with them, or its address.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.changeRelay(cmd.Context(), func(ctx context.Context, a account) (api.Relay, error) {
+			remove := func(ctx context.Context, a account) (api.Relay, error) {
 				return a.RemoveRelay(ctx, api.RelayRequest{Relay: args[0]})
+			}
+			return c.changeRelay(cmd.Context(), remove, func(w io.Writer, r api.Relay) {
+				fmt.Fprintf(w, "%s is given up. What others leave there before they know is still fetched.\n", r.Relay)
 			})
 		},
 	}
 }
 
-func (c *cli) changeRelay(ctx context.Context, change func(context.Context, account) (api.Relay, error)) error {
+func (c *cli) changeRelay(ctx context.Context, change func(context.Context, account) (api.Relay, error), human func(io.Writer, api.Relay)) error {
 	return c.with(ctx, nil, func(ctx context.Context, a account) error {
 		r, err := change(ctx, a)
 		if err != nil {
 			return err
 		}
-		return c.result(r, func(w io.Writer) { humanRelay(w, r) })
+		return c.result(r, func(w io.Writer) { human(w, r) })
 	})
 }
 

@@ -155,6 +155,7 @@ func (w *world) start(ctx context.Context, name string, args ...string) (*proces
 	}
 	defer log.Close() // the process has its own copy
 	cmd.Stderr = log
+	cmd.SysProcAttr = tied()
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return nil, err
