@@ -31,6 +31,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
+	"github.com/godwit-im/godwit/app/content"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/session"
 	"github.com/godwit-im/godwit/app/store"
@@ -109,6 +110,8 @@ type turn struct {
 	after []func()
 	// receipts are the ratchet messages that came by mailbox in this turn.
 	receipts map[identity.DevicePublic][][32]byte
+	// notes tell of messages that were given up in this turn.
+	notes map[identity.DevicePublic][]content.Item
 }
 
 func (t *turn) then(f func()) { t.after = append(t.after, f) }
@@ -186,6 +189,9 @@ func (c *Chat) transact(batch []*op) (after []func(), err error) {
 			}
 		}
 		if err := c.flushReceipts(t); err != nil {
+			return err
+		}
+		if err := c.flushNotes(t); err != nil {
 			return err
 		}
 		after = t.after

@@ -280,12 +280,35 @@ func (c *Chat) expire(t *turn, m store.Message) error {
 		if err != nil {
 			return err
 		}
-		if err := c.queue(t, o.Device, store.ClassProfile, 0, item); err != nil {
-			return err
-		}
+		t.note(o.Device, item)
 		t.then(func() { c.courier(o.Device).done(hash) })
 	}
 	return c.setState(t, m, store.Failed, problem.Expired)
+}
+
+// note tells a device that a message was given up; flushNotes does so at the end of
+// the turn.
+func (t *turn) note(device identity.DevicePublic, item content.Item) {
+	if t.notes == nil {
+		t.notes = make(map[identity.DevicePublic][]content.Item)
+	}
+	t.notes[device] = append(t.notes[device], item)
+}
+
+// maxNotes is how many notes go together: some 13 KB.
+const maxNotes = 100
+
+// flushNotes queues what was noted, in the order of the messages: the reader moves past
+// them one after the other, and by themselves they could overtake each other.
+func (c *Chat) flushNotes(t *turn) error {
+	for device, items := range t.notes {
+		for chunk := range slices.Chunk(items, maxNotes) {
+			if err := c.queue(t, device, store.ClassProfile, 0, chunk...); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // showOverdue shows what waited long enough for the message before it.
