@@ -199,7 +199,7 @@ func (a *App) open(ctx context.Context) error {
 	} else if err != nil {
 		return problem.New(problem.CannotListen, err)
 	}
-	if err := a.joinDHT(ctx, relays); err != nil {
+	if err := a.joinDHT(ctx); err != nil {
 		return err
 	}
 	a.pool, a.boxes = node.NewPool(nodeConfig), node.NewPool(nodeConfig)
@@ -213,22 +213,15 @@ func (a *App) open(ctx context.Context) error {
 	return nil
 }
 
-// joinDHT prepares the DHT: its ways in are the peers given by hand, the account's
-// relays, and the peers of the last run.
-func (a *App) joinDHT(ctx context.Context, relays []peer.AddrInfo) error {
-	peers, err := parsePeers(a.cfg.Peers, node.Mode(a.cfg.Network))
-	if err != nil {
+// joinDHT prepares the DHT: its ways in are the peers given by hand and those of the
+// last run, to which the chat adds the account's relays.
+func (a *App) joinDHT(ctx context.Context) error {
+	cfg := dht.Config{Mode: node.Mode(a.cfg.Network), Save: a.savePeers, Suspect: a.suspect}
+	var err error
+	if cfg.Bootstrap, err = parsePeers(a.cfg.Peers, cfg.Mode); err != nil {
 		return err
 	}
-	cfg := dht.Config{Mode: node.Mode(a.cfg.Network), Bootstrap: append(peers, relays...), Save: a.savePeers, Suspect: a.suspect}
-	err = a.store.View(ctx, func(tx *store.Tx) error {
-		known, err := tx.Relays()
-		for _, r := range known {
-			cfg.Bootstrap = append(cfg.Bootstrap, addrInfo(r.Peer, r.Addrs))
-		}
-		if err != nil {
-			return err
-		}
+	err = a.store.View(ctx, func(tx *store.Tx) (err error) {
 		cfg.Cached, err = cachedPeers(tx)
 		return err
 	})
@@ -274,16 +267,6 @@ func (a *App) log() *slog.Logger {
 		return slog.New(slog.DiscardHandler)
 	}
 	return a.cfg.Logger
-}
-
-func addrInfo(id store.PeerID, addrs [][]byte) peer.AddrInfo {
-	p := peer.AddrInfo{ID: peer.ID(id)}
-	for _, raw := range addrs {
-		if at, err := ma.NewMultiaddrBytes(raw); err == nil {
-			p.Addrs = append(p.Addrs, at)
-		}
-	}
-	return p
 }
 
 // openKeys opens the vault, and makes an account where there is none if the

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -21,6 +22,7 @@ type board struct {
 	down    bool
 	records map[rendezvous.Seed]dht.Found
 	looked  int
+	ways    []peer.ID // that it was told to start from
 }
 
 func (b *board) Publish(_ context.Context, seed rendezvous.Seed, c rendezvous.Content, now time.Time) (int, error) {
@@ -47,7 +49,13 @@ func (b *board) Find(_ context.Context, seed rendezvous.Seed, now time.Time) (dh
 	return f, nil
 }
 
-func (b *board) AddPeers(...peer.AddrInfo) {}
+func (b *board) AddPeers(ps ...peer.AddrInfo) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range ps {
+		b.ways = append(b.ways, p.ID)
+	}
+}
 
 // fails has the DHT fail, or work again.
 func (b *board) fails(down bool) {
@@ -92,9 +100,12 @@ func (p *person) seeds(other *person) (list []store.OwnSeed) {
 // new relays.
 func TestFoundAfterSixtyDays(t *testing.T) {
 	inWorld(t, func(w *world) {
-		w.Board()
+		b := w.Board()
 		oak, elm := w.Relay("oak"), w.Relay("elm")
 		alice, bob := w.Person("alice", oak), w.Person("bob", elm)
+		if !slices.Contains(b.ways, oak.id()) || !slices.Contains(b.ways, elm.id()) {
+			w.Error("their relays are no ways into the DHT")
+		}
 		alice.Meets(bob)
 		w.Advance(time.Minute)
 		alice.Leaves()

@@ -149,7 +149,7 @@ func New(h host.Host, cfg Config) (*DHT, error) {
 		providers: newProviders(cfg.Mode == node.Public),
 	}
 	d.server = newServer(h, cfg.Mode == node.Public)
-	d.entry.sem = make(chan struct{}, 1)
+	d.entry.sem, d.entry.wake = make(chan struct{}, 1), make(chan struct{}, 1)
 	// kad-dht's own lookups inherit the short dials from its context.
 	d.ctx, d.cancel = context.WithCancel(network.WithDialPeerTimeout(context.Background(), d.times.dial))
 	mode := kad.ModeServer

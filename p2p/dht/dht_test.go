@@ -311,6 +311,29 @@ func TestRunFindsItsWayBack(t *testing.T) {
 	})
 }
 
+// Bob knew nobody for an hour. As soon as he is told of a way in, he takes it.
+func TestANewWayInIsTriedAtOnce(t *testing.T) {
+	inWorld(t, 3, func(t *testing.T, w *world) {
+		bob := w.stranger(Config{})
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- bob.Run(ctx) }()
+		time.Sleep(time.Hour) // virtual
+		if bob.Status().Peers != 0 {
+			t.Fatal("Bob knows somebody")
+		}
+		bob.AddPeers(infos(w.members[0])...)
+		time.Sleep(firstPause)
+		if bob.Status().Peers == 0 {
+			t.Error("a second later he still knows nobody")
+		}
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // Eve made twenty ids nearer to Anna's key than any honest server's, and keeps
 // nothing. This is seen by who publishes and by who looks; in a small DHT the
 // record is found all the same, at those who are next.

@@ -35,7 +35,8 @@ const (
 
 // entry is what is known of the ways in.
 type entry struct {
-	sem chan struct{} // held by the one who tries; capacity 1
+	sem  chan struct{} // held by the one who tries; capacity 1
+	wake chan struct{} // capacity 1: there is a new way in
 
 	mu    sync.Mutex
 	added []peer.AddrInfo // by AddPeers
@@ -45,13 +46,17 @@ type entry struct {
 }
 
 // AddPeers names more ways in: hints of an invitation, relays that contacts
-// told. The latest 64 are kept.
+// told. The latest 64 are kept. Run tries them at once if no peer is known.
 func (d *DHT) AddPeers(ps ...peer.AddrInfo) {
 	d.entry.mu.Lock()
 	defer d.entry.mu.Unlock()
 	d.entry.added = append(d.entry.added, ps...)
 	if n := len(d.entry.added) - maxWays; n > 0 {
 		d.entry.added = append([]peer.AddrInfo(nil), d.entry.added[n:]...)
+	}
+	select {
+	case d.entry.wake <- struct{}{}:
+	default:
 	}
 }
 
@@ -242,8 +247,11 @@ func (d *DHT) stayIn(ctx context.Context) {
 			pause = firstPause
 			d.refresh()
 		}
-		if !rest(ctx, wait) {
+		select {
+		case <-ctx.Done():
 			return
+		case <-d.entry.wake:
+		case <-time.After(wait):
 		}
 	}
 }

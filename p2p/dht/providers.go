@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/godwit-im/godwit/p2p/node"
 	kadrecords "github.com/libp2p/go-libp2p-kad-dht/records"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
@@ -88,7 +89,7 @@ func (p *providers) AddProvider(_ context.Context, key []byte, info peer.AddrInf
 	now := time.Now()
 	a := announced{info: info, expiry: now.Add(AnnouncementLife)}
 	if ip, ok := ipOf(info.Addrs[0]); ok {
-		a.group = groupOf(ip)
+		a.group = node.Group(ip)
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

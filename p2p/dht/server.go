@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/godwit-im/godwit/p2p/node"
 	pb "github.com/libp2p/go-libp2p-kad-dht/pb"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -99,7 +100,7 @@ func (s *server) onRequest(_ context.Context, st network.Stream, req *pb.Message
 		return
 	}
 	ip, ok := ipOf(st.Conn().RemoteMultiaddr())
-	if !ok || !s.allow(groupOf(ip), time.Now()) || req.GetType() == pb.Message_ADD_PROVIDER && !names(req, ip) {
+	if !ok || !s.allow(node.Group(ip), time.Now()) || req.GetType() == pb.Message_ADD_PROVIDER && !names(req, ip) {
 		s.refused.Add(1)
 		req.Type = -1
 	}
@@ -146,19 +147,6 @@ func ipOf(a ma.Multiaddr) (netip.Addr, bool) {
 	}
 	addr, ok := netip.AddrFromSlice(ip)
 	return addr.Unmap(), ok
-}
-
-// groupOf is the addresses that one operator has cheaply: an IPv4 /24, an IPv6 /48.
-func groupOf(ip netip.Addr) netip.Prefix {
-	bits := 48
-	if ip.Is4() {
-		bits = 24
-	}
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return p
 }
 
 // inbound is a stream whose messages, each a length as uvarint and that many bytes,

@@ -457,7 +457,7 @@ func TestOriginsInPublic(t *testing.T) {
 			if !ok {
 				t.Fatal(a)
 			}
-			return func() bool { return s.allow(groupOf(ip), time.Now()) }
+			return func() bool { return s.allow(node.Group(ip), time.Now()) }
 		}
 		eve, neighbour, bob := group("/ip4/11.0.0.1/tcp/1"), group("/ip4/11.0.0.200/tcp/1"), group("/ip4/11.0.1.1/tcp/1")
 		for range maxStores / 2 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/p2p/frame"
+	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
@@ -30,7 +31,7 @@ func (s *Service) accept(st network.Stream) {
 		return
 	}
 	defer s.tasks.Done()
-	group := groupOf(st.Conn())
+	group := node.GroupOf(st.Conn().RemoteMultiaddr())
 	leave, ok := s.gate.enter(group)
 	if !ok {
 		_ = st.Reset()

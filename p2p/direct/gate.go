@@ -4,9 +4,6 @@ import (
 	"net/netip"
 	"sync"
 	"time"
-
-	"github.com/libp2p/go-libp2p/core/network"
-	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 const (
@@ -70,27 +67,6 @@ func (g *gate) proved(group netip.Prefix) { g.asks.refund(group) }
 func (g *gate) flight(group netip.Prefix) bool {
 	now := time.Now()
 	return g.flights.take(group, now) && g.all.take(netip.Prefix{}, now)
-}
-
-// groupOf is the address group of a peer: one household's or provider's corner,
-// so that to have many costs something. A connection without an IP address, as
-// through a relay, belongs to the zero group.
-func groupOf(c network.Conn) netip.Prefix {
-	raw, err := manet.ToIP(c.RemoteMultiaddr())
-	if err != nil {
-		return netip.Prefix{}
-	}
-	ip, _ := netip.AddrFromSlice(raw)
-	ip = ip.Unmap()
-	bits := 48
-	if ip.Is4() {
-		bits = 24
-	}
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return p
 }
 
 // budget is a token bucket for each key: burst at once, rate a second.

@@ -5,9 +5,6 @@ import (
 	"runtime"
 	"sync"
 	"time"
-
-	"github.com/libp2p/go-libp2p/core/network"
-	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 // Bounds on the proofs of work that a relay looks at (section 3).
@@ -134,24 +131,4 @@ func (b *bucket) take(burst, rate float64, now time.Time) bool {
 
 func (b bucket) full(rate float64, now time.Time) bool {
 	return b.spent <= rate*now.Sub(b.at).Seconds()
-}
-
-// groupOf is the address group of a peer: one household's or provider's corner, so that to
-// have many costs something. Those without an IP address share the zero group.
-func groupOf(c network.Conn) netip.Prefix {
-	raw, err := manet.ToIP(c.RemoteMultiaddr())
-	if err != nil {
-		return netip.Prefix{}
-	}
-	ip, _ := netip.AddrFromSlice(raw)
-	ip = ip.Unmap()
-	bits := 48
-	if ip.Is4() {
-		bits = 24
-	}
-	p, err := ip.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{}
-	}
-	return p
 }

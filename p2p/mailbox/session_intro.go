@@ -4,6 +4,8 @@ import (
 	"crypto/rand"
 	"fmt"
 	"time"
+
+	"github.com/godwit-im/godwit/p2p/node"
 )
 
 // offers are the latest terms told on a stream.
@@ -83,7 +85,7 @@ func (c *session) intro(m *intro, id uint32, size int, now time.Time) error {
 	if pending >= c.server.cfg.Quotas.Pending() && m.work <= weakest {
 		return ErrQuota
 	}
-	if err := c.server.intros.enter(&c.asks, groupOf(c.stream.Conn()), now); err != nil {
+	if err := c.server.intros.enter(&c.asks, node.GroupOf(c.stream.Conn().RemoteMultiaddr()), now); err != nil {
 		return err
 	}
 	delete(c.offers.known, m.challenge) // good once; its place in order is harmless
