@@ -43,6 +43,9 @@ import (
 // maxBatch is how many changes share one transaction.
 const maxBatch = 512
 
+// lazyFor bounds how long a change that is lazy may wait for the disk.
+const lazyFor = time.Second
+
 // Config is what a Chat needs. All fields must be set, but for Finder and Log.
 type Config struct {
 	Store     *store.Store
@@ -108,6 +111,7 @@ type turn struct {
 	keys  *session.Batch
 	now   time.Time
 	after []func()
+	lazy  int // how many changes of the batch are
 	// receipts are the ratchet messages that came by mailbox in this turn.
 	receipts map[identity.DevicePublic][][32]byte
 	// notes tell of messages that were given up in this turn.
@@ -115,6 +119,10 @@ type turn struct {
 }
 
 func (t *turn) then(f func()) { t.after = append(t.after, f) }
+
+// mayWait says that the change would be asked for again if a power cut took it back
+// (store.Tx.Lazy): it need not be on the disk when update returns, but lazyFor later.
+func (t *turn) mayWait() { t.lazy++ }
 
 // update has the owner make a change and returns when it is durable. The
 // function may be called again if another change of the same batch fails, so it
@@ -137,10 +145,17 @@ func (c *Chat) update(ctx context.Context, change func(*turn) error) error {
 func (c *Chat) own(ctx context.Context) {
 	defer close(c.stopped)
 	batch := make([]*op, 0, maxBatch)
+	var late <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-late:
+			if err := c.store.Sync(ctx); err != nil {
+				c.log.Error("changes could not be brought to the disk", "err", err)
+			}
+			late = nil
+			continue
 		case o := <-c.ops:
 			batch = append(batch[:0], o)
 		}
@@ -153,15 +168,18 @@ func (c *Chat) own(ctx context.Context) {
 				break fill
 			}
 		}
-		c.commit(batch)
+		if c.commit(batch) && late == nil {
+			late = time.After(lazyFor)
+		}
 	}
 }
 
 // commit makes the changes of a batch in one transaction. If one fails the
 // others must not suffer: they are made again, each in its own. It does not
-// follow the context of Run: what was begun is finished.
-func (c *Chat) commit(batch []*op) {
-	after, err := c.transact(batch)
+// follow the context of Run: what was begun is finished. It tells whether the
+// changes have yet to reach the disk.
+func (c *Chat) commit(batch []*op) (lazy bool) {
+	after, lazy, err := c.transact(batch)
 	switch {
 	case err == nil:
 		for _, f := range after {
@@ -175,12 +193,13 @@ func (c *Chat) commit(batch []*op) {
 		batch[0].done <- err
 	default:
 		for i := range batch {
-			c.commit(batch[i : i+1])
+			lazy = c.commit(batch[i:i+1]) || lazy
 		}
 	}
+	return lazy
 }
 
-func (c *Chat) transact(batch []*op) (after []func(), err error) {
+func (c *Chat) transact(batch []*op) (after []func(), lazy bool, err error) {
 	err = c.keys.Update(context.Background(), func(tx *store.Tx, b *session.Batch) error {
 		t := &turn{Tx: tx, keys: b, now: time.Now()}
 		for _, o := range batch {
@@ -194,10 +213,12 @@ func (c *Chat) transact(batch []*op) (after []func(), err error) {
 		if err := c.flushNotes(t); err != nil {
 			return err
 		}
-		after = t.after
+		if after, lazy = t.after, t.lazy == len(batch); lazy {
+			t.Lazy()
+		}
 		return nil
 	})
-	return after, err
+	return after, lazy && err == nil, err
 }
 
 // broadcast wakes all who wait for the next change.

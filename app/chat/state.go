@@ -167,9 +167,11 @@ func (c *Chat) delivered(t *turn, taken store.Taken, e store.Evidence) error {
 	return c.setState(t, m, store.Delivered, "")
 }
 
-// recordAcks notes what a device acknowledged over a direct connection.
+// recordAcks notes what a device acknowledged over a direct connection. What is lost
+// of that is sent and acknowledged again.
 func (c *Chat) recordAcks(device identity.DevicePublic, via []byte, acks []direct.Ack) error {
 	return c.update(context.Background(), func(t *turn) error {
+		t.mayWait()
 		for _, a := range acks {
 			taken, err := t.Acknowledge(store.Hash(a.Hash))
 			if errors.Is(err, store.ErrNotFound) {

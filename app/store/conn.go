@@ -15,6 +15,8 @@ import (
 	"strings"
 
 	"github.com/ncruces/go-sqlite3"
+	"github.com/ncruces/go-sqlite3/util/vfsutil"
+	"github.com/ncruces/go-sqlite3/vfs"
 	"lukechampine.com/adiantum"
 )
 
@@ -340,11 +342,48 @@ func (c *conn) transact(ctx context.Context, begin string, s *Store, fn func(*Tx
 	if err != nil {
 		return err
 	}
-	if err := c.each("COMMIT", nil, nil); err != nil {
+	if err := c.commit(tx.lazy); err != nil {
 		return fmt.Errorf("store: commit: %w", err)
 	}
 	committed = true
 	return nil
+}
+
+// commit ends a transaction; a lazy one is synced with the next. What is copied from
+// the WAL after it (a checkpoint is part of SQLite's COMMIT) is synced first.
+func (c *conn) commit(lazy bool) error {
+	if lazy {
+		wal, err := c.wal()
+		if err != nil {
+			return err
+		}
+		wal.lazy = true
+		defer func() { wal.lazy = false }() // nothing was written
+	}
+	return c.each("COMMIT", nil, nil)
+}
+
+// sync syncs what lazy commits have written.
+func (c *conn) sync() error {
+	wal, err := c.wal()
+	if err != nil || !wal.owed {
+		return err
+	}
+	return wal.Sync(vfs.SYNC_NORMAL)
+}
+
+// wal is the connection's WAL.
+func (c *conn) wal() (*gathered, error) {
+	f, err := c.sqlite.FileControl("main", sqlite3.FCNTL_JOURNAL_POINTER)
+	if err != nil {
+		return nil, err
+	}
+	file, _ := f.(vfs.File)
+	wal, ok := vfsutil.UnwrapFile[*gathered](file)
+	if !ok {
+		return nil, fmt.Errorf("the driver hides its WAL (%T)", f)
+	}
+	return wal, nil
 }
 
 // rollback ends a transaction if SQLite has not done so itself, as it does

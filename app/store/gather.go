@@ -17,6 +17,11 @@ import (
 // last frame, syncs at the sector's end, and writes the rest of the copy after the
 // sync, where others may read it at once: so the rest of a frame that a sync has cut
 // is passed on as it comes.
+//
+// A transaction that need not reach the disk at once (Tx.Lazy) is written when
+// SQLite syncs it, and the sync is left to the next one. SQLite still begins the
+// next commit on a sector of its own, so that nothing which was synced is ever
+// written again, and a checkpoint syncs the WAL before it copies from it.
 type gather struct{ vfs.VFS }
 
 // gatherMax bounds what is held back, in bytes.
@@ -38,11 +43,17 @@ type gathered struct {
 	at    int64 // where the piece begins
 	cut   bool  // the last sync cut a frame
 	rest  int64 // where the rest of that frame goes on
+	lazy  bool  // the commit that comes may be synced with the next one
+	owed  bool  // there was such a commit since the last sync
 }
+
+// walHeader is the length of what SQLite writes, and syncs, when it begins a WAL
+// anew (https://sqlite.org/fileformat.html, 4.1).
+const walHeader = 32
 
 // frameAt tells whether a frame begins at an offset: frames of a 24-byte header and
 // a page follow a header of 32 bytes (https://sqlite.org/fileformat.html, 4.1).
-func frameAt(off int64) bool { return off <= 32 || (off-32)%(24+pageSize) == 0 }
+func frameAt(off int64) bool { return off <= walHeader || (off-walHeader)%(24+pageSize) == 0 }
 
 func (f *gathered) end() int64 { return f.at + int64(len(f.piece)) }
 
@@ -98,10 +109,17 @@ func (f *gathered) Sync(flags vfs.SyncFlag) error {
 		f.rest = f.end()
 		f.cut = !frameAt(f.rest)
 	}
+	header := f.at == 0 && len(f.piece) == walHeader
 	if err := f.flush(); err != nil {
 		return err
 	}
-	return f.File.Sync(flags)
+	if f.lazy && !header {
+		f.lazy, f.owed = false, true
+		return nil
+	}
+	err := f.File.Sync(flags)
+	f.owed = f.owed && err != nil
+	return err
 }
 
 func (f *gathered) Size() (int64, error) {

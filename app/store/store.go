@@ -9,7 +9,9 @@
 // # What is promised
 //
 //   - Update returns nil only when the transaction is on the disk (WAL,
-//     synchronous=FULL). There is one writer; readers never wait for it.
+//     synchronous=FULL), unless it was Lazy: then a power cut may undo it, as
+//     long as no other transaction or Sync came after it; the death of the process
+//     may not. There is one writer; readers never wait for it.
 //   - Nothing readable is on the disk, in the database, its WAL or temporary
 //     files: pages go through Adiantum (ncruces/go-sqlite3/vfs/adiantum), and
 //     deleted rows are overwritten (secure_delete).
@@ -203,6 +205,16 @@ func (s *Store) Update(ctx context.Context, fn func(*Tx) error) error {
 	})
 }
 
+// Sync returns when lazy transactions are on the disk too.
+func (s *Store) Sync(ctx context.Context) error {
+	c, err := s.take(ctx, s.writer)
+	if err != nil {
+		return err
+	}
+	defer func() { s.writer <- c }()
+	return classify(c.sync())
+}
+
 // View runs fn on a snapshot. It never waits for a writer. fn must not keep the
 // Tx; verbs that write fail. ctx interrupts it.
 func (s *Store) View(ctx context.Context, fn func(*Tx) error) error {
@@ -250,7 +262,13 @@ type Tx struct {
 	conn  *conn
 	store *Store
 	err   error
+	lazy  bool
 }
+
+// Lazy says that the transaction need not be on the disk when Update returns: all
+// it notes would be said again to whoever lost it. It spares the disk a sync, the
+// greater part of a small transaction's time.
+func (tx *Tx) Lazy() { tx.lazy = true }
 
 // Maintain does the housekeeping that is due once an hour: it forgets what has
 // expired (see expire.go) and empties the WAL, so that the ciphertext of

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -246,4 +247,52 @@ func TestManyAtOnce(t *testing.T) {
 		}
 	}
 	wg.Wait()
+}
+
+// TestLazyCommits: what a lazy transaction wrote is seen by others at once, in this
+// process and after its death, and a later commit or Sync brings it to the disk.
+func TestLazyCommits(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "godwit.db")
+	s := openAt(t, path, Options{Create: true})
+	for n := range 3 {
+		want := []byte{byte(n)}
+		update(t, s, func(tx *Tx) error {
+			tx.Lazy()
+			return tx.PutSetting("lazy", want)
+		})
+		err := s.View(t.Context(), func(tx *Tx) error {
+			got, err := tx.Setting("lazy")
+			if err == nil && !bytes.Equal(got, want) {
+				err = fmt.Errorf("read %x, want %x", got, want)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	wal := func() *gathered {
+		c := <-s.writer
+		defer func() { s.writer <- c }()
+		f, err := c.wal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	if !wal().owed || wal().lazy {
+		t.Error("the lazy commits were synced, or the next one is lazy too")
+	}
+	if err := s.Sync(t.Context()); err != nil || wal().owed {
+		t.Errorf("Sync: %v, still owed: %t", err, wal().owed)
+	}
+	update(t, s, func(tx *Tx) error { tx.Lazy(); return nil }) // writes nothing
+	if wal().lazy {
+		t.Error("a commit without changes made the next one lazy")
+	}
+	update(t, s, func(tx *Tx) error { tx.Lazy(); return tx.PutSetting("lazy", []byte{9}) })
+	update(t, s, func(tx *Tx) error { return tx.PutSetting("other", nil) })
+	if wal().owed {
+		t.Error("a commit that is not lazy left something unsynced")
+	}
 }
