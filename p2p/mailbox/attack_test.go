@@ -315,9 +315,12 @@ func TestWrongProofs(t *testing.T) {
 	})
 	t.Run("sixteen wrong signatures end it", func(t *testing.T) {
 		x := r.stranger(t, h)
-		for range 16 {
+		for i := range uint32(16) {
 			x.say(0x05, 0, u32(epoch), public(write), make([]byte, 64))
+			x.say(0x06, i, queue, u32(60), cell)
+			x.wantCode(i, 2)
 		}
+		x.say(0x05, 0, u32(epoch), public(write), make([]byte, 64))
 		if k, _, body := x.hear(); k != 0 {
 			t.Fatalf("heard %#x %x", k, body)
 		}

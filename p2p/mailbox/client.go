@@ -60,7 +60,7 @@ type Client struct {
 	window *semaphore.Weighted // of bytes that wait for an answer
 	weight int64               // the least that one request takes of it
 	turn   chan struct{}       // holds one token; who has it may use proofs and send in order
-	proofs proofs
+	proofs proofs[bool]
 	out    chan sending
 
 	mu       sync.Mutex
@@ -165,7 +165,7 @@ func (c *Client) greet(ctx context.Context, r *frame.Reader) error {
 	default:
 		return malformed("the relay did not say hello")
 	}
-	c.proofs = proofs{max: int(c.hello.limits.Proofs)}
+	c.proofs = proofs[bool]{max: int(c.hello.limits.Proofs)}
 	c.window = semaphore.NewWeighted(int64(c.hello.limits.Window))
 	c.weight = (int64(c.hello.limits.Window) + maxOutstanding - 1) / maxOutstanding
 	return nil
@@ -420,13 +420,13 @@ func (c *Client) send(ctx context.Context, b []byte, key *WriteKey) error {
 	}
 	defer func() { c.turn <- struct{}{} }()
 	s := sending{first: b}
-	if key != nil && c.proofs.outcome(key.id) != nil {
+	if key != nil && !c.proofs.known[key.id] {
 		s = sending{encode(make([]byte, 0, 128), 0, c.prove(key)), b}
 	}
 	select {
 	case c.out <- s:
 		if s.second != nil {
-			c.proofs.set(key.id, nil)
+			c.proofs.set(key.id, true)
 		}
 		return nil
 	case <-ctx.Done():
@@ -442,43 +442,6 @@ func (c *Client) prove(k *WriteKey) *prove {
 		public:    [ed25519.PublicKeySize]byte(k.public()),
 		signature: [ed25519.SignatureSize]byte(ed25519.Sign(k.key, signed("godwit/1/mailbox/prove", c.relay, c.hello.challenge, k.id[:]))),
 	}
-}
-
-// proofs are the latest max distinct queues proven on a stream. Client and
-// relay keep the same, see PROVE in section 2.
-type proofs struct {
-	max   int
-	known map[QID]error // nil: proven; else why not
-	order []QID         // a ring once it is full
-	next  int
-}
-
-// outcome is nil if q is proven, ErrUnproven if nothing is remembered of it.
-func (p *proofs) outcome(q QID) error {
-	if err, ok := p.known[q]; ok {
-		return err
-	}
-	return ErrUnproven
-}
-
-// set remembers how a proof went. The first of a queue makes the oldest
-// forgotten; a later one only changes the outcome.
-func (p *proofs) set(q QID, outcome error) {
-	if p.known == nil {
-		p.known = make(map[QID]error)
-	}
-	if _, ok := p.known[q]; ok {
-		p.known[q] = outcome
-		return
-	}
-	if len(p.order) < p.max {
-		p.order = append(p.order, q)
-	} else {
-		delete(p.known, p.order[p.next])
-		p.order[p.next] = q
-		p.next = (p.next + 1) % p.max
-	}
-	p.known[q] = outcome
 }
 
 // Put deposits a cell in the queue of k for ttl (0: MaxTTL), by the relay's
@@ -535,8 +498,8 @@ func (c *Client) verify(r Receipt, promise Promise, q QID, cell CellID, ttl time
 // what was refused, and the queue may have been opened since.
 func (c *Client) unprove(q QID) {
 	<-c.turn
-	if c.proofs.outcome(q) == nil {
-		c.proofs.set(q, ErrUnproven)
+	if c.proofs.known[q] {
+		c.proofs.set(q, false)
 	}
 	c.turn <- struct{}{}
 }

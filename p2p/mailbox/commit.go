@@ -29,9 +29,10 @@ type batch struct {
 
 // asked is a request that waits for its answer.
 type asked struct {
-	id   uint32
-	kind kind
-	size int // bytes of its frame
+	id    uint32
+	kind  kind
+	size  int    // bytes of its frame
+	claim *claim // that a deposit rests on
 }
 
 // answered is the answer to it.
@@ -66,14 +67,40 @@ func (s *Server) commit(failed func(error)) {
 			changes, bytes = append(changes, next.changes...), bytes+next.bytes
 		}
 		crowd = len(group) > 1
-		if broken == nil {
-			if broken = s.store.Commit(time.Now(), changes); broken != nil {
+		if good := proven(group, changes); broken == nil && len(good) > 0 {
+			if broken = s.store.Commit(time.Now(), good); broken != nil {
 				failed(broken)
 			}
 			s.groups.Add(1)
 		}
 		s.settle(group, changes, broken)
 	}
+}
+
+// proven refuses the deposits of a group whose claim does not hold, and returns the
+// other changes.
+func proven(group []*batch, changes []Change) []Change {
+	var claims []*claim
+	for _, b := range group {
+		for _, a := range b.asked {
+			if a.claim != nil {
+				claims = append(claims, a.claim)
+			}
+		}
+	}
+	verify(claims)
+	good := changes[:0:0]
+	for _, b := range group {
+		for i, c := range b.changes {
+			if b.from != nil && b.asked[i].claim != nil {
+				if c.change().Err = b.asked[i].claim.outcome(); c.change().Err != nil {
+					continue
+				}
+			}
+			good = append(good, c)
+		}
+	}
+	return good
 }
 
 // waitingBatch is a batch that waits already, or nil.

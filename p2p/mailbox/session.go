@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-im/godwit/p2p/frame"
@@ -24,9 +25,9 @@ type session struct {
 	stream    network.Stream
 	in        *frame.Reader
 	challenge [32]byte
-	proofs    proofs
-	failures  int        // wrong signatures
-	box       *BoxPublic // after LOGIN
+	proofs    proofs[*claim]
+	failures  atomic.Int32 // wrong signatures
+	box       *BoxPublic   // after LOGIN
 	leased    bool
 	offers    offers   // of TERMS
 	asks      bucket   // of Server.intros, for this stream
@@ -56,7 +57,7 @@ type watches struct {
 func newSession(s *Server, stream network.Stream) *session {
 	c := &session{
 		server: s, stream: stream, in: frame.NewReader(stream, maxFrame, firstTimeout),
-		proofs: proofs{max: rememberProofs}, wake: make(chan struct{}, 1),
+		proofs: proofs[*claim]{max: rememberProofs}, wake: make(chan struct{}, 1),
 	}
 	c.room = sync.NewCond(&c.mu)
 	rand.Read(c.challenge[:]) // never fails, see crypto/rand
@@ -142,10 +143,6 @@ func (c *session) read() error {
 		switch {
 		case err != nil:
 			c.answer(answered{encode(nil, id, c.server.refusal(err)), len(b)})
-			if k == kindIntro && c.failures >= badProofs {
-				c.submit()
-				return err
-			}
 		case m != nil:
 			c.answer(answered{encode(make([]byte, 0, 64), id, m), len(b)})
 			if k == kindWatch {
@@ -153,10 +150,10 @@ func (c *session) read() error {
 			}
 		case k == kindProve:
 			c.paid(1, len(b))
-			if c.failures >= badProofs {
-				c.submit()
-				return ErrSignature
-			}
+		}
+		if c.failures.Load() >= badProofs {
+			c.submit()
+			return ErrSignature
 		}
 		if !c.in.Buffered() || c.batch != nil && (len(c.batch.changes) >= maxOutstanding || c.batch.bytes >= window) {
 			c.submit()
@@ -209,7 +206,7 @@ func (c *session) add(change Change, id uint32, k kind, size int, held int) {
 		c.batch = &batch{from: c}
 	}
 	c.batch.changes = append(c.batch.changes, change)
-	c.batch.asked = append(c.batch.asked, asked{id, k, size})
+	c.batch.asked = append(c.batch.asked, asked{id: id, kind: k, size: size})
 	c.batch.bytes += int64(held)
 }
 
@@ -386,27 +383,23 @@ func expiryOf(now time.Time, ttl time.Duration) (time.Time, error) {
 	return time.Unix(now.Unix(), 0).Add(ttl), nil
 }
 
-// prove remembers how the proof went, see PROVE in section 2.
+// prove remembers a proof, see PROVE in section 2.
 func (c *session) prove(m *prove, now time.Time) {
 	q := qid(c.server.relay, m.epoch, m.public[:])
-	c.proofs.set(q, func() error {
-		if today := Epoch(now); m.epoch != CatchAll && (m.epoch > today+1 || m.epoch+1 < today) {
-			return ErrEpoch
-		}
-		if err := c.server.store.Writable(q, now); err != nil {
-			return err
-		}
-		if !ed25519.Verify(m.public[:], signed("godwit/1/mailbox/prove", c.server.relay, c.challenge, q[:]), m.signature[:]) {
-			c.failures++
-			return ErrSignature
-		}
-		return nil
-	}())
+	p := &claim{public: m.public, signature: m.signature, failures: &c.failures}
+	if today := Epoch(now); m.epoch != CatchAll && (m.epoch > today+1 || m.epoch+1 < today) {
+		p.refused = ErrEpoch
+	} else if p.refused = c.server.store.Writable(q, now); p.refused == nil {
+		p.text = signed("godwit/1/mailbox/prove", c.server.relay, c.challenge, q[:])
+	}
+	c.proofs.set(q, p)
 }
 
+// put adds a deposit, which the committer refuses if the proof does not hold.
 func (c *session) put(m *put, id uint32, size int, now time.Time) error {
-	if err := c.proofs.outcome(m.queue); err != nil {
-		return err
+	p := c.proofs.known[m.queue]
+	if p == nil || p.refused != nil {
+		return p.outcome()
 	}
 	if !ValidSize(len(m.cell)) {
 		return ErrSize
@@ -416,6 +409,7 @@ func (c *session) put(m *put, id uint32, size int, now time.Time) error {
 		return err
 	}
 	c.add(&Deposit{Queue: m.queue, ID: IDOf(m.cell), Cell: copied(m.cell), Expiry: expiry}, id, kindPut, size, len(m.cell))
+	c.batch.asked[len(c.batch.asked)-1].claim = p
 	return nil
 }
 
@@ -424,7 +418,7 @@ func (c *session) login(m *login) (message, error) {
 		return nil, ErrLogin
 	}
 	if !ed25519.Verify(m.box[:], signed("godwit/1/mailbox/login", c.server.relay, c.challenge, m.box[:]), m.signature[:]) {
-		if c.failures++; c.failures >= badProofs {
+		if c.failures.Add(1) >= badProofs {
 			return nil, ErrTooMany
 		}
 		return nil, ErrSignature

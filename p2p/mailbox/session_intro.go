@@ -37,7 +37,7 @@ func (o *offers) add(challenge [32]byte, f offer) {
 
 // terms answers TERMS.
 func (c *session) terms(m *terms, now time.Time) (message, error) {
-	if err := c.proofs.outcome(m.queue); err != nil {
+	if err := c.proofs.known[m.queue].outcome(); err != nil {
 		return nil, err
 	}
 	pending, weakest, err := c.server.store.Intro(m.queue, now)
@@ -59,7 +59,7 @@ func (c *session) terms(m *terms, now time.Time) (message, error) {
 // intro takes in a deposit with work. What costs the relay next to nothing is looked at
 // first, and Argon2id comes last.
 func (c *session) intro(m *intro, id uint32, size int, now time.Time) error {
-	if err := c.proofs.outcome(m.queue); err != nil {
+	if err := c.proofs.known[m.queue].outcome(); err != nil {
 		return err
 	}
 	if len(m.cell) != CellMedium {
@@ -99,6 +99,6 @@ func (c *session) intro(m *intro, id uint32, size int, now time.Time) error {
 
 // wrongWork is the end of a stream: nobody sends by mistake a proof that does not hold.
 func (c *session) wrongWork() error {
-	c.failures = badProofs
+	c.failures.Store(badProofs)
 	return fmt.Errorf("%w: the proof does not hold", ErrWork)
 }

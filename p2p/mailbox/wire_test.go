@@ -177,19 +177,19 @@ func FuzzFrame(f *testing.F) {
 
 // TestProofs: both sides forget the same.
 func TestProofs(t *testing.T) {
-	p := proofs{max: 3}
+	p := proofs[int]{max: 3}
 	for i := range byte(3) {
-		p.set(QID{i}, nil)
+		p.set(QID{i}, 1)
 	}
-	p.set(QID{0}, ErrSignature) // changes the outcome, not the order
-	p.set(QID{3}, nil)
-	for i, want := range []error{ErrUnproven, nil, nil, nil} {
-		if got := p.outcome(QID{byte(i)}); got != want {
+	p.set(QID{0}, 2) // changes what is known, not the order
+	p.set(QID{3}, 1)
+	for i, want := range []int{0, 1, 1, 1} {
+		if got := p.known[QID{byte(i)}]; got != want {
 			t.Fatalf("queue %d: %v", i, got)
 		}
 	}
 	for i := range byte(100) {
-		p.set(QID{i, 1}, nil)
+		p.set(QID{i, 1}, 1)
 	}
 	if len(p.known) != 3 || len(p.order) != 3 {
 		t.Fatalf("%d remembered", len(p.known))

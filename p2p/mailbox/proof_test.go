@@ -1,0 +1,84 @@
+package mailbox
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"sync/atomic"
+	"testing"
+)
+
+// newClaim is a claim of a stream, with a signature that holds or not.
+func newClaim(failures *atomic.Int32, good bool) *claim {
+	public, key, _ := ed25519.GenerateKey(nil)
+	c := &claim{public: [32]byte(public), text: []byte("this queue"), failures: failures}
+	c.signature = [64]byte(ed25519.Sign(key, c.text))
+	if !good {
+		c.signature[0] ^= 1
+	}
+	return c
+}
+
+// TestClaimsTogether: whatever is verified together, each claim is judged for itself,
+// and what fails is counted once, on its own stream.
+func TestClaimsTogether(t *testing.T) {
+	for n := range 12 {
+		for wrong := -1; wrong < n; wrong++ {
+			streams := make([]atomic.Int32, n)
+			var claims []*claim
+			for i := range n {
+				claims = append(claims, newClaim(&streams[i], i != wrong))
+			}
+			claims = append(claims, claims...) // two deposits that rest on one
+			verify(claims)
+			if together <= n && wrong < 0 && claims[0].verdict.Load() == unjudged {
+				t.Fatalf("%d good claims were not verified together", n)
+			}
+			for i, c := range claims {
+				if want := i%n == wrong; errors.Is(c.outcome(), ErrSignature) != want {
+					t.Fatalf("%d of %d, %d wrong: %v", i, n, wrong, c.outcome())
+				}
+			}
+			for i := range streams {
+				if want := i == wrong; (streams[i].Load() == 1) != want {
+					t.Fatalf("%d failures on stream %d, %d wrong", streams[i].Load(), i, wrong)
+				}
+			}
+		}
+	}
+}
+
+// TestWhoFailedIsVerifiedAlone: a stream with a wrong signature cannot spoil a second
+// group.
+func TestWhoFailedIsVerifiedAlone(t *testing.T) {
+	var honest, other atomic.Int32
+	other.Store(1)
+	claims := []*claim{newClaim(&other, false)}
+	for range together {
+		claims = append(claims, newClaim(&honest, true))
+	}
+	verify(claims)
+	if claims[0].verdict.Load() != unjudged || claims[1].verdict.Load() != holds {
+		t.Fatalf("verdicts %d and %d", claims[0].verdict.Load(), claims[1].verdict.Load())
+	}
+	if err := claims[0].outcome(); !errors.Is(err, ErrSignature) {
+		t.Fatal(err)
+	}
+	if err := (*claim)(nil).outcome(); !errors.Is(err, ErrUnproven) {
+		t.Fatal(err)
+	}
+}
+
+// BenchmarkClaims is the time of one claim of 32 together.
+func BenchmarkClaims(b *testing.B) {
+	var failures atomic.Int32
+	claims := make([]*claim, 32)
+	for i := range claims {
+		claims[i] = newClaim(&failures, true)
+	}
+	for i := 0; i < b.N; i += len(claims) {
+		for _, c := range claims {
+			c.verdict.Store(unjudged)
+		}
+		verify(claims)
+	}
+}
