@@ -19,8 +19,8 @@ type gater struct {
 
 var _ connmgr.ConnectionGater = (*gater)(nil)
 
-func newGater(m Mode) *gater {
-	g := &gater{allowed: func(a ma.Multiaddr) bool { return AllowedAddr(m, a) }}
+func newGater(m Mode, circuits bool) *gater {
+	g := &gater{allowed: func(a ma.Multiaddr) bool { return AllowedAddr(m, a) || circuits && allowedCircuit(m, a) }}
 	g.inbound = g.allowed
 	if m == Public {
 		// Who comes from a private address sits in our own network or

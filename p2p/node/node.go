@@ -1,8 +1,8 @@
 // Package node makes the libp2p hosts that everything under p2p speaks through.
 //
 // A host speaks TCP + Noise + yamux and QUIC and nothing else: no TLS over TCP,
-// WebSocket, WebTransport or WebRTC, no relaying, no mDNS, no port mapping, no
-// ping service. Its PeerID is a transport key and not a person: an account's is
+// WebSocket, WebTransport or WebRTC, no mDNS, no port mapping, no ping service; by
+// circuits through relays only where Config.Circuits says so (circuit.go). Its PeerID is a transport key and not a person: an account's is
 // fresh on each start, a relay keeps its own. Where its packets may go is its
 // Mode, enforced by a connection gater for every dial whoever wanted it; see
 // AllowedAddr. What strangers may take from it (connections, streams, memory)
@@ -26,10 +26,13 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
 	rcmgr "github.com/libp2p/go-libp2p/p2p/host/resource-manager"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/net/connmgr"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
+	relayv2 "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	"github.com/libp2p/go-libp2p/p2p/security/noise"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
@@ -79,6 +82,9 @@ type Config struct {
 	// MemoryMiB bounds what libp2p holds in buffers for all peers together,
 	// in MiB. 0 means 128.
 	MemoryMiB int
+	// Circuits has the host be reached by circuits through other relays: a relay. The
+	// hosts of a Pool made with it reach others so.
+	Circuits bool
 	// Options are added to the host's. Tests put simulated networks here.
 	Options []libp2p.Option
 
@@ -145,7 +151,7 @@ func (cfg *Config) options() ([]libp2p.Option, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node: connection manager: %w", err)
 	}
-	resources, err := newResources(cfg.MemoryMiB, high)
+	resources, err := newResources(cfg.MemoryMiB, high, cfg.Circuits && !cfg.mute)
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +160,7 @@ func (cfg *Config) options() ([]libp2p.Option, error) {
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, yamux.DefaultTransport),
 		libp2p.Transport(quic.NewTransport),
-		libp2p.ConnectionGater(newGater(cfg.Mode)),
+		libp2p.ConnectionGater(newGater(cfg.Mode, cfg.Circuits)),
 		libp2p.ConnectionManager(conns),
 		libp2p.ResourceManager(resources),
 		libp2p.MultiaddrResolver(noNames{}),
@@ -174,6 +180,9 @@ func (cfg *Config) options() ([]libp2p.Option, error) {
 		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
 			libp2p.DisableIdentifyAddressDiscovery(), libp2p.ForceReachabilityPrivate())
 	}
+	if cfg.Circuits {
+		opts = append(opts, cfg.circuits())
+	}
 	opts = append(opts, libp2p.NoListenAddrs) // see listen
 	if len(cfg.Options) > 0 {
 		return append(opts, cfg.Options...), nil
@@ -189,8 +198,9 @@ func (cfg *Config) advertised(addrs []ma.Multiaddr) []ma.Multiaddr {
 
 // newResources bounds what all peers, and each, may hold. Its numbers are
 // libp2p's for a machine of the given memory, with the streams cut down: a
-// contact needs two, a relay's client a handful.
-func newResources(mib, high int) (network.ResourceManager, error) {
+// contact needs two, a relay's client a handful. Each circuit is a stream of the relay that it
+// goes through.
+func newResources(mib, high int, circuits bool) (network.ResourceManager, error) {
 	if mib == 0 {
 		mib = 128
 	}
@@ -217,6 +227,15 @@ func newResources(mib, high int) (network.ResourceManager, error) {
 			Streams: 128, StreamsInbound: 64, StreamsOutbound: 128,
 			Memory: rcmgr.LimitVal64(max(mib/4, 32)) << 20,
 		},
+	}
+	if circuits {
+		over.PeerDefault.Streams, over.PeerDefault.StreamsInbound, over.PeerDefault.StreamsOutbound = 4*MaxCircuits, 2*MaxCircuits, 2*MaxCircuits
+		each := rcmgr.ResourceLimits{Streams: MaxCircuits, StreamsInbound: MaxCircuits, StreamsOutbound: MaxCircuits, Memory: 4 << 20}
+		all := rcmgr.ResourceLimits{Streams: 2 * conns, StreamsInbound: conns, StreamsOutbound: conns, Memory: rcmgr.LimitVal64(mib) << 20 / 4}
+		over.Service = map[string]rcmgr.ResourceLimits{relayv2.ServiceName: all}
+		over.ServicePeer = map[string]rcmgr.ResourceLimits{relayv2.ServiceName: each}
+		over.Protocol = map[protocol.ID]rcmgr.ResourceLimits{proto.ProtoIDv2Hop: all, proto.ProtoIDv2Stop: all}
+		over.ProtocolPeer = map[protocol.ID]rcmgr.ResourceLimits{proto.ProtoIDv2Hop: each, proto.ProtoIDv2Stop: each}
 	}
 	m, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(over.Build(limits.Scale(int64(mib)<<20, int(conns)+64))),
 		rcmgr.WithMetricsDisabled())
@@ -322,6 +341,11 @@ func (n *Node) PeerAddrs() []ma.Multiaddr {
 		panic("node: our own PeerID is not valid: " + err.Error())
 	}
 	return addrs
+}
+
+// ListenAddrs are the addresses that the node is bound to.
+func (n *Node) ListenAddrs() []ma.Multiaddr {
+	return slices.DeleteFunc(n.host.Network().ListenAddresses(), circuitPart.Equal)
 }
 
 // Dial connects to a peer, within DialTimeout, unless a connection is there

@@ -40,10 +40,11 @@ type pooled struct {
 	timer *time.Timer // closes it; runs while users is 0
 }
 
-// NewPool makes a pool of hosts for a mode; options are for tests.
+// NewPool makes a pool of hosts for a mode; with Circuits they dial by circuits. Options
+// are for tests.
 func NewPool(cfg Config) *Pool {
 	p := &Pool{
-		cfg:   Config{Mode: cfg.Mode, Options: cfg.Options, Low: 16, High: 32, MemoryMiB: 64, mute: true},
+		cfg:   Config{Mode: cfg.Mode, Circuits: cfg.Circuits, Options: cfg.Options, Low: 16, High: 32, MemoryMiB: 64, mute: true},
 		hosts: make(map[string]*pooled),
 	}
 	p.idle = sync.NewCond(&p.mu)

@@ -68,6 +68,22 @@ func NewWorld(t *testing.T, link Link, seed uint64) *World {
 // was used before gets a new PeerID and address, as after a restart.
 func (w *World) Node(name string) *node.Node {
 	w.t.Helper()
+	return w.Start(w.Config(name))
+}
+
+// Start starts a node and closes it with the test.
+func (w *World) Start(cfg node.Config) *node.Node {
+	w.t.Helper()
+	n, err := node.New(cfg)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(func() { n.Close() })
+	return n
+}
+
+// Config is what Node starts a person's node with, at an address that nobody has.
+func (w *World) Config(name string) node.Config {
 	w.mu.Lock()
 	index := len(w.names)
 	w.names = append(w.names, name)
@@ -79,7 +95,7 @@ func (w *World) Node(name string) *node.Node {
 		bits = 100_000_000
 	}
 	rate := simnet.LinkSettings{BitsPerSecond: bits}
-	n, err := node.New(node.Config{
+	return node.Config{
 		Mode:   node.Public,
 		Listen: []string{fmt.Sprintf("/ip4/%s/udp/8000/quic-v1", ip)},
 		Options: []libp2p.Option{
@@ -87,12 +103,7 @@ func (w *World) Node(name string) *node.Node {
 			libp2p.ForceReachabilityPrivate(),
 			w.sockets(name, ip, simnet.NodeBiDiLinkSettings{Downlink: rate, Uplink: rate}),
 		},
-	})
-	if err != nil {
-		w.t.Fatal(err)
 	}
-	w.t.Cleanup(func() { n.Close() })
-	return n
 }
 
 // SetLink changes what the network is like from now on, but for Bits.
