@@ -462,7 +462,8 @@ func TestMalformed(t *testing.T) {
 	h := p2ptest.Loopback(t).Host()
 	names := func(n uint16, size int) []byte { return append(u16(n), make([]byte, int(n)*size)...) }
 	for name, body := range map[string][]byte{
-		"unknown kind":           {0x11},
+		"unknown kind":           {0x12},
+		"routes long":            {0x11, 0},
 		"an answer":              {0x81},
 		"hello":                  append([]byte{0x80}, make([]byte, 71)...),
 		"login short":            append([]byte{0x01}, make([]byte, 95)...),

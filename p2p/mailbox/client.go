@@ -94,8 +94,7 @@ type call struct {
 // Dial opens a stream to a relay and waits for its HELLO. The error is ErrRelay
 // if the PeerID cannot be a relay's. The Client must be closed.
 func Dial(ctx context.Context, h host.Host, relay peer.AddrInfo) (*Client, error) {
-	key, err := relayKey(relay.ID)
-	if err != nil {
+	if _, err := relayKey(relay.ID); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
@@ -107,12 +106,24 @@ func Dial(ctx context.Context, h host.Host, relay peer.AddrInfo) (*Client, error
 	if err := h.Connect(ctx, relay); err != nil {
 		return nil, fmt.Errorf("mailbox: connect: %w", err)
 	}
-	s, err := h.NewStream(ctx, relay.ID, Protocol)
+	return Connect(ctx, h, relay.ID)
+}
+
+// Connect is Dial over a connection that is there already, such as a circuit.
+func Connect(ctx context.Context, h host.Host, relay peer.ID) (*Client, error) {
+	key, err := relayKey(relay)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
+	defer cancel()
+	ctx = network.WithAllowLimitedConn(network.WithNoDial(ctx, "mailbox"), "mailbox")
+	s, err := h.NewStream(ctx, relay, Protocol)
 	if err != nil {
 		return nil, fmt.Errorf("mailbox: open stream: %w", err)
 	}
 	c := &Client{
-		stream: s, relay: relay.ID, key: key,
+		stream: s, relay: relay, key: key,
 		turn:    make(chan struct{}, 1),
 		out:     make(chan sending, maxOutstanding),
 		pending: make(map[uint32]*call),

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 	"golang.org/x/crypto/cryptobyte"
 )
 
@@ -40,6 +41,14 @@ func (c *Client) askProven(ctx context.Context, m message, into body, key *Write
 		return malformed(fmt.Sprintf("answer to kind %#x", byte(m.kind())))
 	}
 	return nil
+}
+
+// Routes are the circuit addresses under which the relay can be reached through
+// others now: what may go into descriptors, behind the relay's own addresses.
+func (c *Client) Routes(ctx context.Context) ([]ma.Multiaddr, error) {
+	var a routesAnswer
+	err := c.ask(ctx, &routes{}, &a)
+	return a.addrs, err
 }
 
 // Login proves the box to the relay; all that concerns a box needs it. It can

@@ -1,7 +1,6 @@
 package mailbox
 
 import (
-	"bytes"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
@@ -21,14 +20,15 @@ const (
 	// DescriptorEpochs is n, the days a fresh descriptor covers (design, network.md).
 	DescriptorEpochs = 45
 	maxEpochs        = 366
-	maxAddrs         = 8
+	// MaxAddrs is how many addresses a descriptor holds at most.
+	MaxAddrs = 8
 )
 
 // A Descriptor lets one contact device deposit at one relay (section 1.1). It
 // is a secret between the two devices.
 type Descriptor struct {
 	Relay  peer.ID
-	Addrs  []ma.Multiaddr // at most 8, without /p2p
+	Addrs  []ma.Multiaddr // at most MaxAddrs: the relay's own without /p2p, and ADDR/p2p/HOP/p2p-circuit
 	Seed   [32]byte
 	Epoch0 uint32 // the first day
 	N      uint16 // days
@@ -47,13 +47,19 @@ func NewDescriptor(relay peer.AddrInfo, now time.Time, l Limits) (*Descriptor, e
 	}
 	d := &Descriptor{Relay: relay.ID, Epoch0: Epoch(now) - 1, N: DescriptorEpochs, Cells: l.QueueCells, Bytes: l.QueueBytes}
 	for _, a := range relay.Addrs {
-		if a, _ := peer.SplitAddr(a); a != nil && len(d.Addrs) < maxAddrs {
+		if a, _ := peer.SplitAddr(a); a != nil && len(d.Addrs) < MaxAddrs {
 			d.Addrs = append(d.Addrs, a)
 		}
 	}
 	d.Expiry = time.Unix(int64(d.Epoch0+uint32(d.N))*int64(EpochTime/time.Second), 0).Add(MaxTTL)
 	rand.Read(d.Seed[:]) // never fails, see crypto/rand
 	return d, nil
+}
+
+// isPlace says whether a descriptor may hold an address.
+func isPlace(a ma.Multiaddr) bool {
+	_, err := a.ValueForProtocol(ma.P_P2P)
+	return err != nil || isCircuit(a)
 }
 
 // AddrInfo is what Dial takes.
@@ -128,35 +134,11 @@ func (d *Descriptor) Marshal() ([]byte, error) {
 func ParseDescriptor(raw []byte) (*Descriptor, error) {
 	s := cryptobyte.String(raw)
 	var (
-		d             Descriptor
-		version, k    uint8
-		relay, seed   []byte
-		expiry        uint64
-		bad           = func(what string) (*Descriptor, error) { return nil, malformed("descriptor: " + what) }
-		seen          [][]byte
-		readAddresses = func() bool {
-			for range k {
-				var raw cryptobyte.String
-				if !s.ReadUint8LengthPrefixed(&raw) {
-					return false
-				}
-				a, err := ma.NewMultiaddrBytes(raw)
-				if err != nil || len(a) == 0 || !bytes.Equal(a.Bytes(), raw) {
-					return false
-				}
-				if _, err := a.ValueForProtocol(ma.P_P2P); err == nil {
-					return false
-				}
-				for _, other := range seen {
-					if bytes.Equal(other, raw) {
-						return false
-					}
-				}
-				seen = append(seen, raw)
-				d.Addrs = append(d.Addrs, a)
-			}
-			return true
-		}
+		d           Descriptor
+		version, k  uint8
+		relay, seed []byte
+		expiry      uint64
+		bad         = func(what string) (*Descriptor, error) { return nil, malformed("descriptor: " + what) }
 	)
 	if !s.ReadUint8(&version) || version != descriptorVersion {
 		return bad("version")
@@ -171,7 +153,11 @@ func ParseDescriptor(raw []byte) (*Descriptor, error) {
 	if expiry > maxUnix {
 		return bad("expiry")
 	}
-	if k > maxAddrs || !readAddresses() || !s.Empty() {
+	var ok bool
+	if k > MaxAddrs {
+		return bad("addresses")
+	}
+	if d.Addrs, ok = readAddrs(&s, int(k), isPlace); !ok || !s.Empty() {
 		return bad("addresses")
 	}
 	id, err := peer.IDFromBytes(relay)

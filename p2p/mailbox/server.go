@@ -13,6 +13,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 	"golang.org/x/sync/semaphore"
 )
 
@@ -49,7 +50,10 @@ type ServerConfig struct {
 	IntroWork   uint8       // the least for a deposit into an intro queue, in bits, up to MaxIntroWork; DefaultIntroWork
 	Streams     int         // at once; 4096
 	PeerStreams int         // at once per peer; 16
-	Log         *slog.Logger
+	// Routes are the circuit addresses under which the relay can be reached now,
+	// of which MaxRoutes are told; nil: none.
+	Routes func() []ma.Multiaddr
+	Log    *slog.Logger
 }
 
 // Stats counts what a Server did since it was made.
@@ -241,6 +245,18 @@ func (s *Server) tell(boxes map[BoxPublic]struct{}) {
 			c.tell()
 		}
 	}
+}
+
+func (s *Server) routes() (list []ma.Multiaddr) {
+	if s.cfg.Routes == nil {
+		return nil
+	}
+	for _, a := range s.cfg.Routes() {
+		if isCircuit(a) && len(list) < MaxRoutes {
+			list = append(list, a)
+		}
+	}
+	return list
 }
 
 func (s *Server) limits() Limits {

@@ -326,6 +326,8 @@ func (c *session) handle(id uint32, size int, req request) (message, error) {
 		return raw{kindFetch | kindAnswer, b}, nil
 	case *ping:
 		return &pingAnswer{now}, nil
+	case *routes:
+		return &routesAnswer{c.server.routes()}, nil
 	case *login:
 		return c.login(m)
 	}

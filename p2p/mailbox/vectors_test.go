@@ -318,6 +318,11 @@ func FuzzDescriptor(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(raw)
+	d.Addrs = append(d.Addrs, circuits()...)
+	if raw, err = d.Marshal(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
 	d.Addrs, d.N, d.Epoch0 = nil, 1, CatchAll-1
 	if raw, err = d.Marshal(); err != nil {
 		f.Fatal(err)

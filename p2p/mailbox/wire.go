@@ -28,6 +28,7 @@ const (
 	kindPing    kind = 0x0e
 	kindTerms   kind = 0x0f
 	kindIntro   kind = 0x10
+	kindRoutes  kind = 0x11
 	kindHello   kind = 0x80
 	kindAnswer  kind = 0x80 // is set in the answer to a request
 	kindNews    kind = 0xc0
@@ -115,6 +116,8 @@ func parseRequest(k kind, body []byte) (request, error) {
 		m = new(terms)
 	case kindIntro:
 		m = new(intro)
+	case kindRoutes:
+		m = new(routes)
 	default:
 		return nil, malformed(fmt.Sprintf("request of kind %#x", byte(k)))
 	}

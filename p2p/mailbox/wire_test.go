@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	ma "github.com/multiformats/go-multiaddr"
 	"golang.org/x/crypto/cryptobyte"
 )
 
@@ -19,7 +20,7 @@ func requests() []request {
 		&prove{epoch: CatchAll, public: [32]byte{4}, signature: [64]byte{5}},
 		&put{QID{6}, MaxTTL, bytes.Repeat([]byte{7}, CellSmall)},
 		&list{8, MaxEntries}, &get{CellID{9}}, &ack{[]CellID{{1}, {2}, {3}}}, &watch{10},
-		&post{NoticeID{11}, time.Hour, bytes.Repeat([]byte{12}, NoticeSize)}, &unpost{NoticeID{13}}, &fetch{NoticeID{14}}, &ping{}, &open{Intro, at, []QID{{1}}}, &terms{QID{15}},
+		&post{NoticeID{11}, time.Hour, bytes.Repeat([]byte{12}, NoticeSize)}, &unpost{NoticeID{13}}, &fetch{NoticeID{14}}, &ping{}, &open{Intro, at, []QID{{1}}}, &terms{QID{15}}, &routes{},
 		&intro{QID{16}, MaxTTL, [32]byte{17}, 18, [8]byte{19}, [8]byte{20}, bytes.Repeat([]byte{21}, CellMedium)},
 	}
 }
@@ -40,6 +41,16 @@ func answers() map[message]func() body {
 		&pingAnswer{at}:                           func() body { return new(pingAnswer) },
 		&Refusal{ErrQuota, time.Minute, at}:       func() body { return new(Refusal) },
 		&Refusal{ErrMalformed, 0, at}:             func() body { return new(Refusal) },
+		&routesAnswer{}:                           func() body { return new(routesAnswer) },
+		&routesAnswer{circuits()}:                 func() body { return new(routesAnswer) },
+	}
+}
+
+// circuits are addresses through two relays.
+func circuits() []ma.Multiaddr {
+	return []ma.Multiaddr{
+		ma.StringCast("/ip4/192.0.2.1/tcp/4001/p2p/12D3KooWEPJgKeNEMfRapVhkGyNRLFmsdNzNNAfQtuVCzzWTKQEm/p2p-circuit"),
+		ma.StringCast("/ip6/2001:db8::1/udp/4001/quic-v1/p2p/12D3KooWBXu3uGPMkjjxViK6autSnFH5QaKJgTwW8CaSxYSD6yYL/p2p-circuit"),
 	}
 }
 
