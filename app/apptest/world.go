@@ -133,7 +133,7 @@ func (r *Relay) Starts() {
 	n, err := node.New(node.Config{Mode: node.Loopback, Key: r.key, Listen: listen})
 	r.w.check(err)
 	if r.addrs == nil {
-		for _, a := range n.Host().Network().ListenAddresses() {
+		for _, a := range n.ListenAddrs() {
 			r.addrs = append(r.addrs, a.String())
 		}
 	}

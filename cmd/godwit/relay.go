@@ -183,6 +183,7 @@ func humanRelayStatus(w io.Writer, r relay.Report) {
 	row("served", "%s deposits in %s commits, %s fetched, %s deleted, %s refused", humanize.Comma(r.Deposits), humanize.Comma(r.Groups),
 		humanize.Comma(r.Fetches), humanize.Comma(r.Deletions), humanize.Comma(r.Refusals))
 	row("now", "%s peers, %s streams", humanize.Comma(r.Peers), humanize.Comma(r.Streams))
+	row("circuits", "reached through %s; %s reached through this one, %s open", count(int(r.Hops), "other relay"), count(int(r.Reserved), "other"), humanize.Comma(r.Circuits))
 }
 
 func (c *cli) relayAddCommand() *cobra.Command {

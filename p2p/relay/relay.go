@@ -1,5 +1,6 @@
 // Package relay is relay node mode: one process that keeps mail for people who
-// are away, and serves the DHT by which they find each other. Everything else a relay
+// are away, serves the DHT by which they find each other, and lets who deposits reach
+// other relays through it, as it is reached through others. Everything else a relay
 // is to do for others joins it here.
 //
 // Its directory holds the relay's identity (relay.key, 0600), where it listens
@@ -25,6 +26,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/godwit-im/godwit/p2p/circuit"
 	"github.com/godwit-im/godwit/p2p/dht"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/disk"
@@ -100,6 +102,8 @@ type Relay struct {
 	log    *slog.Logger
 	node   *node.Node
 	dht    *dht.DHT
+	hop    *circuit.Hop    // by which others are reached through this one
+	holder *circuit.Holder // by which this one is reached through others
 	store  *disk.Store
 	server *mailbox.Server
 	lock   *flock.Flock
@@ -165,6 +169,11 @@ func New(cfg Config) (_ *Relay, err error) {
 	if r.dht, err = dht.New(r.node.Host(), dht.Config{Mode: cfg.Mode, Relay: true, Bootstrap: r.peers}); err != nil {
 		return nil, err
 	}
+	if r.hop, err = circuit.NewHop(r.node.Host(), cfg.Mode); err != nil {
+		return nil, err
+	}
+	r.holder = circuit.NewHolder(r.node.Host(), circuit.HolderConfig{Mode: cfg.Mode, Peers: r.peers, Find: r.dht.FindRelays, Log: r.log})
+	terms.Routes = r.holder.Addrs
 	if r.server, err = mailbox.NewServer(r.node.Host(), key, r.store, terms); err != nil {
 		return nil, err
 	}
@@ -182,7 +191,7 @@ func New(cfg Config) (_ *Relay, err error) {
 // listen makes the node. Unless told where, it listens where it did the last time:
 // people know a relay by its address, and a new one after each start would lose them.
 func (r *Relay) listen(key crypto.PrivKey) error {
-	cfg := node.Config{Mode: r.cfg.Mode, Listen: r.cfg.Listen, Key: key, Low: maxConnections / 10 * 9, High: maxConnections, MemoryMiB: 512}
+	cfg := node.Config{Mode: r.cfg.Mode, Listen: r.cfg.Listen, Key: key, Circuits: true, Low: maxConnections / 10 * 9, High: maxConnections, MemoryMiB: 512}
 	path := filepath.Join(r.cfg.Data, "listen."+string(r.cfg.Mode))
 	chosen := len(cfg.Listen) > 0
 	if !chosen {
@@ -203,7 +212,7 @@ func (r *Relay) listen(key crypto.PrivKey) error {
 		return nil
 	}
 	var addrs []string
-	for _, a := range r.node.Host().Network().ListenAddresses() {
+	for _, a := range r.node.ListenAddrs() {
 		addrs = append(addrs, a.String())
 	}
 	if err := os.WriteFile(path, []byte(strings.Join(addrs, "\n")+"\n"), 0o600); err != nil {
@@ -235,6 +244,7 @@ func (r *Relay) Run(ctx context.Context) (err error) {
 	run(r.server.Run)
 	run(r.store.Run)
 	run(r.dht.Run)
+	run(r.holder.Run)
 	run(r.meet)
 	servers := []*http.Server{httpServer(r.log, r.statusHandler())}
 	if r.http != nil {
@@ -342,6 +352,9 @@ func (r *Relay) close() (err error) {
 	}
 	if r.status != nil {
 		err = errors.Join(err, ignoreClosed(r.status.Close()))
+	}
+	if r.hop != nil {
+		err = errors.Join(err, r.hop.Close())
 	}
 	if r.dht != nil {
 		err = errors.Join(err, r.dht.Close())

@@ -27,6 +27,7 @@ import (
 // house is a relay in this process.
 type house struct {
 	*relay.Relay
+	data   string
 	events chan relay.Event
 	stop   func() error
 }
@@ -36,7 +37,7 @@ func run(t *testing.T, cfg relay.Config) *house {
 	if cfg.Mode == "" {
 		cfg.Mode = node.Loopback
 	}
-	h := &house{events: make(chan relay.Event, 100)}
+	h := &house{data: cfg.Data, events: make(chan relay.Event, 100)}
 	cfg.Event = func(e relay.Event) { h.events <- e }
 	r, err := relay.New(cfg)
 	if err != nil {
