@@ -15,6 +15,7 @@ import (
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity/ratchet"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 )
 
@@ -297,6 +298,43 @@ func TestPrekeysAreRotated(t *testing.T) {
 		for _, set := range sets() {
 			if set.ID == first.ID {
 				w.Errorf("the first week's prekeys are still there at %v; they were to be erased at %v", time.Now(), set.EraseAfter)
+			}
+		}
+	})
+}
+
+// The first answer counts as one whatever is in it: what waits for it is sealed, though
+// nobody here can read it.
+func TestTheFirstAnswerIsMalformed(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
+		link := alice.Invites()
+		alice.Leaves()
+		bob.Accepts(alice, link, "")
+		bob.SaysMany(alice, 20)
+		w.Advance(time.Minute)
+		bob.Leaves()
+		alice.Returns()
+		w.Advance(time.Minute)
+		var wire []byte
+		alice.must(func(t *turn) error {
+			s, _, err := alice.ratchetWith(t, bob)
+			if err == nil {
+				wire, err = s.Seal([]byte{77, 1, 2, 3}, ratchet.Small)
+			}
+			return err
+		})
+		alice.Leaves()
+		oak.loses() // what else she answered
+		bob.Returns()
+		bob.must(func(t *turn) error {
+			_, err := bob.take(t, arrival{alice.device.Public(), wire, store.PeerID(oak.id())})
+			return err
+		})
+		for _, o := range bob.outbox(alice) {
+			if o.Wire == nil || o.Flight {
+				w.Errorf("a message of class %d still waits for the first answer (sealed %t)", o.Class, o.Wire != nil)
 			}
 		}
 	})

@@ -70,18 +70,18 @@ func (c *Chat) take(t *turn, a arrival) (fresh bool, err error) {
 		return false, c.seenAgain(t, a, hash)
 	case errors.Is(err, ratchet.ErrTooFarAhead):
 		return false, c.lost(t, who, a, hash, errTooFar)
-	case errors.Is(err, session.ErrMalformed):
-		return true, c.unknownContent(t, a, hash, a.wire, err)
+	case errors.Is(err, session.ErrMalformed): // an answer all the same
+		err = c.unknownContent(t, a, hash, a.wire, err)
 	case errors.Is(err, ratchet.ErrUsed):
 		// Another message than the one that was opened with these keys: the
 		// author's profile was put back, or it comes later than keys are kept.
 		return false, c.lost(t, who, a, hash, errUnreadable)
 	case errors.Is(err, session.ErrNoSession), errors.Is(err, ratchet.ErrUnknown), errors.Is(err, ratchet.ErrForged), errors.Is(err, ratchet.ErrMalformed):
 		return false, errUnreadable
-	case err != nil:
-		return false, err
+	case err == nil:
+		err = c.keep(t, who, a, hash, payload)
 	}
-	if err := c.keep(t, who, a, hash, payload); err != nil {
+	if err != nil {
 		return false, err
 	}
 	if err := c.watchStall(t, who, sid); err != nil {
