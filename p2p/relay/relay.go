@@ -215,7 +215,7 @@ func (r *Relay) listen(key crypto.PrivKey) error {
 	for _, a := range r.node.ListenAddrs() {
 		addrs = append(addrs, a.String())
 	}
-	if err := os.WriteFile(path, []byte(strings.Join(addrs, "\n")+"\n"), 0o600); err != nil {
+	if err := writeFile(path, []byte(strings.Join(addrs, "\n")+"\n")); err != nil {
 		return fmt.Errorf("relay: %w", err)
 	}
 	return nil
