@@ -420,12 +420,16 @@ type RelayRequest struct {
 // RelaysRequest asks for all relays.
 type RelaysRequest struct{}
 
-// Relay is a relay that the account keeps its box at.
+// Relay is a relay that the account keeps its box at, or kept it at.
 type Relay struct {
-	Relay  string   `json:"relay"` // PeerID
-	Addrs  []string `json:"addrs"`
-	State  string   `json:"state"`            // connected, connecting, unreachable, refused or unknown
-	Reason string   `json:"reason,omitempty"` // why it is not connected
+	Relay   string   `json:"relay"` // PeerID
+	Addrs   []string `json:"addrs"`
+	State   string   `json:"state"`             // connected, connecting, unreachable, refused, unknown or draining
+	Reason  string   `json:"reason,omitempty"`  // why it is not connected
+	Source  string   `json:"source,omitempty"`  // how it was found: hand, flag, invitation or dht
+	Since   Time     `json:"since,omitzero"`    // when it was first used
+	Until   Time     `json:"until,omitzero"`    // draining: when it is given up for good, unless somebody knows no other
+	Unaware int      `json:"unaware,omitempty"` // draining: devices of contacts that may still leave something there
 }
 
 // PhraseRequest asks for the recovery words.

@@ -41,6 +41,7 @@ const (
 	relayConnected   = "connected"
 	relayUnreachable = "unreachable"
 	relayRefused     = "refused"
+	relayDraining    = "draining"
 )
 
 // errVisited says that a box left to make room for others.
@@ -57,6 +58,7 @@ type box struct {
 	mu     sync.Mutex
 	state  string
 	reason string
+	empty  bool // given up, and nothing can be there any more
 }
 
 // run keeps the box connected until the context ends.
@@ -142,6 +144,9 @@ func (b *box) attend(ctx context.Context, healthy func()) error {
 	if err := b.sync(ctx, client); err != nil {
 		return err
 	}
+	if err := b.lookIfEmpty(ctx, client); err != nil {
+		return err
+	}
 	healthy()
 	b.set(relayConnected, nil)
 	due := leased - leaseAhead
@@ -169,7 +174,7 @@ func (b *box) attend(ctx context.Context, healthy func()) error {
 				return errVisited
 			}
 		case <-b.poke:
-			if err := b.sync(ctx, client); err != nil {
+			if err := errors.Join(b.sync(ctx, client), b.lookIfEmpty(ctx, client)); err != nil {
 				cancel(err)
 				return err
 			}
@@ -307,14 +312,27 @@ func (b *box) tasks(tx *store.Tx) (tasks []task, err error) {
 		return nil, err
 	}
 	newest := make(map[identity.DevicePublic]store.OwnQueue) // that a device has acknowledged
+	known := make(map[identity.DevicePublic]int64)           // that one, or the first that it was told of
 	for _, q := range queues {                               // in the order they were made
-		if q.Device != nil && !q.Acknowledged.IsZero() {
+		if q.Device == nil {
+			continue
+		}
+		if !q.Acknowledged.IsZero() {
 			newest[*q.Device] = q
+		}
+		if known[*q.Device] == 0 && q.Version > 0 || !q.Acknowledged.IsZero() {
+			known[*q.Device] = q.ID
 		}
 	}
 	for _, q := range queues {
 		switch {
 		case q.Device == nil:
+		case !q.Leaving.IsZero() && !b.relay.Removed.IsZero():
+			if q.OpenedUntil != store.Shut && time.Since(q.Leaving) > lingerFor {
+				tasks = append(tasks, b.shut(q))
+			}
+		case q.ID == known[*q.Device] && q.OpenedUntil > q.Epoch0 && q.OpenedUntil != store.Shut && time.Until(queueEnd(q)) < prolongAhead:
+			tasks = append(tasks, b.prolong(q))
 		case time.Now().After(queueEnd(q).Add(mailbox.MaxTTL)):
 			tasks = append(tasks, b.closeOver(q))
 		case q.ID < newest[*q.Device].ID && time.Since(newest[*q.Device].Acknowledged) > lingerFor:
@@ -620,7 +638,7 @@ func refusal(err error) bool {
 
 // relayView is a relay of ours as the API tells it, but for its state.
 func relayView(r store.Relay) api.Relay {
-	v := api.Relay{Relay: peer.ID(r.Peer).String(), State: "unknown"}
+	v := api.Relay{Relay: peer.ID(r.Peer).String(), State: "unknown", Source: string(r.Source), Since: api.Time{Time: r.Added}}
 	for _, a := range multiaddrs(r.Addrs) {
 		v.Addrs = append(v.Addrs, a.String()+"/p2p/"+v.Relay)
 	}

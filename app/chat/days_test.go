@@ -432,8 +432,8 @@ func TestAnotherRelay(t *testing.T) {
 		w.check(alice.AddRelay(context.Background(), elm.info(), store.RelayByHand))
 		w.check(alice.RemoveRelay(context.Background(), oak.id()))
 		w.Advance(time.Minute)
-		if list, err := alice.Relays(context.Background()); err != nil || len(list) != 1 || list[0].Relay != elm.id().String() {
-			w.Errorf("Alice's relays are %+v, %v", list, err)
+		if in, out := alice.uses(elm), alice.drains(oak); !in || out == nil || out.Unaware != 1 {
+			w.Errorf("Alice uses elm: %v, and gave oak up: %+v", in, out)
 		}
 		alice.relays = nil // oak was a flag
 		alice.Leaves()

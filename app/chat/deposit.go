@@ -288,7 +288,12 @@ func (c *Chat) recordDeposit(t *turn, at place, r depositResult) (over bool, err
 		reason := string(depositReason(r.err))
 		for _, b := range before {
 			if b.Relay == relay && (b.Receipt != nil && t.now.Before(b.Until) || b.Reason == reason) {
-				return false, nil // nothing new: a failed renewal, or the same refusal again
+				// Nothing new: a failed renewal, or the same refusal again; but what
+				// lasts may come to mean something else.
+				if o.Message == 0 || b.Receipt != nil || t.now.Sub(b.At) < outOfTouch {
+					return false, nil
+				}
+				return false, c.judge(t, o.Message)
 			}
 		}
 		d.Reason, e.What, e.Reason = reason, store.WhatRefused, reason

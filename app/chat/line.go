@@ -11,6 +11,7 @@ import (
 	"github.com/godwit-im/godwit/app/store"
 	"github.com/godwit-im/godwit/identity"
 	"github.com/godwit-im/godwit/p2p/direct"
+	"github.com/godwit-im/godwit/p2p/node"
 )
 
 // lines is the Chat as package direct sees it.
@@ -243,7 +244,14 @@ func (c *Chat) connect(ctx context.Context, device identity.DevicePublic, at pee
 	if !ok {
 		return errNoSession
 	}
-	_, err = c.service().Connect(ctx, at, direct.Session{ID: direct.SessionID(a.ID), Auth: a.Auth})
+	session := direct.Session{ID: direct.SessionID(a.ID), Auth: a.Auth}
+	_, err = c.service().Connect(ctx, at, session)
+	if other, ok := node.Other(err); ok {
+		// An account's PeerID is another at each start. Whether this is the device
+		// shows in the hello, which tells nothing to anybody else.
+		at.ID = other
+		_, err = c.service().Connect(ctx, at, session)
+	}
 	return err
 }
 

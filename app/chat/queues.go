@@ -35,7 +35,7 @@ func (c *Chat) makeQueues(t *turn, device identity.DevicePublic) error {
 		}
 		fresh := false
 		for _, q := range have {
-			fresh = fresh || q.Relay == r.Peer && !stale(q, today)
+			fresh = fresh || q.Relay == r.Peer && !stale(q, today) && q.OpenedUntil != store.Shut
 		}
 		if fresh {
 			continue
@@ -75,9 +75,13 @@ func ownDescriptor(q store.OwnQueue, r store.Relay) *mailbox.Descriptor {
 }
 
 // queueEnd is until when a queue stays open: its last day, and for the catch-all
-// as long again as a cell is kept.
+// as long again as a cell is kept, or until when it was prolonged.
 func queueEnd(q store.OwnQueue) time.Time {
-	return time.Unix(int64(q.Epoch0+q.N)*int64(mailbox.EpochTime/time.Second), 0).Add(mailbox.MaxTTL)
+	end := time.Unix(int64(q.Epoch0+q.N)*int64(mailbox.EpochTime/time.Second), 0).Add(mailbox.MaxTTL)
+	if q.Prolonged.After(end) {
+		return q.Prolonged
+	}
+	return end
 }
 
 // openQueues has our relays open what was made for a device, as far as they

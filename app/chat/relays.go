@@ -17,12 +17,8 @@ import (
 	"github.com/godwit-im/godwit/p2p/mailbox"
 )
 
-const (
-	// drainFor is how long a relay that was given up is still asked for mail.
-	drainFor = 90 * 24 * time.Hour
-	// maxRelays is how many relays are used at most.
-	maxRelays = content.MaxDescriptors
-)
+// maxRelays is how many relays are used at most.
+const maxRelays = content.MaxDescriptors
 
 // AddRelay keeps a box at one more relay, or changes the addresses of one, and
 // tells contacts. Errors: problem.TooManyRelays.
@@ -59,7 +55,7 @@ func (c *Chat) AddRelay(ctx context.Context, at peer.AddrInfo, source store.Rela
 			addrs = addrs[:min(len(addrs), identity.MaxAddrs)]
 		}
 		r.Addrs, r.Source, r.Removed = addrs, source, time.Time{}
-		if err := t.PutRelay(r); err != nil {
+		if err := errors.Join(t.PutRelay(r), t.ResumeQueues(r.Peer)); err != nil {
 			return err
 		}
 		return c.tellQueues(t)
@@ -82,8 +78,8 @@ func join(a, b [][]byte) [][]byte {
 	return a
 }
 
-// RemoveRelay gives a relay up and tells contacts. Its box is asked for mail for
-// drainFor longer, for those who have not heard. Errors: problem.NoSuchRelay.
+// RemoveRelay gives a relay up and tells contacts. Its box is drained: it is asked
+// for mail as long as somebody has not heard. Errors: problem.NoSuchRelay.
 func (c *Chat) RemoveRelay(ctx context.Context, id peer.ID) error {
 	return c.update(ctx, func(t *turn) error {
 		r, err := t.Relay(store.PeerID(id))
@@ -93,7 +89,7 @@ func (c *Chat) RemoveRelay(ctx context.Context, id peer.ID) error {
 		if err != nil {
 			return err
 		}
-		if err := t.RemoveRelay(r.Peer, t.now); err != nil {
+		if err := errors.Join(t.RemoveRelay(r.Peer, t.now), t.ResumeQueues(r.Peer)); err != nil {
 			return err
 		}
 		r.Removed = t.now
@@ -102,58 +98,43 @@ func (c *Chat) RemoveRelay(ctx context.Context, id peer.ID) error {
 	})
 }
 
-// forgetRelays ends the boxes at relays that were given up long ago.
-func (c *Chat) forgetRelays(ctx context.Context) error {
-	return forEach(ctx, c, func(tx *store.Tx) ([]store.Relay, error) {
-		relays, err := tx.Relays()
-		return slices.DeleteFunc(relays, func(r store.Relay) bool { return r.Removed.IsZero() || time.Since(r.Removed) < drainFor }), err
-	}, c.forgetRelay)
-}
-
-func (c *Chat) forgetRelay(t *turn, r store.Relay) error {
-	if now, err := t.Relay(r.Peer); err != nil || !now.Removed.Equal(r.Removed) {
-		return err // it is in use again
-	}
-	queues, err := t.OwnQueuesAt(r.Peer)
-	if err != nil {
-		return err
-	}
-	for _, q := range queues {
-		if err := t.CloseQueue(q.ID, t.now); err != nil {
-			return err
-		}
-	}
-	t.then(func() {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		if b := c.boxes[r.Peer]; b != nil {
-			b.stop()
-			delete(c.boxes, r.Peer)
-		}
-	})
-	return t.DeleteRelay(r.Peer)
-}
-
-// Relays are the relays of this account with the states of their boxes.
+// Relays are the relays of this account with the states of their boxes: those in use,
+// then those that are drained.
 func (c *Chat) Relays(ctx context.Context) (list []api.Relay, err error) {
 	err = c.store.View(ctx, func(tx *store.Tx) error {
 		relays, err := tx.Relays()
 		if err != nil {
 			return err
 		}
-		c.mu.Lock()
-		defer c.mu.Unlock()
 		list = nil
 		for _, r := range relays {
-			switch b := c.boxes[r.Peer]; {
-			case !r.Removed.IsZero():
-			case b != nil:
-				list = append(list, b.view())
-			default:
-				list = append(list, relayView(r))
+			if r.Removed.IsZero() {
+				list = append(list, c.relayState(r))
 			}
+		}
+		for _, r := range relays {
+			if r.Removed.IsZero() {
+				continue
+			}
+			v := c.relayState(r)
+			if v.Unaware, err = c.unaware(tx, r); err != nil {
+				return err
+			}
+			v.State, v.Until = relayDraining, api.Time{Time: r.Removed.Add(drainFor)}
+			list = append(list, v)
 		}
 		return nil
 	})
 	return list, err
+}
+
+// relayState is a relay of ours with the state of its box, if there is one.
+func (c *Chat) relayState(r store.Relay) api.Relay {
+	c.mu.Lock()
+	b := c.boxes[r.Peer]
+	c.mu.Unlock()
+	if b == nil {
+		return relayView(r)
+	}
+	return b.view()
 }

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -87,6 +88,10 @@ func (c *Chat) unkept(t *turn, message int64) error {
 	return c.judge(t, message)
 }
 
+// outOfTouch is how long none of a device's relays may have taken a message before
+// that is taken to last.
+const outOfTouch = 24 * time.Hour
+
 // copies counts the relays that keep a message, for the device that has the
 // fewest, and says why it is not more.
 type copies struct {
@@ -106,9 +111,11 @@ func (c *Chat) copies(tx *store.Tx, m store.Message) (least copies, err error) {
 		if err != nil {
 			return least, err
 		}
+		silent := make(map[store.PeerID]bool) // relays named that have not taken it for long
 		for _, at := range places {
 			if (at.intro != nil) == o.Flight && (!o.Flight || at.session == *o.Session) {
 				one.Named++
+				silent[store.PeerID(at.relay.ID)] = false
 			}
 		}
 		deposits, err := tx.Deposits(o.ID)
@@ -118,6 +125,9 @@ func (c *Chat) copies(tx *store.Tx, m store.Message) (least copies, err error) {
 		for _, d := range deposits {
 			if d.Receipt == nil {
 				one.reason = problem.Code(d.Reason)
+				if _, named := silent[d.Relay]; named {
+					silent[d.Relay] = isGone(one.reason) && time.Since(d.At) >= outOfTouch
+				}
 				continue
 			}
 			if !time.Now().Before(d.Until) {
@@ -128,6 +138,9 @@ func (c *Chat) copies(tx *store.Tx, m store.Message) (least copies, err error) {
 			if one.until.IsZero() || d.Until.Before(one.until) {
 				one.until = d.Until
 			}
+		}
+		if one.Named > 0 && !slices.Contains(slices.Collect(maps.Values(silent)), false) {
+			one.reason = problem.OutOfTouch
 		}
 		// A relay that the device has given up since may still keep a copy.
 		one.Named = max(one.Named, one.Kept)
@@ -143,7 +156,7 @@ func (c *Chat) delivered(t *turn, taken store.Taken, e store.Evidence) error {
 	switch taken.Class {
 	case store.ClassDescriptors:
 		// Only the newest descriptors are in the outbox: these were they.
-		return t.AcknowledgeQueues(taken.Device, 1<<62, t.now)
+		return errors.Join(t.AcknowledgeQueues(taken.Device, 1<<62, t.now), t.LeaveQueues(taken.Device, t.now))
 	case store.ClassPresence:
 		t.then(func() { c.acquainted(taken.Device) }) // there is only one, and it is this start's
 		return nil
@@ -217,6 +230,9 @@ func depositReason(err error) problem.Code {
 	}
 	return problem.RelayUnreached
 }
+
+// isGone says whether a relay does not answer for a contact any more.
+func isGone(c problem.Code) bool { return c == problem.RelayUnreached || c == problem.RelayRefused }
 
 // lapse notes which receipts have ended, and judges their messages anew: one that
 // too few relays promise to keep now waits on this device only, and is said to.

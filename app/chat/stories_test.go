@@ -64,6 +64,9 @@ func TestTriesForDays(t *testing.T) {
 		toBob, toOak := w.wires.dialled(bob.address()), w.wires.dialled(oak.address())
 		w.Advance(time.Hour)
 		firstHour := w.wires.dialled(bob.address()) - toBob
+		if sent := alice.state(id); sent.State != api.Queued || sent.Reason != Reason(string(problem.RelayUnreached)) {
+			w.Errorf("after an hour the message is %s because of %q", sent.State, sent.Reason)
+		}
 		w.Advance(away - time.Hour)
 		toBob, toOak = w.wires.dialled(bob.address())-toBob, w.wires.dialled(oak.address())-toOak
 		// A pause is dialLast or relayLast on average, half of it at least. The
@@ -80,8 +83,8 @@ func TestTriesForDays(t *testing.T) {
 			w.Errorf("the relay was dialled %d times in %v, more than %d", toOak, away, most)
 		}
 		sent := alice.state(id)
-		if sent.State != api.Queued || sent.Reason != Reason(string(problem.RelayUnreached)) {
-			w.Errorf("the message is %s because of %q", sent.State, sent.Reason)
+		if sent.State != api.Queued || sent.Reason != Reason(string(problem.OutOfTouch)) {
+			w.Errorf("after a day the message is %s because of %q", sent.State, sent.Reason)
 		}
 		if n := len(alice.trail(id)); n != 1 {
 			w.Errorf("a refusal that is always the same left %d entries in the trail", n)

@@ -69,7 +69,7 @@ func Lookup(c Code) (Problem, bool) {
 // command ends with it.
 func (c Code) Reason() bool {
 	switch c {
-	case Expired, ContentUnknown, Renumbered, SessionLost, FirstAnswer,
+	case Expired, ContentUnknown, Renumbered, SessionLost, FirstAnswer, OutOfTouch,
 		RelayUnreached, RelayRefused, RelayUnproven, RelayFull, BoxFull, NoRelayNamed, FewRelays, CopyEnded:
 		return true
 	}

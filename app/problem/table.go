@@ -41,6 +41,7 @@ const (
 	Renumbered     Code = "MSG-07"
 	SessionLost    Code = "MSG-08"
 	FirstAnswer    Code = "MSG-09"
+	OutOfTouch     Code = "MSG-10"
 
 	CannotListen    Code = "NET-01"
 	BadAddress      Code = "NET-02"
@@ -195,6 +196,9 @@ var table = [...]Problem{
 	{FirstAnswer, ExitTryAgain, "It waits for the other person's first answer",
 		"Until a new contact's device has answered once, only the first 16 short messages can be sent ahead.",
 		"Nothing: it goes out by itself when they have been online."},
+	{OutOfTouch, ExitUnavailable, "No relay that the contact named takes messages for them any more",
+		"For a day or longer none has. The contact may have moved to other relays while one of you was away. The message is safe on this device. It goes on when you are both online: at an address that either of you knows, or that the DHT tells; or when the contact's new relays are told through yours.",
+		"Nothing, or keep the node running for a while at a time when the contact is online."},
 
 	{CannotListen, ExitUnavailable, "The node cannot listen there",
 		"The address is taken by another program, is not this computer's, or is not permitted.",

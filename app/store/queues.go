@@ -24,15 +24,17 @@ type OwnQueue struct {
 	Version      int64  // of the descriptors that told it
 	Acknowledged time.Time
 	Closed       time.Time
+	Leaving      time.Time // when the device acknowledged descriptors without it; zero: it did not
+	Prolonged    time.Time // until when its catch-all was prolonged; zero: it was not
 }
 
 const ownQueueColumns = "own_queues.id, own_queues.device, own_queues.invitation, own_queues.relay, own_queues.sealed, own_queues.epoch0, own_queues.n, " +
-	"own_queues.opened_until, own_queues.version, own_queues.acknowledged, own_queues.closed"
+	"own_queues.opened_until, own_queues.version, own_queues.acknowledged, own_queues.closed, own_queues.leaving, own_queues.prolonged"
 
 func (tx *Tx) scanOwnQueue(r row, more ...any) (q OwnQueue, err error) {
 	var sealed, invitation []byte
 	dest := append([]any{&q.ID, maybe32(&q.Device), &invitation, peerID{&q.Relay}, &sealed, &q.Epoch0, &q.N, &q.OpenedUntil, &q.Version,
-		stamp{&q.Acknowledged}, stamp{&q.Closed}}, more...)
+		stamp{&q.Acknowledged}, stamp{&q.Closed}, stamp{&q.Leaving}, stamp{&q.Prolonged}}, more...)
 	if err = r.Scan(dest...); err != nil {
 		return q, err
 	}
@@ -61,10 +63,10 @@ func (tx *Tx) InsertOwnQueue(q OwnQueue) (int64, error) {
 	if q.Invitation != nil {
 		invitation = q.Invitation[:]
 	}
-	return tx.insert(`INSERT INTO own_queues (id, device, invitation, relay, sealed, epoch0, n, opened_until, version, acknowledged, closed)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	return tx.insert(`INSERT INTO own_queues (id, device, invitation, relay, sealed, epoch0, n, opened_until, version, acknowledged, closed, leaving, prolonged)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id, null32(q.Device), invitation, []byte(q.Relay), tx.store.rows.seal("own_queues", rowID(id), q.Seed[:]),
-		q.Epoch0, q.N, q.OpenedUntil, q.Version, ms(q.Acknowledged), ms(q.Closed))
+		q.Epoch0, q.N, q.OpenedUntil, q.Version, ms(q.Acknowledged), ms(q.Closed), ms(q.Leaving), ms(q.Prolonged))
 }
 
 // OwnQueue returns a queue.
@@ -100,7 +102,23 @@ func (tx *Tx) AcknowledgeQueues(device identity.DevicePublic, version int64, at 
 
 // SetQueueVersion notes the version of the descriptors that tell a queue.
 func (tx *Tx) SetQueueVersion(id, version int64) error {
-	return tx.must("UPDATE own_queues SET version = ?, acknowledged = NULL WHERE id = ?", version, id)
+	return tx.must("UPDATE own_queues SET version = ? WHERE id = ?", version, id)
+}
+
+// LeaveQueues notes that a device knows that it is not to use its queues at relays
+// that were given up: it acknowledged descriptors without them.
+func (tx *Tx) LeaveQueues(device identity.DevicePublic, at time.Time) error {
+	return tx.run("UPDATE own_queues SET leaving = ? WHERE device = ? AND leaving IS NULL AND relay IN (SELECT peer FROM relays WHERE removed IS NOT NULL)", at.UnixMilli(), device[:])
+}
+
+// ResumeQueues takes back what LeaveQueues noted of a relay.
+func (tx *Tx) ResumeQueues(relay PeerID) error {
+	return tx.run("UPDATE own_queues SET leaving = NULL WHERE relay = ?", []byte(relay))
+}
+
+// ProlongQueue notes until when the catch-all of a queue stays open.
+func (tx *Tx) ProlongQueue(id int64, until time.Time) error {
+	return tx.must("UPDATE own_queues SET prolonged = ? WHERE id = ?", until.UnixMilli(), id)
 }
 
 // ClosedQueuesAt returns the queues that are used no more and that a relay may still

@@ -638,6 +638,21 @@ func TestOwnQueues(t *testing.T) {
 	update(t, s, func(tx *Tx) error { return tx.AcknowledgeQueues(bobsPhone, 7, day0()) })
 	forBob.Acknowledged = day0()
 	same(t, "acknowledged", get(t, s, func(tx *Tx) (OwnQueue, error) { return tx.OwnQueue(forBob.ID) }), forBob)
+
+	// It can be left once its relay is given up, and not before.
+	relay := Relay{Peer: "relay", Source: RelayByHand, Added: day0()}
+	update(t, s, func(tx *Tx) error { return errors.Join(tx.PutRelay(relay), tx.LeaveQueues(bobsPhone, day0())) })
+	same(t, "its relay is in use", get(t, s, func(tx *Tx) (OwnQueue, error) { return tx.OwnQueue(forBob.ID) }), forBob)
+	update(t, s, func(tx *Tx) error {
+		return errors.Join(tx.RemoveRelay("relay", day0()), tx.LeaveQueues(bobsPhone, day0()), tx.ProlongQueue(forBob.ID, day0()))
+	})
+	forBob.Leaving, forBob.Prolonged = day0(), day0()
+	same(t, "left", get(t, s, func(tx *Tx) (OwnQueue, error) { return tx.OwnQueue(forBob.ID) }), forBob)
+	update(t, s, func(tx *Tx) error { return tx.ResumeQueues("relay") })
+	forBob.Leaving = time.Time{}
+	same(t, "used again", get(t, s, func(tx *Tx) (OwnQueue, error) { return tx.OwnQueue(forBob.ID) }), forBob)
+	update(t, s, func(tx *Tx) error { return tx.DeleteRelay("relay") })
+
 	update(t, s, func(tx *Tx) error {
 		if err := tx.ForgetQueueIDs(forBob.ID, 20_001); err != nil {
 			return err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -63,7 +64,7 @@ func humanStatus(w io.Writer, s api.Status, own bool) {
 		row("node", "process %d, for %s", s.PID, age(time.Since(s.Started.Time)))
 	}
 	row("network", "%s, %d of %s connected", s.Network, s.Connected, count(s.Contacts, "contact"))
-	if len(s.Relays) == 0 {
+	if !slices.ContainsFunc(s.Relays, func(r api.Relay) bool { return r.State != "draining" }) {
 		row("relays", "none: messages reach others only while both are online. Add one with `godwit relay add ADDRESS`.")
 	}
 	for _, r := range s.Relays {
@@ -101,8 +102,25 @@ func count(n int, thing string) string {
 
 func humanRelay(w io.Writer, r api.Relay) {
 	line := fmt.Sprintf("%-10s %s %s", "relay", r.Relay, r.State)
+	if r.State == "draining" {
+		line += " (" + draining(r) + ")"
+	}
 	if r.Reason != "" {
 		line += ": " + visible(r.Reason)
 	}
 	fmt.Fprintln(w, strings.TrimRight(line, " "))
+}
+
+// draining says of a relay that was given up how long it is still asked for mail.
+func draining(r api.Relay) string {
+	last := r.Until.Format("2006-01-02")
+	switch {
+	case r.Unaware == 0:
+		return "given up; every contact knows, and what was under way is still fetched"
+	case time.Now().After(r.Until.Time):
+		return "given up, but the last that a contact knows"
+	case r.Unaware == 1:
+		return "given up; until one contact has heard, or " + last
+	}
+	return fmt.Sprintf("given up; until %d contacts have heard, or %s", r.Unaware, last)
 }

@@ -6,11 +6,22 @@ import (
 	"net"
 	"syscall"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/core/sec"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
 	"github.com/multiformats/go-multistream"
 )
+
+// Other is the peer that answers at an address in place of the one that was dialled,
+// if that is what err says: somebody else, or the same device after a new start.
+func Other(err error) (peer.ID, bool) {
+	var stranger sec.ErrPeerIDMismatch
+	if !errors.As(err, &stranger) {
+		return "", false
+	}
+	return stranger.Actual, true
+}
 
 // Why says in words for people why a peer could not be reached, or nothing if err
 // is not of a dial. libp2p's own text lists every address that it tried.

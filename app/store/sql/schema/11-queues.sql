@@ -12,6 +12,8 @@ CREATE TABLE own_queues (
     version      INTEGER NOT NULL,   -- of the descriptors that told it
     acknowledged INTEGER,            -- unix ms when the device acknowledged it
     closed       INTEGER,            -- unix ms
+    leaving      INTEGER,            -- unix ms when the device acknowledged descriptors without it
+    prolonged    INTEGER,            -- unix ms until when its catch-all was prolonged
     CHECK ((device IS NULL) <> (invitation IS NULL))
 ) STRICT;
 CREATE INDEX own_queues_device ON own_queues (device) WHERE device IS NOT NULL;
