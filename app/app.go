@@ -216,13 +216,13 @@ func (a *App) open(ctx context.Context) error {
 // joinDHT prepares the DHT: its ways in are the peers given by hand and those of the
 // last run, to which the chat adds the account's relays.
 func (a *App) joinDHT(ctx context.Context) error {
-	cfg := dht.Config{Mode: node.Mode(a.cfg.Network), Save: a.savePeers, Suspect: a.suspect}
+	cfg := dht.Config{Mode: node.Mode(a.cfg.Network), Save: a.saveDHT, Alarmed: a.alarmed}
 	var err error
 	if cfg.Bootstrap, err = parsePeers(a.cfg.Peers, cfg.Mode); err != nil {
 		return err
 	}
 	err = a.store.View(ctx, func(tx *store.Tx) (err error) {
-		cfg.Cached, err = cachedPeers(tx)
+		cfg.Last, err = lastDHT(tx)
 		return err
 	})
 	if err != nil {
@@ -232,34 +232,35 @@ func (a *App) joinDHT(ctx context.Context) error {
 	return err
 }
 
-// peersSetting is where the DHT's good peers are kept between runs, as JSON.
-const peersSetting = "dht/peers"
+// dhtSetting is where the DHT's memory is kept between runs, as JSON.
+const dhtSetting = "dht/last"
 
-func cachedPeers(tx *store.Tx) (list []peer.AddrInfo, err error) {
-	raw, err := tx.Setting(peersSetting)
+func lastDHT(tx *store.Tx) (m dht.Memory, err error) {
+	raw, err := tx.Setting(dhtSetting)
 	if errors.Is(err, store.ErrNotFound) {
-		return nil, nil
+		return m, nil
 	}
-	if err == nil && json.Unmarshal(raw, &list) != nil {
-		list = nil // they are found again
+	if err == nil && json.Unmarshal(raw, &m) != nil {
+		m = dht.Memory{} // its peers are found again
 	}
-	return list, err
+	return m, err
 }
 
-// savePeers keeps the DHT's good peers for the next run.
-func (a *App) savePeers(list []peer.AddrInfo) {
-	raw, err := json.Marshal(list)
+// saveDHT keeps the DHT's memory for the next run.
+func (a *App) saveDHT(m dht.Memory) {
+	raw, err := json.Marshal(m)
 	if err == nil {
-		err = a.store.Update(context.Background(), func(tx *store.Tx) error { return tx.PutSetting(peersSetting, raw) })
+		err = a.store.Update(context.Background(), func(tx *store.Tx) error { return tx.PutSetting(dhtSetting, raw) })
 	}
 	if err != nil {
 		a.log().Warn("the peers of the DHT could not be kept", "err", err)
 	}
 }
 
-// suspect says that somebody may be deciding what the DHT finds.
-func (a *App) suspect(s dht.Suspicion) {
-	a.log().Warn("the peers round a key of the DHT are too near to it to be there by chance: somebody may be hiding what lies there", "digits", s.Digits)
+// alarmed says that somebody may be deciding what the DHT finds.
+func (a *App) alarmed(x dht.Alarm) {
+	v := dhtAlarm(x)
+	a.log().Warn(v.Reason, "code", v.Code, "since", x.Since)
 }
 
 func (a *App) log() *slog.Logger {

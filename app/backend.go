@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"os"
 	"sort"
 	"strings"
@@ -34,7 +35,10 @@ func (a *App) Status(ctx context.Context, _ api.StatusRequest) (s api.Status, er
 	}
 	if !a.cfg.Brief {
 		d := a.dht.Status()
-		s.DHT = &api.DHT{Peers: d.Peers, Server: d.Server, Surrounded: d.Suspicion >= dht.Alarm}
+		s.DHT = &api.DHT{Peers: d.Peers, Server: d.Server, Servers: d.Size, Ways: d.Ways}
+		for _, x := range d.Alarms {
+			s.DHT.Alarms = append(s.DHT.Alarms, dhtAlarm(x))
+		}
 	}
 	err = a.store.View(ctx, func(tx *store.Tx) error {
 		people, err := tx.Contacts()
@@ -51,6 +55,19 @@ func (a *App) Status(ctx context.Context, _ api.StatusRequest) (s api.Status, er
 		return err
 	})
 	return s, storeProblem(err)
+}
+
+// dhtAlarm is an alarm of the DHT in words.
+func dhtAlarm(x dht.Alarm) api.DHTAlarm {
+	code, more := problem.DHTCrowd, ""
+	switch x.Kind {
+	case dht.Shrunk:
+		code, more = problem.DHTShrunk, fmt.Sprintf(": some %d servers, where there were %d", x.Now, x.Before)
+	case dht.Split:
+		code = problem.DHTSplit
+	}
+	p, _ := problem.Lookup(code)
+	return api.DHTAlarm{Code: string(code), Reason: p.What + more, Since: api.Time{Time: x.Since}, Last: api.Time{Time: x.Last}}
 }
 
 func (a *App) addrs() (list []string) {

@@ -160,9 +160,19 @@ type Status struct {
 // DHT is the node's part in the distributed hash table by which contacts find each
 // other when their addresses have changed.
 type DHT struct {
-	Peers      int  `json:"peers"`                // that are known; 0: nobody can be found this way
-	Server     bool `json:"server"`               // whether it keeps records for others
-	Surrounded bool `json:"surrounded,omitempty"` // somebody seems to decide what is found
+	Peers   int        `json:"peers"`             // that are known; 0: nobody can be found this way
+	Server  bool       `json:"server"`            // whether it keeps records for others
+	Servers int        `json:"servers,omitempty"` // how many the whole of it has, by estimate; left out: unknown
+	Ways    int        `json:"ways,omitempty"`    // ways in that answered; 1: that one decides what is seen
+	Alarms  []DHTAlarm `json:"alarms,omitempty"`
+}
+
+// DHTAlarm is a reason to think that somebody decides what the DHT lets us find.
+type DHTAlarm struct {
+	Code   string `json:"code"`   // as of `godwit explain`
+	Reason string `json:"reason"` // in words
+	Since  Time   `json:"since"`
+	Last   Time   `json:"last"` // when it was seen last; it goes half a day later
 }
 
 // The kinds of Protection.

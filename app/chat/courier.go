@@ -369,6 +369,9 @@ func (k *courier) read(ctx context.Context) error {
 				return err
 			}
 			k.places, k.addrs, k.known = places, addrs, true
+			for _, at := range places {
+				k.c.wayIn(at.relay)
+			}
 		}
 		busy := k.busy()
 		if !k.more || busy >= window/2 || len(k.parcels) >= windows*window {

@@ -245,6 +245,9 @@ func (c *Chat) Accept(ctx context.Context, link, petname, text string) (contact 
 			return 0, problem.New(problem.BadText, err)
 		}
 	}
+	for _, h := range inv.Hints {
+		c.wayIn(peer.AddrInfo{ID: peer.ID(h.Peer), Addrs: multiaddrs(h.Addrs)})
+	}
 	raw, err := c.fetchNotice(ctx, inv)
 	if err != nil {
 		return 0, err

@@ -235,6 +235,13 @@ func (c *Chat) putRecord(ctx context.Context, record rendezvous.Content, device 
 	return err
 }
 
+// wayIn names peers that the DHT can start from, and measure by what others show of it.
+func (c *Chat) wayIn(peers ...peer.AddrInfo) {
+	if c.finder != nil && len(peers) > 0 {
+		c.finder.AddPeers(peers...)
+	}
+}
+
 // look looks for a device that cannot be reached, in the background.
 func (k *courier) look(ctx context.Context, now time.Time) {
 	if at, want := k.lookAt(); !want || k.looking || at.After(now) {
@@ -273,7 +280,7 @@ func (c *Chat) find(ctx context.Context, device identity.DevicePublic) error {
 	if err != nil {
 		return err
 	}
-	c.finder.AddPeers(found.Relays...)
+	c.wayIn(found.Relays...)
 	return c.update(ctx, func(t *turn) error {
 		now, err := t.TheirSeed(device)
 		if err != nil || now.Seed != seed.Seed || !found.Seq.After(now.Seq) {

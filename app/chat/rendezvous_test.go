@@ -20,6 +20,7 @@ import (
 type board struct {
 	mu      sync.Mutex
 	down    bool
+	hides   bool // what is there
 	records map[rendezvous.Seed]dht.Found
 	looked  int
 	ways    []peer.ID // that it was told to start from
@@ -43,7 +44,7 @@ func (b *board) Find(_ context.Context, seed rendezvous.Seed, now time.Time) (dh
 		return dht.Found{}, dht.ErrNoPeers
 	}
 	f, ok := b.records[seed]
-	if !ok || !now.Before(f.Expiry) {
+	if !ok || b.hides || !now.Before(f.Expiry) {
 		return dht.Found{}, dht.ErrNotFound
 	}
 	return f, nil
@@ -156,6 +157,45 @@ func TestTheDHTFailsForAWhile(t *testing.T) {
 		b.fails(false)
 		w.Advance(lookLast + 10*time.Minute)
 		alice.Sees(id, api.Delivered)
+	})
+}
+
+// Somebody hides all that lies in the DHT, and both Alice and Bob come back at other
+// addresses. Their relays, which each knows of the other inside the session, are ways into the
+// DHT, and carry the mail and the new addresses whatever it finds.
+func TestHiddenInTheDHTAndFoundByRelays(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.Board()
+		oak, elm := w.Relay("oak"), w.Relay("elm")
+		alice, bob := w.Person("alice", oak), w.Person("bob", elm)
+		alice.Meets(bob)
+		w.Advance(time.Minute)
+		b.mu.Lock()
+		b.hides, b.ways = true, nil
+		b.mu.Unlock()
+		for _, p := range []*person{alice, bob} {
+			p.Leaves()
+			p.Moves()
+		}
+		alice.Returns()
+		id := alice.Says(bob, "are you there?")
+		alice.Awaits("Bob's relay to keep it", func() bool { return len(elm.kept()) > 0 })
+		b.mu.Lock()
+		if !slices.Contains(b.ways, elm.id()) {
+			w.Error("Bob's relay is no way into the DHT for Alice")
+		}
+		b.mu.Unlock()
+		oak.Stops()
+		elm.Stops()
+		bob.Returns()
+		w.Advance(time.Minute)
+		if got := alice.state(id); got.State == api.Delivered {
+			w.Fatal("they found each other without the DHT and without a relay")
+		}
+		oak.Starts()
+		elm.Starts()
+		alice.Sees(id, api.Delivered)
+		bob.Sees(bob.Says(alice, "found by a relay"), api.Delivered)
 	})
 }
 

@@ -243,9 +243,7 @@ func (c *Chat) start(run func(context.Context)) {
 
 // startBox starts or restarts the box at a relay.
 func (c *Chat) startBox(r store.Relay) {
-	if c.finder != nil {
-		c.finder.AddPeers(peer.AddrInfo{ID: peer.ID(r.Peer), Addrs: multiaddrs(r.Addrs)})
-	}
+	c.wayIn(peer.AddrInfo{ID: peer.ID(r.Peer), Addrs: multiaddrs(r.Addrs)})
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old := c.boxes[r.Peer]; old != nil {

@@ -65,11 +65,11 @@ func Lookup(c Code) (Problem, bool) {
 	return Problem{}, false
 }
 
-// Reason says whether a code is only told as the reason for a message's state: no
-// command ends with it.
+// Reason says whether a code is only told as the reason for a message's state, or as what
+// is wrong in `godwit status`: no command ends with it.
 func (c Code) Reason() bool {
 	switch c {
-	case Expired, ContentUnknown, Renumbered, SessionLost, FirstAnswer, OutOfTouch,
+	case DHTCrowd, DHTShrunk, DHTSplit, Expired, ContentUnknown, Renumbered, SessionLost, FirstAnswer, OutOfTouch,
 		RelayUnreached, RelayRefused, RelayUnproven, RelayFull, BoxFull, NoRelayNamed, FewRelays, CopyEnded:
 		return true
 	}

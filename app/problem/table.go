@@ -47,6 +47,9 @@ const (
 	BadAddress      Code = "NET-02"
 	NoRelayReached  Code = "NET-03"
 	AddressNotInNet Code = "NET-04"
+	DHTCrowd        Code = "NET-05"
+	DHTShrunk       Code = "NET-06"
+	DHTSplit        Code = "NET-07"
 
 	NoSuchRelay   Code = "REL-01"
 	NoRelayHere   Code = "REL-02"
@@ -212,6 +215,16 @@ var table = [...]Problem{
 	{AddressNotInNet, ExitUsage, "This address is outside the network that was chosen",
 		"--network lan dials and listens only in the local network and --network loopback only on this computer; public dials global addresses.",
 		"Choose an address inside, or another --network."},
+
+	{DHTCrowd, ExitUnavailable, "Peers crowd round something that was looked for in the DHT",
+		"They stand nearer to it than chance explains: somebody seems to have made them in order to hide where a contact is. Records are kept and looked for at many more peers until this ends. Nobody can read or forge them, and messages reach contacts by relays all the same.",
+		"Nothing has to be done. If contacts are not found for long, write to them by a relay, or give them a new invitation."},
+	{DHTShrunk, ExitUnavailable, "The DHT looks far smaller than it did in the last week",
+		"Either most of its servers are gone, or all peers that this node started from belong to somebody who shows it only their own. Then contacts whose addresses have all changed are not found. Messages reach the others, and go by relays, all the same.",
+		"Start from other peers: `--peer ADDRESS` of somebody you trust, or a relay that a friend runs with `godwit relay add ADDRESS`."},
+	{DHTSplit, ExitUnavailable, "Some peers of the DHT hide others",
+		"The relays of your contacts lead to servers of the DHT that the peers which this node started from do not show. Everything is looked for on both sides until this ends.",
+		"If you started from peers given by hand, give others. Peers from the last run are forgotten with time."},
 
 	{NoSuchRelay, ExitFailed, "This account keeps no box at this relay",
 		"Nothing was changed.",

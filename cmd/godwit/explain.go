@@ -49,7 +49,7 @@ func (c *cli) explainCommand() *cobra.Command {
 			return c.result(explain(p), func(w io.Writer) {
 				fmt.Fprintf(w, "%s: %s.\n\nWhat it means: %s\n\nWhat to do: %s\n\n", string(p.Code), p.What, p.Means, p.Do)
 				if p.Code.Reason() {
-					fmt.Fprintln(w, "It is told as the reason for a message's state; no command ends with it.")
+					fmt.Fprintln(w, "It is told as the reason for a message's state, or in `godwit status`; no command ends with it.")
 				} else {
 					fmt.Fprintf(w, "A command that ends with it has exit status %d.\n", p.Exit)
 				}

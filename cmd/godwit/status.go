@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/problem"
 )
 
 func (c *cli) statusCommand() *cobra.Command {
@@ -70,14 +71,8 @@ func humanStatus(w io.Writer, s api.Status, own bool) {
 	for _, r := range s.Relays {
 		humanRelay(w, r)
 	}
-	switch d := s.DHT; {
-	case d == nil:
-	case d.Surrounded:
-		row("dht", "%s; somebody may be hiding what is looked for there", count(d.Peers, "peer"))
-	case d.Peers == 0:
-		row("dht", "no peers: a contact whose addresses have all changed is not found")
-	default:
-		row("dht", "%s", count(d.Peers, "peer"))
+	if s.DHT != nil {
+		humanDHT(row, *s.DHT)
 	}
 	switch {
 	case s.Waiting == 0:
@@ -90,6 +85,23 @@ func humanStatus(w io.Writer, s api.Status, own bool) {
 		row("waiting", "%s, %d of them on this device only", count(s.Waiting, "message"), s.Queued)
 	}
 	row("keys", "%s: %s", s.Protection.Kind, s.Protection.Means)
+}
+
+func humanDHT(row func(name, format string, args ...any), d api.DHT) {
+	text := count(d.Peers, "peer")
+	switch {
+	case d.Peers == 0:
+		text = "no peers: a contact whose addresses have all changed is not found"
+	case d.Ways == 1:
+		text += ", all through one way in, which decides what is seen of it"
+	case d.Servers > d.Peers:
+		text += fmt.Sprintf(" of some %d", d.Servers)
+	}
+	row("dht", "%s", text)
+	for _, x := range d.Alarms {
+		p, _ := problem.Lookup(problem.Code(x.Code))
+		row("alarm", "%s (%s), since %s. %s", x.Reason, x.Code, x.Since.Local().Format("2006-01-02 15:04"), p.Do)
+	}
 }
 
 // count is a number of things.

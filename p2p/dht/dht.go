@@ -8,7 +8,7 @@
 //
 // kad-dht has a standing weakness (CVE-2023-26248): who places enough peers
 // round a key decides what is found there. So nothing relies on this package
-// alone, and each lookup reckons how improbable its answer is: see Suspicion.
+// alone, and each lookup reckons how improbable its answer is: see Alarm.
 package dht
 
 import (
@@ -79,20 +79,32 @@ type Config struct {
 	Relay bool
 	// Bootstrap are the ways in given by hand, by list or by invitation.
 	Bootstrap []peer.AddrInfo
-	// Cached are the peers that Save was given in an earlier run.
-	Cached []peer.AddrInfo
-	// Save, if not nil, is called by Run, every ten minutes and at its end, with
-	// at most 64 good peers, those known longest first. It must not block for long.
-	Save func([]peer.AddrInfo)
-	// Suspect, if not nil, is called for each lookup whose Suspicion is Alarm
-	// or more, from several goroutines. It must not block.
-	Suspect func(Suspicion)
+	// Last is what Save was given in an earlier run.
+	Last Memory
+	// Save, if not nil, is called by Run, every ten minutes and at its end. It must
+	// not block for long.
+	Save func(Memory)
+	// Alarmed, if not nil, is called each time an Alarm is seen, from several
+	// goroutines. It must not block.
+	Alarmed func(Alarm)
 	// MaxRecords bounds the records that this server keeps, some 1 KB each. 0
 	// means 16,384, for a relay 65,536.
 	MaxRecords int
 
 	// diverse demands the limits per group of addresses in Loopback too, for tests.
 	diverse bool
+	// still has it look its routing table over only when told, for tests.
+	still bool
+}
+
+// Memory is what a run of the DHT leaves to the next.
+type Memory struct {
+	// Peers are good ones, at most 64, those known longest first.
+	Peers []peer.AddrInfo `json:"peers"`
+	// Servers is the largest size of the DHT that was seen in the last week, and
+	// At when; 0: none was.
+	Servers int       `json:"servers"`
+	At      time.Time `json:"at"`
 }
 
 // times are those bounds that depend on how far away peers can be.
@@ -123,12 +135,15 @@ type DHT struct {
 
 	ctx    context.Context // ends with Close; dials under it are short
 	cancel context.CancelFunc
+
+	life   sync.Mutex // of closed, and of beginning something
+	closed bool
 	wg     sync.WaitGroup
-	closed atomic.Bool
 
 	entry     entry
 	refreshed atomic.Int64 // unix seconds of the last refresh
-	suspects  suspects
+	census    census
+	alarms    alarms
 }
 
 // New joins a host to the DHT. Ways in are tried when they are needed, and by Run.
@@ -149,6 +164,8 @@ func New(h host.Host, cfg Config) (*DHT, error) {
 		providers: newProviders(cfg.Mode == node.Public),
 	}
 	d.server = newServer(h, cfg.Mode == node.Public)
+	d.census.sem = make(chan struct{}, 1)
+	d.alarms.tell, d.alarms.largest = cfg.Alarmed, Memory{Servers: cfg.Last.Servers, At: cfg.Last.At}
 	d.entry.sem, d.entry.wake = make(chan struct{}, 1), make(chan struct{}, 1)
 	// kad-dht's own lookups inherit the short dials from its context.
 	d.ctx, d.cancel = context.WithCancel(network.WithDialPeerTimeout(context.Background(), d.times.dial))
@@ -248,7 +265,9 @@ func (d *DHT) save() {
 		return
 	}
 	if good := d.Peers(); len(good) > 0 {
-		d.cfg.Save(good)
+		m := Memory{Peers: good}
+		m.Servers, m.At = d.alarms.size()
+		d.cfg.Save(m)
 	}
 }
 
@@ -271,10 +290,11 @@ type Status struct {
 	Peers     int     // in the routing table
 	Server    bool    // whether we answer others
 	Size      int     // how many servers the whole DHT has, by estimate; 0: unknown
+	Ways      int     // ways in that answered since there was nobody last
 	Records   int     // kept for others
 	Providers int     // announcements kept for others
 	Refused   uint64  // requests of others that were refused for their size, rate or origin
-	Suspicion float64 // the highest of the last hour, see Suspicion
+	Alarms    []Alarm // those seen in the last twelve hours, at most one of a kind
 }
 
 // Status tells how it is now.
@@ -283,18 +303,35 @@ func (d *DHT) Status() Status {
 	return Status{
 		Peers:     d.kad.RoutingTable().Size(),
 		Server:    slices.Contains(d.host.Mux().Protocols(), Protocol),
-		Size:      d.size(),
+		Ways:      int(d.entry.answered.Load()),
+		Size:      d.census.size(time.Now()),
 		Records:   d.records.len(),
 		Providers: d.providers.len(),
 		Refused:   d.server.refused.Load(),
-		Suspicion: d.suspects.highest(),
+		Alarms:    d.alarms.live(time.Now()),
 	}
+}
+
+// begin does something in the background that ends with d.ctx, unless the DHT is closed;
+// it tells whether it does.
+func (d *DHT) begin(do func()) bool {
+	d.life.Lock()
+	defer d.life.Unlock()
+	if d.closed {
+		return false
+	}
+	d.wg.Go(do)
+	return true
 }
 
 // Close leaves the DHT and waits for what it started. It may be called twice. The host
 // stays open.
 func (d *DHT) Close() error {
-	if d.closed.Swap(true) {
+	d.life.Lock()
+	was := d.closed
+	d.closed = true
+	d.life.Unlock()
+	if was {
 		return nil
 	}
 	d.cancel()

@@ -7,9 +7,11 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/godwit-im/godwit/p2p/node"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
@@ -17,9 +19,10 @@ const (
 	// maxWays bounds the ways in that one round tries, and dialsAtOnce how many
 	// at the same time.
 	maxWays, dialsAtOnce = 64, 8
-	// enough is the number of ways in that answer before a round stops: no
-	// single one decides what we see.
-	enough = 4
+	// enough is the number of ways in that answer before a round stops, and
+	// enoughOfSource the number of those of each source: neither a single one
+	// decides what we see, nor who made all of one source.
+	enough, enoughOfSource = 4, 2
 	// Pauses between rounds while nobody answers.
 	firstPause, lastPause = time.Second, 5 * time.Minute
 	// restPause is between two looks at a routing table that is not empty.
@@ -41,18 +44,29 @@ type entry struct {
 	mu    sync.Mutex
 	added []peer.AddrInfo // by AddPeers
 
+	answered atomic.Int64 // ways in of the last round
+
 	last time.Time // of the last round, and how it ended; under sem
 	err  error
 }
 
 // AddPeers names more ways in: hints of an invitation, relays that contacts
-// told. The latest 64 are kept. Run tries them at once if no peer is known.
+// told. The latest 64 are kept. Run tries some of them at once, even if it knows other
+// peers: what contacts told does not depend on what the DHT shows us.
 func (d *DHT) AddPeers(ps ...peer.AddrInfo) {
 	d.entry.mu.Lock()
 	defer d.entry.mu.Unlock()
-	d.entry.added = append(d.entry.added, ps...)
+	news := false
+	for _, p := range ps {
+		others := slices.DeleteFunc(d.entry.added, func(o peer.AddrInfo) bool { return o.ID == p.ID })
+		news = news || len(others) == len(d.entry.added)
+		d.entry.added = append(others, p)
+	}
 	if n := len(d.entry.added) - maxWays; n > 0 {
-		d.entry.added = append([]peer.AddrInfo(nil), d.entry.added[n:]...)
+		d.entry.added = slices.Delete(d.entry.added, 0, n)
+	}
+	if !news {
+		return
 	}
 	select {
 	case d.entry.wake <- struct{}{}:
@@ -60,18 +74,27 @@ func (d *DHT) AddPeers(ps ...peer.AddrInfo) {
 	}
 }
 
+// told are those of AddPeers.
+func (d *DHT) told() []peer.AddrInfo {
+	d.entry.mu.Lock()
+	defer d.entry.mu.Unlock()
+	return slices.Clone(d.entry.added)
+}
+
+// A way in, and from which source we have it.
+type way struct {
+	peer.AddrInfo
+	source int
+}
+
 // ways lists the ways in, each source in turn, so that none can crowd the others
 // out: a poisoned cache, say.
-func (d *DHT) ways() []peer.AddrInfo {
-	d.entry.mu.Lock()
-	sources := [][]peer.AddrInfo{append([]peer.AddrInfo(nil), d.entry.added...)}
-	d.entry.mu.Unlock()
-	for _, s := range [][]peer.AddrInfo{d.cfg.Bootstrap, d.cfg.Cached} {
-		s = append([]peer.AddrInfo(nil), s...)
-		rand.Shuffle(len(s), func(i, j int) { s[i], s[j] = s[j], s[i] })
-		sources = append(sources, s)
+func (d *DHT) ways() []way {
+	sources := [][]peer.AddrInfo{d.told()}
+	for _, s := range [][]peer.AddrInfo{d.cfg.Bootstrap, d.cfg.Last.Peers} {
+		sources = append(sources, draw(slices.Clone(s), len(s)))
 	}
-	var ways []peer.AddrInfo
+	var ways []way
 	seen := map[peer.ID]bool{d.host.ID(): true}
 	for left := true; left && len(ways) < maxWays; {
 		left = false
@@ -81,12 +104,91 @@ func (d *DHT) ways() []peer.AddrInfo {
 			}
 			if p := s[0]; !seen[p.ID] && len(ways) < maxWays {
 				seen[p.ID] = true
-				ways = append(ways, p)
+				ways = append(ways, way{p, i})
 			}
 			sources[i], left = s[1:], true
 		}
 	}
 	return ways
+}
+
+// A round is the dialling of ways in.
+type round struct {
+	done chan struct{} // closed when it is through
+
+	mu      sync.Mutex
+	reached int
+	sources map[int]int // of reached, by source
+	reasons []error     // why others were not
+}
+
+// dial tries ways in, some at a time, until enough have answered. It does not wait.
+func (d *DHT) dial(ways []way) *round {
+	r := &round{done: make(chan struct{}), sources: make(map[int]int)}
+	next := make(chan way, len(ways))
+	for _, w := range ways {
+		next <- w
+	}
+	close(next)
+	try := func() {
+		for w := range next {
+			if d.ctx.Err() == nil && !r.has(w.source) {
+				// A way in is worth waiting for, unlike one peer of many.
+				r.add(w.source, node.Dial(withDial(d.ctx, node.DialTimeout), d.host, d.cfg.Mode, w.AddrInfo))
+			}
+		}
+	}
+	begun := d.begin(func() {
+		defer close(r.done)
+		var wg sync.WaitGroup
+		for range min(dialsAtOnce, len(ways)) {
+			wg.Go(try)
+		}
+		wg.Wait()
+	})
+	if !begun {
+		close(r.done)
+	}
+	return r
+}
+
+// has tells whether enough have answered, of a source too.
+func (r *round) has(source int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.reached >= enough && r.sources[source] >= enoughOfSource
+}
+
+func (r *round) add(source int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.reasons = append(r.reasons, err)
+		return
+	}
+	r.reached++
+	r.sources[source]++
+}
+
+// greet tries those ways in that we were told of, if few of them are in the routing
+// table; it says whether there are new ones. Servers that we came upon otherwise may all
+// be of one kind.
+func (d *DHT) greet() bool {
+	var ways []way
+	in := 0
+	for _, p := range d.told() {
+		if d.kad.RoutingTable().Find(p.ID) != "" {
+			in++
+		} else if p.ID != d.host.ID() && d.host.Network().Connectedness(p.ID) != network.Connected {
+			ways = append(ways, way{AddrInfo: p})
+		}
+	}
+	if in >= enough {
+		return false
+	}
+	r := d.dial(draw(ways, 2*enough))
+	<-r.done
+	return r.reached > 0
 }
 
 // Ready waits until a peer of the DHT is known, and tries the ways in if none is. The
@@ -143,48 +245,12 @@ func (d *DHT) enter(ctx context.Context) error {
 	if len(ways) == 0 && !d.connected() {
 		return fmt.Errorf("%w: no way in is known", ErrNoPeers)
 	}
-	var (
-		mu      sync.Mutex
-		reasons []error
-		reached int
-		next    = make(chan peer.AddrInfo, len(ways))
-		wg      sync.WaitGroup
-		done    = make(chan struct{})
-	)
-	for _, w := range ways {
-		next <- w
-	}
-	close(next)
-	for range min(dialsAtOnce, len(ways)) {
-		wg.Go(func() {
-			for w := range next {
-				mu.Lock()
-				stop := reached >= enough
-				mu.Unlock()
-				if stop || d.ctx.Err() != nil {
-					return
-				}
-				// A way in is worth waiting for, unlike one peer of many.
-				err := node.Dial(withDial(d.ctx, node.DialTimeout), d.host, d.cfg.Mode, w)
-				mu.Lock()
-				if err == nil {
-					reached++
-				} else {
-					reasons = append(reasons, err)
-				}
-				mu.Unlock()
-			}
-		})
-	}
-	d.wg.Go(func() {
-		wg.Wait()
-		close(done)
-	})
+	r := d.dial(ways)
 	// kad-dht asks those that we are connected to whether they are of the DHT;
 	// Bootstrap has it ask those that it asked before, too.
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
-	dialling := done
+	dialling := r.done
 	var again, settled <-chan time.Time
 	for !d.in() {
 		select {
@@ -194,11 +260,8 @@ func (d *DHT) enter(ctx context.Context) error {
 			}
 		case <-dialling:
 			dialling = nil
-			mu.Lock()
-			n := reached
-			mu.Unlock()
-			if n == 0 && !d.connected() { // somebody may have come to us
-				return fmt.Errorf("%w: %d tried: %w", ErrNoPeers, len(ways), why(reasons))
+			if r.reached == 0 && !d.connected() { // somebody may have come to us
+				return fmt.Errorf("%w: %d tried: %w", ErrNoPeers, len(ways), why(r.reasons))
 			}
 			asking := time.NewTicker(d.times.request)
 			defer asking.Stop()
@@ -220,6 +283,10 @@ func (d *DHT) enter(ctx context.Context) error {
 			return context.Canceled
 		}
 	}
+	d.begin(func() {
+		<-r.done
+		d.entry.answered.Store(int64(r.reached))
+	})
 	return nil
 }
 
@@ -251,20 +318,32 @@ func (d *DHT) stayIn(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-d.entry.wake:
+			if d.in() {
+				d.begin(func() {
+					if d.greet() {
+						d.takeCensus(d.ctx)
+					}
+				})
+			}
 		case <-time.After(wait):
 		}
 	}
 }
 
-// refresh looks the routing table over if that is due; it does not wait.
+// refresh takes a census, and looks over what of the routing table that left out, if it
+// is due; it does not wait.
 func (d *DHT) refresh() {
 	every := refreshEvery
 	if d.kad.RoutingTable().Size() <= few {
 		every = refreshFew
 	}
 	last, now := d.refreshed.Load(), time.Now().Unix()
-	if now-last >= int64(every/time.Second) && d.refreshed.CompareAndSwap(last, now) {
-		d.kad.RefreshRoutingTable()
+	if !d.cfg.still && now-last >= int64(every/time.Second) && d.refreshed.CompareAndSwap(last, now) {
+		d.begin(func() {
+			d.greet()
+			d.takeCensus(d.ctx)
+			d.kad.RefreshRoutingTable()
+		})
 	}
 }
 

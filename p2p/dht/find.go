@@ -18,9 +18,6 @@ import (
 // quorum: a lookup ends when more than this many servers gave the record out.
 const quorum = 3
 
-// widened is how many peers more are told and asked where a key looks surrounded.
-const widened = 2 * bucketSize
-
 // Found is what a rendezvous record said.
 type Found struct {
 	rendezvous.Content
@@ -41,9 +38,9 @@ func (d *DHT) Publish(ctx context.Context, seed rendezvous.Seed, c rendezvous.Co
 	return d.Put(ctx, value)
 }
 
-// Put puts a record at the 20 servers nearest to its key, and at up to 40 more if
-// these look like Sybils. Errors as of Publish; a record that servers would
-// refuse gets rendezvous' own.
+// Put puts a record at the 20 servers nearest to its key. If these look like Sybils,
+// or most of them do not keep it, it puts it at all others of the key's region, too.
+// Errors as of Publish; a record that servers would refuse gets rendezvous' own.
 func (d *DHT) Put(ctx context.Context, value []byte) (stored int, err error) {
 	r, err := rendezvous.Parse(value)
 	if err != nil {
@@ -57,16 +54,29 @@ func (d *DHT) Put(ctx context.Context, value []byte) (stored int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	targets := cut(near, bucketSize)
-	if s >= Alarm {
-		targets = d.widen(key, near)
-	}
 	rec := record.MakePutRecord(key, value)
-	stored = d.each(ctx, targets, func(ctx context.Context, p peer.ID) error { return d.messenger.PutValue(ctx, p, rec) })
+	put := func(ctx context.Context, p peer.ID) error { return d.messenger.PutValue(ctx, p, rec) }
+	// Where the routing table hides servers, the nearest of both sides may be
+	// of the wrong one.
+	targets := cut(near, bucketSize)
+	if d.alarms.on(Split, time.Now()) {
+		targets = near
+	}
+	stored = d.each(ctx, targets, put)
+	if s >= wary || stored*4 < len(targets) {
+		rest := without(d.region(ctx, key), targets)
+		stored += d.each(ctx, rest, put)
+		targets = append(targets, rest...)
+	}
 	if stored == 0 {
 		return 0, errors.Join(fmt.Errorf("%w: %d asked", ErrNotStored, len(targets)), ctx.Err())
 	}
 	return stored, nil
+}
+
+// without lists the peers that are not among others.
+func without(ps, others []peer.ID) []peer.ID {
+	return slices.DeleteFunc(slices.Clone(ps), func(p peer.ID) bool { return slices.Contains(others, p) })
 }
 
 // each does something with all of the peers at once; it counts those where it
@@ -90,26 +100,52 @@ func (d *DHT) each(ctx context.Context, ps []peer.ID, do func(context.Context, p
 }
 
 // nearest looks for the peers nearest to a key and lists those that answered,
-// nearest first, with the digits of suspicion about them.
+// nearest first, with the suspicion about them.
 func (d *DHT) nearest(ctx context.Context, key string) ([]peer.ID, float64, error) {
+	near, _, err := d.lookUp(ctx, key)
+	if err != nil {
+		return nil, 0, err
+	}
+	return near, d.suspect(ctx, key, near), nil
+}
+
+// lookUp looks for the peers nearest to a key: those that answered, nearest first, and
+// the at most 20 nearest that were heard of and not found dead. If the routing table
+// seems to hide servers it goes by a path of our own, too.
+func (d *DHT) lookUp(ctx context.Context, key string) (answered, closest []peer.ID, err error) {
+	answered, closest, err = d.byTable(ctx, key)
+	if !d.alarms.on(Split, time.Now()) {
+		return answered, closest, err
+	}
+	own := d.followTold(ctx, key)
+	if len(own) == 0 {
+		return answered, closest, err
+	}
+	join := func(a, b []peer.ID) []peer.ID {
+		return kb.SortClosestPeers(append(a, without(b, a)...), kb.ConvertKey(key))
+	}
+	return join(answered, own), cut(join(closest, own), bucketSize), nil
+}
+
+// byTable is lookUp by the routing table alone.
+func (d *DHT) byTable(ctx context.Context, key string) (answered, closest []peer.ID, err error) {
 	ctx, cancel := context.WithTimeout(ctx, LookupTimeout)
 	defer cancel()
 	if err := d.Ready(ctx); err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	asked, cancel := d.with(ctx)
 	defer cancel()
 	asked, l := withLookup(asked)
-	_, err := d.kad.GetClosestPeers(asked, key)
-	near := l.nearest(key)
-	if len(near) == 0 {
-		return nil, 0, errors.Join(fmt.Errorf("%w: none answered the lookup", ErrNoPeers), ctx.Err())
+	closest, err = d.kad.GetClosestPeers(asked, key)
+	if answered = l.nearest(key); len(answered) == 0 {
+		return nil, nil, errors.Join(fmt.Errorf("%w: none answered the lookup", ErrNoPeers), ctx.Err())
 	}
 	if ctx.Err() == nil && d.ctx.Err() == nil && err != nil {
-		return nil, 0, fmt.Errorf("dht: look up: %w", err)
+		return nil, nil, fmt.Errorf("dht: look up: %w", err)
 	}
 	// A lookup that took too long knows some of the nearest all the same.
-	return near, d.suspect(key, near), nil
+	return answered, closest, nil
 }
 
 // with has a caller's context end with the DHT too, and its dials be short.
@@ -117,18 +153,6 @@ func (d *DHT) with(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(withDial(ctx, d.times.dial))
 	stop := context.AfterFunc(d.ctx, cancel)
 	return ctx, func() { stop(); cancel() }
-}
-
-// widen adds to the nearest peers those that the routing table knows next. Sybils
-// that stand nearer than all honest peers cannot keep these from being asked.
-func (d *DHT) widen(key string, near []peer.ID) []peer.ID {
-	wide := slices.Clone(cut(near, bucketSize+widened))
-	for _, p := range d.kad.RoutingTable().NearestPeers(kb.ConvertKey(key), bucketSize+widened) {
-		if len(wide) < bucketSize+widened && !slices.Contains(wide, p) {
-			wide = append(wide, p)
-		}
-	}
-	return wide
 }
 
 // Find looks for the records of a seed that contacts wrote around now, and opens the
@@ -241,8 +265,9 @@ func (d *DHT) newest(ctx context.Context, keys []string, take func(key string, r
 }
 
 // search looks under one key and hands over what it finds, each time something
-// newer. It reckons the suspicion, and asks further if that is high and nothing
-// was found.
+// newer. If nothing was found, it asks all others of the key's region if the servers round
+// the key look like Sybils, and those that a path of our own leads to if the routing
+// table seems to hide servers.
 func (d *DHT) search(ctx context.Context, key string, found func(*rendezvous.Record)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -265,11 +290,21 @@ func (d *DHT) search(ctx context.Context, key string, found func(*rendezvous.Rec
 	if len(near) == 0 && none {
 		return fmt.Errorf("%w: none answered the lookup", ErrNoPeers)
 	}
-	if d.suspect(key, near) < Alarm || !none {
+	// Who finds need not wait for a census.
+	if !none {
+		d.judge(kb.ConvertKey(key), near, d.census.size(time.Now()))
 		return nil
 	}
+	var more []peer.ID
+	if d.suspect(ctx, key, near) >= wary {
+		more = d.region(ctx, key)
+	}
+	if d.alarms.on(Split, time.Now()) {
+		own := cut(d.followTold(ctx, key), bucketSize)
+		more = append(more, without(own, more)...)
+	}
 	var mu sync.Mutex
-	d.each(ctx, d.widen(key, near), func(ctx context.Context, p peer.ID) error {
+	d.each(ctx, without(more, near), func(ctx context.Context, p peer.ID) error {
 		rec, _, err := d.messenger.GetValue(ctx, p, key)
 		if err != nil {
 			return err

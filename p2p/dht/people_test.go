@@ -2,8 +2,9 @@ package dht
 
 import (
 	"context"
-	"crypto/rand"
+	"crypto/ed25519"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -69,18 +70,29 @@ type world struct {
 	net     mocknet.Mocknet
 	members []*member
 	hosts   int
+	rand    *rand.ChaCha8 // what ids and seeds are drawn from
 }
+
+// manyMembers is from which size on members of a world do not refresh on their own,
+// which would take minutes.
+const manyMembers = 50
 
 // inWorld tells a story in a world of some members.
 func inWorld(t *testing.T, size int, story func(t *testing.T, w *world)) {
 	before := runtime.GOMAXPROCS(1) // see p2ptest.NewWorld
 	defer runtime.GOMAXPROCS(before)
 	synctest.Test(t, func(t *testing.T) {
-		w := &world{t: t, net: mocknet.New()}
+		w := &world{t: t, net: mocknet.New(), rand: rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%-32.32s", t.Name()))))}
 		w.net.SetLinkDefaults(mocknet.LinkOptions{Latency: 2 * time.Millisecond})
 		t.Cleanup(func() { w.net.Close() })
 		for range size {
-			w.members = append(w.members, w.join(Config{Bootstrap: infos(cut(w.members, 3)...)}))
+			m := w.join(Config{Bootstrap: infos(cut(w.members, 3)...), still: size > manyMembers})
+			if m.cfg.still && len(w.members) > 0 { // a look at its own place is enough
+				if _, err := m.kad.GetClosestPeers(t.Context(), string(m.host.ID())); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.members = append(w.members, m)
 		}
 		for _, m := range cut(w.members, 3) { // who knew nobody when the others came
 			if err := <-m.kad.RefreshRoutingTable(); err != nil {
@@ -94,11 +106,23 @@ func inWorld(t *testing.T, size int, story func(t *testing.T, w *world)) {
 // host starts a host that can be dialled by all.
 func (w *world) host() host.Host {
 	w.t.Helper()
-	k, _, err := crypto.GenerateEd25519Key(rand.Reader)
+	return w.hostOf(w.key())
+}
+
+func (w *world) key() crypto.PrivKey {
+	w.t.Helper()
+	seed := make([]byte, ed25519.SeedSize)
+	w.rand.Read(seed)
+	k, err := crypto.UnmarshalEd25519PrivateKey(ed25519.NewKeyFromSeed(seed))
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return w.hostOf(k)
+	return k
+}
+
+func (w *world) seed() (s rendezvous.Seed) {
+	w.rand.Read(s[:])
+	return s
 }
 
 func (w *world) hostOf(k crypto.PrivKey) host.Host {

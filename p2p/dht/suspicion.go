@@ -1,7 +1,9 @@
 package dht
 
 import (
+	"context"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -9,112 +11,174 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
-// Alarm is the suspicion from which on a lookup is taken to be surrounded. Honest
-// lookups stay below 4 but for one in ten thousand; 20 Sybils nearer than any honest
-// peer make 15 and more. The room between bears an estimate of the DHT's size
-// that is wrong by a factor of four.
-const Alarm = 8
-
-const (
-	suspectsKept = 64
-	suspectsLife = time.Hour
-)
-
-// A Suspicion says how improbable it is that the peers which answered are so near to
-// a key by chance: Digits is -log10 of that probability, for the worst prefix
+// A suspicion is how improbable it is that the peers which answered are so near to
+// a key by chance: -log10 of that probability, for the worst prefix
 // of the at most 20 nearest, allowing for the choice among them. Ids of honest peers lie at
 // random; who wants to decide what is found under a key makes ids that lie near it.
 //
-// It is 0 while the size of the DHT is not known: kad-dht estimates it from its
-// lookups of random keys, once it has seen 20 peers at once. It sees only peers that crowd
-// round a key, not an attacker who has most peers everywhere (whose crowd makes the
-// DHT look larger), nor one who answers alone and hides all others.
-type Suspicion struct {
-	Key    string // of the record or announcement; empty: our own place
-	Digits float64
-	At     time.Time
+// It is 0 while the size of the DHT is not known, and where there are fewer than 20
+// servers. It sees only peers that crowd round a key, not an attacker who has most
+// peers everywhere (whose crowd makes the DHT look larger), nor one who answers
+// alone and hides all others.
+//
+// The two bounds: from wary on, a record is put and looked for in the whole region
+// of its key, which costs some hundred requests. From alarming on, people are told. Of
+// honest look-ups, with the size estimated by one census, one in 5,000 makes us wary,
+// and fewer than one in 100,000 is an alarm (TestFalseAlarms).
+const (
+	wary     = 4
+	alarming = 6
+)
+
+// An AlarmKind says what is wrong.
+type AlarmKind string
+
+const (
+	// Crowd: peers stand too near to a key that we looked up, or to our own
+	// place: somebody may be hiding what lies there.
+	Crowd AlarmKind = "crowd"
+	// Shrunk: what is seen of the DHT is far smaller than it was lately. Either most
+	// servers are gone, or our ways in show us one of their own.
+	Shrunk AlarmKind = "shrunk"
+	// Split: the relays that contacts told us of lead to servers that those whom we
+	// found otherwise do not. One of the two sides hides the rest of the DHT. All
+	// lookups go to both, as long as this lasts.
+	Split AlarmKind = "split"
+)
+
+// An Alarm is a reason to think that somebody decides what the DHT lets us find.
+type Alarm struct {
+	Kind        AlarmKind
+	Since, Last time.Time // when it was seen first and last
+	Digits      float64   // Crowd: the highest suspicion
+	Now, Before int       // Shrunk: how many servers it has, and had
 }
 
-// suspects are the latest suspicions.
-type suspects struct {
-	mu   sync.Mutex
-	last []Suspicion
+const (
+	// alarmLife is how long an alarm stays after it was seen last: as long as a
+	// record may lie hidden.
+	alarmLife = 12 * time.Hour
+	// A DHT is shrunk if it has less than a quarter of the servers of the last
+	// week, and had at least 40: an estimate is good to a factor of 1.4.
+	shrunkTo, shrunkFrom = 4, 40
+	sizeLife             = 7 * 24 * time.Hour
+)
+
+// alarms are those that are live.
+type alarms struct {
+	tell func(Alarm)
+
+	mu      sync.Mutex
+	list    []Alarm
+	largest Memory // the largest size of the last week; its Peers are not used
 }
 
-func (s *suspects) add(x Suspicion) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.last) >= suspectsKept {
-		// The weakest makes room, so that no flood of harmless ones hides one.
-		weakest := 0
-		for i, o := range s.last {
-			if o.Digits < s.last[weakest].Digits || o.At.Before(x.At.Add(-suspectsLife)) {
-				weakest = i
-			}
-		}
-		s.last[weakest] = x
-		return
+// raise notes an alarm and tells of it.
+func (a *alarms) raise(x Alarm, now time.Time) {
+	a.mu.Lock()
+	a.expire(now)
+	x.Since, x.Last = now, now
+	i := slices.IndexFunc(a.list, func(o Alarm) bool { return o.Kind == x.Kind })
+	if i < 0 {
+		a.list = append(a.list, x)
+	} else {
+		x.Since, x.Digits = a.list[i].Since, max(x.Digits, a.list[i].Digits)
+		a.list[i] = x
 	}
-	s.last = append(s.last, x)
-}
-
-func (s *suspects) highest() (digits float64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, x := range s.last {
-		if time.Since(x.At) < suspectsLife {
-			digits = max(digits, x.Digits)
-		}
+	a.mu.Unlock()
+	if a.tell != nil {
+		a.tell(x)
 	}
-	return digits
 }
 
-// size is the estimated number of servers, 0 if that is not known.
-func (d *DHT) size() int {
-	n, err := d.kad.NetworkSize()
-	if err != nil || n < bucketSize {
-		return 0
+// expire drops what was not seen for long. The lock is held.
+func (a *alarms) expire(now time.Time) {
+	a.list = slices.DeleteFunc(a.list, func(x Alarm) bool { return now.Sub(x.Last) >= alarmLife })
+}
+
+func (a *alarms) live(now time.Time) []Alarm {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.expire(now)
+	return slices.Clone(a.list)
+}
+
+// sized compares a census with the largest of the last week.
+func (a *alarms) sized(n int, now time.Time) {
+	a.mu.Lock()
+	before := a.largest
+	if n >= before.Servers || now.Sub(before.At) > sizeLife || before.At.After(now) {
+		a.largest = Memory{Servers: n, At: now}
 	}
-	return int(n)
+	shrunk := a.largest.Servers >= shrunkFrom && n*shrunkTo < a.largest.Servers
+	a.mu.Unlock()
+	if shrunk {
+		a.raise(Alarm{Kind: Shrunk, Now: n, Before: before.Servers}, now)
+	} else {
+		a.end(Shrunk) // what was missing is there again
+	}
 }
 
-// suspect reckons the suspicion of a lookup by who answered, and tells it.
-func (d *DHT) suspect(key string, answered []peer.ID) float64 {
-	return d.judge(key, kb.ConvertKey(key), answered)
+func (a *alarms) end(kind AlarmKind) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.list = slices.DeleteFunc(a.list, func(x Alarm) bool { return x.Kind == kind })
+}
+
+// on tells whether an alarm of a kind is live.
+func (a *alarms) on(kind AlarmKind, now time.Time) bool {
+	return slices.ContainsFunc(a.live(now), func(x Alarm) bool { return x.Kind == kind })
+}
+
+// size is the largest size of the last week and when it was seen.
+func (a *alarms) size() (int, time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.largest.Servers, a.largest.At
+}
+
+// suspect reckons the suspicion of a lookup by who answered, and raises an alarm.
+func (d *DHT) suspect(ctx context.Context, key string, answered []peer.ID) float64 {
+	return d.judge(kb.ConvertKey(key), answered, d.counted(ctx))
 }
 
 // suspectSelf reckons it for our own place, by the routing table.
 func (d *DHT) suspectSelf() {
 	self := kb.ConvertPeerID(d.host.ID())
-	d.judge("", self, d.kad.RoutingTable().NearestPeers(self, bucketSize))
+	d.judge(self, d.kad.RoutingTable().NearestPeers(self, bucketSize), d.census.size(time.Now()))
 }
 
-func (d *DHT) judge(key string, at kb.ID, near []peer.ID) float64 {
-	x := Suspicion{Key: key, Digits: digits(at, cut(near, bucketSize), d.size()), At: time.Now()}
-	if x.Digits == 0 {
-		return 0
+func (d *DHT) judge(at kb.ID, near []peer.ID, size int) float64 {
+	x := digits(at, cut(near, bucketSize), size)
+	if x >= alarming {
+		d.alarms.raise(Alarm{Kind: Crowd, Digits: x}, time.Now())
 	}
-	d.suspects.add(x)
-	if x.Digits >= Alarm && d.cfg.Suspect != nil {
-		d.cfg.Suspect(x)
-	}
-	return x.Digits
+	return x
 }
 
-// digits is Suspicion.Digits for peers sorted by their distance to a key. Of n ids at
+// digits is the suspicion of peers sorted by their distance to a key. Of n ids at
 // random, the number within a part x of all distances is near to a Poisson
 // variable of mean n·x, and a little less spread, which errs towards calm.
 // (Sridhar et al., "Content Censorship in the InterPlanetary File System", NDSS 2024,
-// compare the same distances as a whole.)
+// compare the same distances as a whole, by their Kullback-Leibler divergence.)
 func digits(key kb.ID, near []peer.ID, size int) float64 {
-	if size == 0 || len(near) == 0 {
+	parts := make([]float64, len(near))
+	for i, p := range near {
+		parts[i] = part(key, kb.ConvertPeerID(p))
+	}
+	return suspicion(parts, size)
+}
+
+// suspicion is that of peers at some parts of all distances, nearest first.
+func suspicion(parts []float64, size int) float64 {
+	if size < bucketSize || len(parts) == 0 {
 		return 0
 	}
 	worst := 0.0
-	for i, p := range near {
-		worst = max(worst, -poissonTail(i+1, float64(size)*part(key, kb.ConvertPeerID(p))))
+	for i, x := range parts {
+		worst = max(worst, -poissonTail(i+1, float64(size)*x))
 	}
-	return max(0, worst-math.Log10(float64(len(near))))
+	return max(0, worst-math.Log10(float64(len(parts))))
 }
 
 // part is the distance of two ids as a part of the longest, 0 to 1.
