@@ -22,15 +22,15 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/godwit-im/godwit/p2p/node"
+	"github.com/godwit-im/godwit/p2p/rate"
 )
 
 // Bounds of what one hop does for others (SPEC.md, section 3).
 const (
 	reservationTime   = time.Hour
 	maxReservations   = 512
-	reservationsGroup = 4   // from one group of addresses, in public
-	circuitsPerMinute = 120 // begun from one group of addresses, in public
-	maxGroups         = 4096
+	reservationsGroup = 4       // from one group of addresses, in public
+	circuitsPerMinute = 120     // begun from one group of addresses, and as many at once, in public
 	copyBuffer        = 4 << 10 // bytes, each way of a circuit
 )
 
@@ -82,11 +82,10 @@ func (h *Hop) Close() error { return h.service.Close() }
 // cannot have it all. Elsewhere than in public all share one group.
 type gate struct {
 	bounded bool
+	began   rate.Groups // circuits
 
 	mu       sync.Mutex
 	reserved map[peer.ID]reserved
-	began    map[netip.Prefix]int // circuits in this minute
-	minute   time.Time
 }
 
 type reserved struct {
@@ -97,7 +96,7 @@ type reserved struct {
 var _ relayv2.ACLFilter = (*gate)(nil)
 
 func newGate(bounded bool) *gate {
-	return &gate{bounded: bounded, reserved: make(map[peer.ID]reserved)}
+	return &gate{bounded: bounded, reserved: make(map[peer.ID]reserved), began: rate.Groups{Limit: rate.Limit{Burst: circuitsPerMinute, PerSecond: circuitsPerMinute / 60.0}}}
 }
 
 // AllowReserve says whether there is room for one more reservation of a group.
@@ -124,22 +123,9 @@ func (g *gate) AllowReserve(p peer.ID, at ma.Multiaddr) bool {
 	return true
 }
 
-// AllowConnect says whether a group may begin one more circuit in this minute.
+// AllowConnect says whether a group may begin one more circuit now.
 func (g *gate) AllowConnect(_ peer.ID, from ma.Multiaddr, _ peer.ID) bool {
-	if !g.bounded {
-		return true
-	}
-	now, group := time.Now(), node.GroupOf(from)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if now.Sub(g.minute).Abs() >= time.Minute {
-		g.began, g.minute = make(map[netip.Prefix]int), now
-	}
-	if _, known := g.began[group]; !known && len(g.began) >= maxGroups {
-		group = netip.Prefix{}
-	}
-	g.began[group]++
-	return g.began[group] <= circuitsPerMinute
+	return !g.bounded || g.began.Take(node.GroupOf(from), time.Now())
 }
 
 // counts is what libp2p's service tells of itself.

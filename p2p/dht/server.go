@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/p2p/node"
+	"github.com/godwit-im/godwit/p2p/rate"
 	pb "github.com/libp2p/go-libp2p-kad-dht/pb"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -24,10 +25,8 @@ const (
 	// of four bytes.
 	maxRequest = 8 << 10
 	// maxStores is how many records and announcements one group of addresses
-	// may bring in a minute, in public.
+	// may bring at once, and then in each minute, in public.
 	maxStores = 256
-	// maxGroups bounds how many groups are told apart; the rest share one count.
-	maxGroups = 1 << 13
 )
 
 var errRequest = errors.New("dht: a request that is too long")
@@ -44,12 +43,11 @@ type server struct {
 	ended   bool
 	wg      sync.WaitGroup
 
-	minute int64
-	stores map[netip.Prefix]int
+	stores rate.Groups // what is brought, in public
 }
 
 func newServer(h host.Host, public bool) *server {
-	return &server{Host: h, public: public, streams: make(map[network.Stream]bool)}
+	return &server{Host: h, public: public, streams: make(map[network.Stream]bool), stores: rate.Groups{Limit: rate.Limit{Burst: maxStores, PerSecond: maxStores / 60.0}}}
 }
 
 // SetStreamHandler is the host's, with what comes in bounded.
@@ -100,7 +98,7 @@ func (s *server) onRequest(_ context.Context, st network.Stream, req *pb.Message
 		return
 	}
 	ip, ok := ipOf(st.Conn().RemoteMultiaddr())
-	if !ok || !s.allow(node.Group(ip), time.Now()) || req.GetType() == pb.Message_ADD_PROVIDER && !names(req, ip) {
+	if !ok || !s.stores.Take(node.Group(ip), time.Now()) || req.GetType() == pb.Message_ADD_PROVIDER && !names(req, ip) {
 		s.refused.Add(1)
 		req.Type = -1
 	}
@@ -124,20 +122,6 @@ func names(req *pb.Message, ip netip.Addr) bool {
 		}
 	}
 	return false
-}
-
-// allow counts a record or announcement of a group of addresses.
-func (s *server) allow(group netip.Prefix, now time.Time) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if m := now.Unix() / 60; m != s.minute || s.stores == nil {
-		s.minute, s.stores = m, make(map[netip.Prefix]int)
-	}
-	if _, known := s.stores[group]; !known && len(s.stores) >= maxGroups {
-		group = netip.Prefix{}
-	}
-	s.stores[group]++
-	return s.stores[group] <= maxStores
 }
 
 func ipOf(a ma.Multiaddr) (netip.Addr, bool) {

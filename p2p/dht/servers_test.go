@@ -15,6 +15,7 @@ import (
 
 	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/p2ptest"
+	"github.com/godwit-im/godwit/p2p/rate"
 	"github.com/godwit-im/godwit/p2p/rendezvous"
 	ds "github.com/ipfs/go-datastore"
 	pb "github.com/libp2p/go-libp2p-kad-dht/pb"
@@ -457,7 +458,7 @@ func TestOriginsInPublic(t *testing.T) {
 			if !ok {
 				t.Fatal(a)
 			}
-			return func() bool { return s.allow(node.Group(ip), time.Now()) }
+			return func() bool { return s.stores.Take(node.Group(ip), time.Now()) }
 		}
 		eve, neighbour, bob := group("/ip4/11.0.0.1/tcp/1"), group("/ip4/11.0.0.200/tcp/1"), group("/ip4/11.0.1.1/tcp/1")
 		for range maxStores / 2 {
@@ -482,8 +483,8 @@ func TestOriginsInPublic(t *testing.T) {
 		for i := range 1 << 16 {
 			group(fmt.Sprintf("/ip4/12.%d.%d.1/tcp/1", i>>8, i&255))()
 		}
-		if len(s.stores) > maxGroups+1 {
-			t.Errorf("%d groups are told apart", len(s.stores))
+		if s.stores.Len() > rate.MaxGroups+1 {
+			t.Errorf("%d groups are told apart", s.stores.Len())
 		}
 	})
 	announce := func(addrs ...string) *pb.Message {

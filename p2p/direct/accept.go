@@ -12,13 +12,13 @@ import (
 
 	"github.com/godwit-im/godwit/p2p/frame"
 	"github.com/godwit-im/godwit/p2p/node"
+	"github.com/godwit-im/godwit/p2p/rate"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 const (
-	pingBurst = 16
-	pingRate  = 2 // a second
+	pingBurst, pingRate = 16, 2 // a second
 )
 
 // errTurn says that a frame came out of turn.
@@ -283,7 +283,7 @@ func (in *inbound) run() error {
 func (in *inbound) receive() error {
 	in.r.SetMax(maxFrame)
 	in.r.SetTimeout(idleTimeout)
-	pings := budget{burst: pingBurst, rate: pingRate}
+	var pings rate.Bucket
 	for {
 		f, err := in.r.Next()
 		if err != nil {
@@ -303,7 +303,7 @@ func (in *inbound) receive() error {
 			if err != nil {
 				return err
 			}
-			if !pings.take(netip.Prefix{}, time.Now()) {
+			if !pings.Take(rate.Limit{Burst: pingBurst, PerSecond: pingRate}, time.Now()) {
 				return fmt.Errorf("%w: too many PINGs", ErrMalformed)
 			}
 			in.answer(marshalPing(typePong, n))

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -177,57 +176,4 @@ func TestPeerThatNeverReads(t *testing.T) {
 			t.Errorf("%d of 20 messages kept", n)
 		}
 	})
-}
-
-// A budget gives its burst at once and then its rate, to each group its own,
-// whatever the clock does (attack 34).
-func TestBudget(t *testing.T) {
-	group := func(i int) netip.Prefix {
-		return netip.PrefixFrom(netip.AddrFrom4([4]byte{11, byte(i >> 8), byte(i), 0}), 24)
-	}
-	now := time.Unix(1_800_000_000, 0)
-	spend := func(b *budget, g netip.Prefix, n int) (ok int) {
-		for range n {
-			if b.take(g, now) {
-				ok++
-			}
-		}
-		return ok
-	}
-	b := &budget{burst: 4, rate: 2}
-	if n := spend(b, group(0), 10); n != 4 {
-		t.Errorf("burst of %d", n)
-	}
-	if n := spend(b, group(1), 10); n != 4 {
-		t.Errorf("another group got %d", n)
-	}
-	now = now.Add(time.Second)
-	if n := spend(b, group(0), 10); n != 2 {
-		t.Errorf("%d after a second", n)
-	}
-	now = now.Add(-365 * 24 * time.Hour)
-	if n := spend(b, group(0), 10); n != 0 {
-		t.Errorf("%d after the clock went back a year", n)
-	}
-	now = now.Add(time.Second)
-	if n := spend(b, group(0), 10); n != 2 {
-		t.Errorf("%d a second later", n)
-	}
-	now = now.Add(10 * 365 * 24 * time.Hour)
-	if n := spend(b, group(0), 10); n != 4 {
-		t.Errorf("%d after the clock went ten years ahead", n)
-	}
-	// 100,000 groups at once do not fill the memory, and get little.
-	got := 0
-	for i := range 60_000 {
-		got += spend(b, group(i), 1)
-	}
-	if len(b.buckets) > maxGroups+1 || got > maxGroups+8 {
-		t.Errorf("%d buckets, %d served", len(b.buckets), got)
-	}
-	// Later they are forgotten, and others served.
-	now = now.Add(time.Minute)
-	if n := spend(b, netip.MustParsePrefix("11.255.255.0/24"), 10); n != 4 || len(b.buckets) > 10 {
-		t.Errorf("%d, with %d buckets", n, len(b.buckets))
-	}
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/godwit-im/godwit/p2p/rate"
 )
 
 // fixedProof is the proof of some terms that a search from 0 finds.
@@ -100,7 +102,7 @@ func TestLoad(t *testing.T) {
 		admitted := 0
 		for i := range 300 * perSecond {
 			now = now.Add(time.Second / time.Duration(perSecond))
-			var stream bucket
+			var stream rate.Bucket
 			if g.enter(&stream, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i)}), 24), now) == nil {
 				g.waiting--
 				admitted++
@@ -139,13 +141,13 @@ func TestGateIsBounded(t *testing.T) {
 	}
 	admitted := 0
 	for i := range 10000 { // nothing is computed yet
-		var stream bucket
+		var stream rate.Bucket
 		if g.enter(&stream, group(i), now) == nil {
 			admitted++
 		}
 	}
-	if admitted != waitingProofs || g.waiting != waitingProofs || len(g.groups) > maxGroups+1 {
-		t.Fatalf("%d admitted, %d wait, %d groups", admitted, g.waiting, len(g.groups))
+	if admitted != waitingProofs || g.waiting != waitingProofs || g.groups.Len() > rate.MaxGroups+1 {
+		t.Fatalf("%d admitted, %d wait, %d groups", admitted, g.waiting, g.groups.Len())
 	}
 	for range waitingProofs {
 		g.check([32]byte{}, [8]byte{}, 1)
@@ -154,9 +156,9 @@ func TestGateIsBounded(t *testing.T) {
 		t.Fatalf("%d wait, %d of %d turns", g.waiting, len(g.turns), cap(g.turns))
 	}
 	now = now.Add(time.Hour) // all groups are forgiven, and forgotten
-	var stream bucket
-	if err := g.enter(&stream, group(1<<20), now); err != nil || len(g.groups) > 2 {
-		t.Fatalf("%d groups an hour later (%v)", len(g.groups), err)
+	var stream rate.Bucket
+	if err := g.enter(&stream, group(1<<20), now); err != nil || g.groups.Len() > 2 {
+		t.Fatalf("%d groups an hour later (%v)", g.groups.Len(), err)
 	}
 }
 

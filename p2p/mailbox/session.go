@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/p2p/frame"
+	"github.com/godwit-im/godwit/p2p/rate"
 	pool "github.com/libp2p/go-buffer-pool"
 	"github.com/libp2p/go-libp2p/core/network"
 )
@@ -29,10 +30,10 @@ type session struct {
 	failures  atomic.Int32 // wrong signatures
 	box       *BoxPublic   // after LOGIN
 	leased    bool
-	offers    offers   // of TERMS
-	asks      bucket   // of Server.intros, for this stream
-	batch     *batch   // what came and was not handed to the committer
-	watching  *watches // asked for, to begin after its answer
+	offers    offers      // of TERMS
+	asks      rate.Bucket // of Server.intros, for this stream
+	batch     *batch      // what came and was not handed to the committer
+	watching  *watches    // asked for, to begin after its answer
 
 	mu      sync.Mutex
 	room    *sync.Cond // owed, owedBytes, held shrank, or dead

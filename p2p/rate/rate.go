@@ -1,0 +1,101 @@
+// Package rate bounds how often strangers may ask for something, before it costs
+// anything: token buckets, one by itself or one for each group of addresses
+// (node.GroupOf). The servers of p2p call it; the bounds are in their
+// specifications. (golang.org/x/time/rate has no bounded map of them, and gives
+// back only what was reserved.)
+package rate
+
+import (
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// A Limit is how much may be asked for: Burst at once, and then so many a second.
+type Limit struct{ Burst, PerSecond float64 }
+
+// A Bucket counts what was asked for. The zero value has asked for nothing. It is not
+// safe for use by several goroutines.
+type Bucket struct {
+	spent float64
+	at    time.Time // when spent was counted
+}
+
+// Take takes one, or nothing if the limit is reached. A clock set back gives nothing.
+func (b *Bucket) Take(l Limit, now time.Time) bool {
+	b.spent, b.at = b.left(l, now), now
+	if b.spent+1 > l.Burst {
+		return false
+	}
+	b.spent++
+	return true
+}
+
+// left is what of that which was taken still counts.
+func (b *Bucket) left(l Limit, now time.Time) float64 {
+	return max(0, b.spent-l.PerSecond*max(0, now.Sub(b.at).Seconds()))
+}
+
+// MaxGroups is how many groups of addresses Groups remembers, in some 300 KiB. Beyond
+// that newcomers share one bucket.
+const MaxGroups = 4096
+
+// Groups is a bucket for each group of addresses, safe for use by several goroutines.
+// Limit is to be set before its first use.
+type Groups struct {
+	Limit
+
+	mu      sync.Mutex
+	buckets map[netip.Prefix]Bucket
+	swept   time.Time // when sweep last looked
+}
+
+// Take takes one from a group, or nothing if its limit is reached.
+func (g *Groups) Take(group netip.Prefix, now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.buckets == nil {
+		g.buckets = make(map[netip.Prefix]Bucket)
+	}
+	if _, known := g.buckets[group]; !known && len(g.buckets) >= MaxGroups {
+		g.sweep(now)
+		if len(g.buckets) >= MaxGroups {
+			group = netip.Prefix{}
+		}
+	}
+	b := g.buckets[group]
+	ok := b.Take(g.Limit, now)
+	g.buckets[group] = b
+	return ok
+}
+
+// Refund gives back what was taken from a group.
+func (g *Groups) Refund(group netip.Prefix) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if b, known := g.buckets[group]; known {
+		b.spent = max(0, b.spent-1)
+		g.buckets[group] = b
+	}
+}
+
+// Len is how many groups are remembered.
+func (g *Groups) Len() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.buckets)
+}
+
+// sweep forgets the groups that owe nothing. It looks at all of them, so once a
+// second is enough.
+func (g *Groups) sweep(now time.Time) {
+	if d := now.Sub(g.swept); d >= 0 && d < time.Second {
+		return
+	}
+	g.swept = now
+	for group, b := range g.buckets {
+		if b.left(g.Limit, now) == 0 {
+			delete(g.buckets, group)
+		}
+	}
+}
