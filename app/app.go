@@ -309,7 +309,7 @@ func (a *App) openKeys(ctx context.Context) error {
 // has ended.
 func (a *App) Run(ctx context.Context) error {
 	if a.cfg.Brief {
-		return a.chat.Run(ctx) // the DHT is joined if somebody has to be found
+		return storeProblem(a.chat.Run(ctx)) // the DHT is joined if somebody has to be found
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -320,7 +320,7 @@ func (a *App) Run(ctx context.Context) error {
 			a.log().Error("the DHT stopped", "err", err)
 		}
 	})
-	err := a.chat.Run(ctx)
+	err := storeProblem(a.chat.Run(ctx))
 	stop()
 	return err
 }

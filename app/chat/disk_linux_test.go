@@ -74,6 +74,12 @@ func TestTheDiskIsFull(t *testing.T) {
 		}
 		bob.ReadsNow(alice, "before")
 
+		// He starts anew, and can read what is there.
+		bob.Leaves()
+		bob.Returns()
+		w.Advance(time.Minute)
+		bob.ReadsNow(alice, "before")
+
 		w.check(resize("30m", syscall.MS_REMOUNT))
 		w.Advance(10 * time.Minute)
 		bob.ReadsNow(alice, "before", "directly")

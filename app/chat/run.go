@@ -110,7 +110,24 @@ func (c *Chat) begin(ctx context.Context) error {
 	}
 	// Contacts learn where we listen now: those that are connected in a moment
 	// by that connection, the others by their relays.
-	err = c.update(ctx, func(t *turn) error {
+	err = c.tellAll(ctx, devices)
+	if errors.Is(err, store.ErrFull) {
+		// Nothing can be taken in, but what is here can be read.
+		c.log.Warn("the disk is full; contacts learn where this device listens once there is room")
+		c.mu.Lock()
+		c.start(func(ctx context.Context) { c.tellOnceThereIsRoom(ctx, devices) })
+		c.mu.Unlock()
+		err = nil
+	}
+	for _, d := range devices {
+		c.courier(d.Device)
+	}
+	return err
+}
+
+// tellAll queues where we listen for all devices that can be told.
+func (c *Chat) tellAll(ctx context.Context, devices []store.Device) error {
+	return c.update(ctx, func(t *turn) error {
 		for _, d := range devices {
 			if err := c.tellPresence(t, d.Device); err != nil {
 				return err
@@ -118,10 +135,27 @@ func (c *Chat) begin(ctx context.Context) error {
 		}
 		return nil
 	})
-	for _, d := range devices {
-		c.courier(d.Device)
+}
+
+// tellOnceThereIsRoom tries tellAll until the disk takes it.
+func (c *Chat) tellOnceThereIsRoom(ctx context.Context, devices []store.Device) {
+	wait := pause{first: fullFirst, last: fullLast}
+	for {
+		wait.failed(time.Now())
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Until(wait.until)):
+		}
+		err := c.tellAll(ctx, devices)
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		if !errors.Is(err, store.ErrFull) {
+			c.log.Error("contacts could not be told where this device listens", "err", err)
+			return
+		}
 	}
-	return err
 }
 
 // tellPresence queues where we listen for a device that can be told.
