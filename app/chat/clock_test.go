@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/content"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 )
 
@@ -135,5 +136,40 @@ func TestTheClockIsTenYearsAheadForAnHour(t *testing.T) {
 				w.Errorf("a queue of the future is still in use: from epoch %d", q.Epoch0)
 			}
 		}
+	})
+}
+
+// Alice's clock was most of a day ahead when she wrote. What she wrote does not wait
+// until that hour has come.
+func TestWrittenByAClockThatWasAhead(t *testing.T) {
+	dir := t.TempDir()
+	var oak *relay
+	var alice, bob *person
+	var id content.ID
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.dir = dir
+		oak = w.Relay("oak")
+		alice, bob = w.Person("alice", oak), w.Person("bob", oak)
+		alice.Meets(bob)
+		alice.Sees(alice.Says(bob, "before"), api.Delivered)
+		bob.Leaves()
+		w.Advance(time.Minute)
+		oak.Stops()
+		w.Pass(18 * time.Hour)
+		id = alice.Says(bob, "from tomorrow")
+		alice.Leaves()
+	})
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.dir = dir
+		w.goes([]*person{alice, bob}, oak)
+		oak.Starts()
+		alice.Returns()
+		w.Advance(time.Minute)
+		alice.Sees(id, api.Kept)
+		alice.Leaves()
+		bob.Returns()
+		bob.Reads(alice, "before", "from tomorrow")
 	})
 }

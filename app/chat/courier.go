@@ -97,7 +97,7 @@ type parcel struct {
 	session store.SessionID
 	class   store.Class
 	created time.Time
-	next    time.Time // not before
+	next    time.Time // not before, but see due
 	expires time.Time // zero: never
 	handed  time.Time // when it went out on the present line; zero: it did not
 	refused bool      // there: the relays may have it at once
@@ -109,6 +109,15 @@ func newParcel(o store.Outgoing) *parcel {
 		row: o.ID, device: o.Device, wire: o.Wire, hash: *o.Hash, flight: o.Flight, session: *o.Session, class: o.Class,
 		created: o.Created, next: o.Next, expires: o.Expires, kept: make(map[peer.ID]stay),
 	}
+}
+
+// due is when a parcel may leave at the earliest. One that was made later than it is now
+// is of a clock that was put back since; to wait for it to be right again could take years.
+func (p *parcel) due(now time.Time) time.Time {
+	if p.created.After(now) {
+		return now
+	}
+	return p.next
 }
 
 // stay is the time of a copy at a relay: since our clock said, until its receipt
@@ -409,7 +418,7 @@ func (k *courier) handOver(now time.Time) {
 
 // call tries to reach the device itself, in the background.
 func (k *courier) call(ctx context.Context, now time.Time) {
-	if at, want := k.callAt(); !want || k.dialling || at.After(now) {
+	if at, want := k.callAt(now); !want || k.dialling || at.After(now) {
 		return
 	}
 	k.dialling, k.dialled, k.greet = true, now, false
@@ -417,7 +426,7 @@ func (k *courier) call(ctx context.Context, now time.Time) {
 	addrs := k.addrs
 	var flights []*parcel
 	for _, p := range k.parcels {
-		if p.flight && !p.next.After(now) {
+		if p.flight && !p.due(now).After(now) {
 			flights = append(flights, p)
 		}
 	}
@@ -432,7 +441,7 @@ func (k *courier) call(ctx context.Context, now time.Time) {
 // callAt says when the device is to be called: if there is something for it that
 // no line takes, or it waits for us. First flights go without one, also while there is one of another
 // session, as after a second invitation.
-func (k *courier) callAt() (at time.Time, want bool) {
+func (k *courier) callAt(now time.Time) (at time.Time, want bool) {
 	if len(k.addrs.Addrs) == 0 {
 		return at, false
 	}
@@ -441,7 +450,7 @@ func (k *courier) callAt() (at time.Time, want bool) {
 		var from time.Time // at once
 		switch {
 		case p.flight:
-			from = p.next
+			from = p.due(now)
 		case k.onLine != nil:
 			continue
 		}
@@ -470,7 +479,7 @@ func (k *courier) background(f func() report) {
 func (k *courier) deposit(ctx context.Context, now time.Time) time.Duration {
 	again := time.Hour
 	sooner := func(t time.Time) { again = min(again, max(t.Sub(now), time.Millisecond)) }
-	if at, want := k.callAt(); want && !k.dialling {
+	if at, want := k.callAt(now); want && !k.dialling {
 		sooner(at)
 	}
 	if at, want := k.lookAt(); want && !k.looking {
@@ -520,7 +529,7 @@ func (k *courier) depositAt(p *parcel, relay peer.ID, now time.Time) (at time.Ti
 		return at, false // one relay is enough for what is stale in an hour
 	}
 	switch {
-	case p.next.After(now):
+	case p.due(now).After(now):
 		return p.next, true
 	case k.onLine != nil && p.refused:
 		return now, true
