@@ -534,9 +534,13 @@ func TestReflection(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			return alice.queueToAll(t, who, row, item)
+			if err := alice.queueToAll(t, who, row, item); err != nil {
+				return err
+			}
+			rows, err := t.Pending(bob.device.Public(), 0, 1)
+			wire = rows[0].Wire
+			return err
 		})
-		wire = alice.outbox(bob)[0].Wire
 		alice.Sees(id, api.Delivered)
 		asides := len(alice.asides())
 

@@ -78,6 +78,32 @@ func (c *Chat) judge(t *turn, message int64) error {
 	return c.setState(t, m, store.Kept, "")
 }
 
+// alone says whether nobody at all can be reached, neither a relay of ours, though there
+// are some, nor a contact: it is our own network then.
+func (c *Chat) alone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, b := range c.boxes {
+		if b.view().State != relayUnreachable {
+			return false
+		}
+	}
+	for _, k := range c.couriers {
+		if k.isConnected() {
+			return false
+		}
+	}
+	return len(c.boxes) > 0
+}
+
+// reason is why a message of ours has not come further, in words.
+func (c *Chat) reason(m store.Message) string {
+	if m.State == store.Queued && m.Reason == string(problem.RelayUnreached) && c.alone() {
+		return Reason(string(problem.NoRelayReached))
+	}
+	return Reason(m.Reason)
+}
+
 // unkept judges a message anew that is kept no more where it was: the other side may
 // have lost the session that relays keep it in.
 func (c *Chat) unkept(t *turn, message int64) error {
@@ -368,7 +394,7 @@ func (c *Chat) messageView(m store.Message, who store.Contact, kept *api.Copies)
 	}
 	v := api.Message{
 		ID: content.ID(m.Message).String(), Conversation: who.Account.String(), Author: who.Account.String(), Name: DisplayName(who),
-		Time: api.Time{Time: m.Sent}, Kind: content.Kind(m.Kind).String(), Reason: Reason(m.Reason),
+		Time: api.Time{Time: m.Sent}, Kind: content.Kind(m.Kind).String(), Reason: c.reason(m),
 	}
 	if m.Mine {
 		v.Author, v.Name, v.State, v.Relays = c.self().String(), "", api.State(m.State), kept
@@ -381,7 +407,7 @@ func (c *Chat) messageView(m store.Message, who store.Contact, kept *api.Copies)
 
 // sentView is how far a message of ours has come, as the API tells it.
 func (c *Chat) sentView(tx *store.Tx, m store.Message) (api.Sent, error) {
-	v := api.Sent{ID: content.ID(m.Message).String(), State: api.State(m.State), Reason: Reason(m.Reason)}
+	v := api.Sent{ID: content.ID(m.Message).String(), State: api.State(m.State), Reason: c.reason(m)}
 	account, err := tx.Correspondent(m.Conversation)
 	if err != nil {
 		return v, err

@@ -64,7 +64,7 @@ func TestTriesForDays(t *testing.T) {
 		toBob, toOak := w.wires.dialled(bob.address()), w.wires.dialled(oak.address())
 		w.Advance(time.Hour)
 		firstHour := w.wires.dialled(bob.address()) - toBob
-		if sent := alice.state(id); sent.State != api.Queued || sent.Reason != Reason(string(problem.RelayUnreached)) {
+		if sent := alice.state(id); sent.State != api.Queued || sent.Reason != Reason(string(problem.NoRelayReached)) {
 			w.Errorf("after an hour the message is %s because of %q", sent.State, sent.Reason)
 		}
 		w.Advance(away - time.Hour)
