@@ -39,20 +39,21 @@ type Evidence struct {
 	What    What
 	Proof   []byte // the relay's receipt or the acknowledgement's MAC; may be nil
 	Reason  string // problem code; may be empty
+	Via     PeerID // the relay through which a deposit went; empty: straight
 }
 
 // AddEvidence adds a step to a message's trail.
 func (tx *Tx) AddEvidence(e Evidence) error {
-	return tx.run(`INSERT INTO evidence (message, step, device, at, path, peer, what, proof, reason)
-		VALUES (?1, (SELECT coalesce(max(step), 0) + 1 FROM evidence WHERE message = ?1), ?, ?, ?, ?, ?, ?, ?)`,
-		e.Message, e.Device[:], e.At.UnixMilli(), string(e.Path), peer(e.Peer), string(e.What), blob(e.Proof), text(e.Reason))
+	return tx.run(`INSERT INTO evidence (message, step, device, at, path, peer, what, proof, reason, via)
+		VALUES (?1, (SELECT coalesce(max(step), 0) + 1 FROM evidence WHERE message = ?1), ?, ?, ?, ?, ?, ?, ?, ?)`,
+		e.Message, e.Device[:], e.At.UnixMilli(), string(e.Path), peer(e.Peer), string(e.What), blob(e.Proof), text(e.Reason), peer(e.Via))
 }
 
 // Evidence returns a message's trail, in the order it was left.
 func (tx *Tx) Evidence(message int64) ([]Evidence, error) {
 	return all(tx, func(r row) (e Evidence, err error) {
 		e.Message = message
-		err = r.Scan(fixed(e.Device[:]), stamp{&e.At}, &e.Path, peerID{&e.Peer}, &e.What, &e.Proof, nullText{&e.Reason})
+		err = r.Scan(fixed(e.Device[:]), stamp{&e.At}, &e.Path, peerID{&e.Peer}, &e.What, &e.Proof, nullText{&e.Reason}, peerID{&e.Via})
 		return e, err
-	}, "SELECT device, at, path, peer, what, proof, reason FROM evidence WHERE message = ? ORDER BY step", message)
+	}, "SELECT device, at, path, peer, what, proof, reason, via FROM evidence WHERE message = ? ORDER BY step", message)
 }

@@ -46,6 +46,10 @@ type addrs struct{ to *[][]byte }
 
 // Scan implements scanner.
 func (a addrs) Scan(src any) error {
+	if src == nil {
+		*a.to = nil
+		return nil
+	}
 	b, ok := src.([]byte)
 	if !ok {
 		return fmt.Errorf("%w: a list is not bytes", ErrDamaged)

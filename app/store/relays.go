@@ -22,13 +22,14 @@ type Relay struct {
 	LeaseUntil time.Time
 	Added      time.Time
 	Removed    time.Time // zero: in use
+	Routes     [][]byte  // circuit multiaddrs through other relays, as contacts were told; nil: none
 }
 
-const relayColumns = "peer, addrs, source, sealed, lease, lease_until, added, removed"
+const relayColumns = "peer, addrs, source, sealed, lease, lease_until, added, removed, routes"
 
 func (tx *Tx) scanRelay(r row) (x Relay, err error) {
 	var sealed []byte
-	if err = r.Scan(peerID{&x.Peer}, addrs{&x.Addrs}, &x.Source, &sealed, &x.Lease, stamp{&x.LeaseUntil}, stamp{&x.Added}, stamp{&x.Removed}); err != nil {
+	if err = r.Scan(peerID{&x.Peer}, addrs{&x.Addrs}, &x.Source, &sealed, &x.Lease, stamp{&x.LeaseUntil}, stamp{&x.Added}, stamp{&x.Removed}, addrs{&x.Routes}); err != nil {
 		return x, err
 	}
 	value, err := tx.store.rows.open("relays", []byte(x.Peer), sealed)
@@ -44,9 +45,15 @@ func (tx *Tx) PutRelay(x Relay) error {
 	if err != nil {
 		return err
 	}
-	return tx.run("INSERT OR REPLACE INTO relays ("+relayColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+	var routes []byte // NULL: none
+	if len(x.Routes) > 0 {
+		if routes, err = encodeList(x.Routes); err != nil {
+			return err
+		}
+	}
+	return tx.run("INSERT OR REPLACE INTO relays ("+relayColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		[]byte(x.Peer), list, string(x.Source), tx.store.rows.seal("relays", []byte(x.Peer), x.Box[:]), blob(x.Lease), ms(x.LeaseUntil),
-		x.Added.UnixMilli(), ms(x.Removed))
+		x.Added.UnixMilli(), ms(x.Removed), blob(routes))
 }
 
 // Relay returns a relay, removed or not.

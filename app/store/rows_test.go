@@ -484,7 +484,7 @@ func TestTheLifeOfASentMessage(t *testing.T) {
 		}
 		return errors.Join(tx.SetState(mine.ID, Kept, "REL-05"),
 			tx.AddEvidence(Evidence{Message: mine.ID, Device: bobsPhone, At: day0(), Path: PathMailbox, Peer: "relay-1", What: WhatDeposit, Proof: []byte("signed")}),
-			tx.AddEvidence(Evidence{Message: mine.ID, Device: bobsPhone, At: day0(), Path: PathMailbox, Peer: "relay-2", What: WhatRefused, Reason: "REL-05"}))
+			tx.AddEvidence(Evidence{Message: mine.ID, Device: bobsPhone, At: day0(), Path: PathMailbox, Peer: "relay-2", What: WhatRefused, Reason: "REL-05", Via: "relay-3"}))
 	})
 	same(t, "deposits", get(t, s, func(tx *Tx) ([]Deposit, error) { return tx.Deposits(out.ID) }), deposits)
 	same(t, "expiring", get(t, s, func(tx *Tx) ([]Deposit, error) { return tx.ExpiringDeposits(until) }), deposits[:1])
@@ -582,7 +582,7 @@ func TestASessionIsReset(t *testing.T) {
 
 func TestRelays(t *testing.T) {
 	s := openNew(t)
-	want := Relay{Peer: "relay-1", Addrs: [][]byte{{1, 2}}, Source: RelayByHand, Box: [32]byte{9}, Added: day0()}
+	want := Relay{Peer: "relay-1", Addrs: [][]byte{{1, 2}}, Source: RelayByHand, Box: [32]byte{9}, Added: day0(), Routes: [][]byte{{3}, {4, 5}}}
 	update(t, s, func(tx *Tx) error {
 		if err := tx.PutRelay(want); err != nil {
 			return err

@@ -62,7 +62,7 @@ func dump(t *testing.T, files fs.FS) (list []string) {
 	comment, space := regexp.MustCompile(`--[^\n]*`), regexp.MustCompile(`\s+`)
 	for s.Step() {
 		text := space.ReplaceAllString(comment.ReplaceAllString(s.ColumnText(0), " "), " ")
-		list = append(list, strings.ReplaceAll(text, " ,", ","))
+		list = append(list, strings.NewReplacer(" ,", ",", " )", ")").Replace(text))
 	}
 	if err := s.Err(); err != nil {
 		t.Fatal(err)

@@ -300,8 +300,10 @@ func (c *Client) read(r *frame.Reader) error {
 			continue
 		}
 		c.mu.Lock()
-		c.heard = time.Now()
 		p := c.pending[id]
+		if p == nil || p.kind != kindRoutes { // which is asked now and then, and says nothing of what else is asked
+			c.heard = time.Now()
+		}
 		delete(c.pending, id)
 		c.mu.Unlock()
 		if p == nil {

@@ -69,7 +69,7 @@ func SplitCircuit(a ma.Multiaddr) (hop peer.AddrInfo, ok bool) {
 		return hop, false
 	}
 	id, err := peer.IDFromBytes(a[n-2].RawValue())
-	at := a[:n-2]
+	at := a[: n-2 : n-2]
 	if err != nil || !ed25519ID(id) || slices.ContainsFunc(at, func(c ma.Component) bool {
 		return c.Protocol().Code == ma.P_P2P || c.Protocol().Code == ma.P_CIRCUIT
 	}) {

@@ -180,14 +180,16 @@ func (cfg *Config) options() ([]libp2p.Option, error) {
 		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
 			libp2p.DisableIdentifyAddressDiscovery(), libp2p.ForceReachabilityPrivate())
 	}
+	opts = append(opts, libp2p.NoListenAddrs) // see listen
+	if len(cfg.Options) > 0 {
+		opts = append(opts, cfg.Options...)
+	} else {
+		opts = append(opts, quicSockets(cfg.Mode, resources))
+	}
 	if cfg.Circuits {
 		opts = append(opts, cfg.circuits())
 	}
-	opts = append(opts, libp2p.NoListenAddrs) // see listen
-	if len(cfg.Options) > 0 {
-		return append(opts, cfg.Options...), nil
-	}
-	return append(opts, quicSockets(cfg.Mode, resources)), nil
+	return opts, nil
 }
 
 // advertised is what identify tells others of our addresses: those that they

@@ -9,5 +9,6 @@ CREATE TABLE evidence (
     what    TEXT    NOT NULL CHECK (what IN ('deposit', 'ack', 'receipt', 'refused', 'retry')),
     proof   BLOB,               -- the relay's receipt, or the acknowledgement's MAC
     reason  TEXT,               -- problem code
+    via     BLOB,               -- PeerID of the relay through which a deposit went; NULL: straight
     PRIMARY KEY (message, step)
 ) STRICT, WITHOUT ROWID;

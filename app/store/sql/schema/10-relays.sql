@@ -7,5 +7,6 @@ CREATE TABLE relays (
     lease       BLOB,               -- as the relay gave it
     lease_until INTEGER,            -- unix ms
     added       INTEGER NOT NULL,   -- unix ms
-    removed     INTEGER             -- unix ms; its box is drained afterwards
+    removed     INTEGER,            -- unix ms; its box is drained afterwards
+    routes      BLOB                -- circuit multiaddrs through other relays, as contacts were told, see list.go; NULL: none
 ) STRICT, WITHOUT ROWID;
