@@ -202,10 +202,12 @@ func (a *App) open(ctx context.Context) error {
 	if err := a.joinDHT(ctx); err != nil {
 		return err
 	}
-	a.pool, a.boxes = node.NewPool(nodeConfig), node.NewPool(nodeConfig)
+	a.boxes = node.NewPool(nodeConfig)
+	nodeConfig.Circuits = a.private()
+	a.pool = node.NewPool(nodeConfig)
 	a.chat, err = chat.New(ctx, chat.Config{
 		Store: a.store, Chain: chain, Device: identity.NewDevicePrivate(secrets.Device), Agreement: identity.NewAgreementPrivate(secrets.Agreement),
-		Node: a.node, Pool: a.pool, Boxes: a.boxes, Log: a.cfg.Logger, Relays: relays, Brief: a.cfg.Brief, Finder: a.dht,
+		Node: a.node, Pool: a.pool, Boxes: a.boxes, Log: a.cfg.Logger, Relays: relays, Private: a.private(), Brief: a.cfg.Brief, Finder: a.dht,
 	})
 	if err != nil {
 		return storeProblem(err)
@@ -262,6 +264,8 @@ func (a *App) alarmed(x dht.Alarm) {
 	v := dhtAlarm(x)
 	a.log().Warn(v.Reason, "code", v.Code, "since", x.Since)
 }
+
+func (a *App) private() bool { return a.cfg.Private.On(a.cfg.Network) }
 
 func (a *App) log() *slog.Logger {
 	if a.cfg.Logger == nil {

@@ -27,7 +27,7 @@ import (
 func (a *App) Status(ctx context.Context, _ api.StatusRequest) (s api.Status, err error) {
 	self := accountView(a.account)
 	s = api.Status{
-		Account: self.Account, Device: self.Device, Name: self.Name, Peer: a.node.Host().ID().String(), Addrs: a.addrs(), Network: string(a.cfg.Network),
+		Account: self.Account, Device: self.Device, Name: self.Name, Peer: a.node.Host().ID().String(), Addrs: a.addrs(), Network: string(a.cfg.Network), Private: a.private(),
 		Connected: a.chat.Connected(), Protection: a.protection(), Version: config.Version, Started: api.Time{Time: a.started}, PID: os.Getpid(),
 	}
 	if s.Relays, err = a.chat.Relays(ctx); err != nil {

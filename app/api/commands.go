@@ -145,6 +145,7 @@ type Status struct {
 	Peer       string     `json:"peer,omitempty"`  // this start's PeerID, if the node runs
 	Addrs      []string   `json:"addrs,omitempty"` // multiaddrs with the PeerID
 	Network    string     `json:"network"`         // public, lan or loopback
+	Private    bool       `json:"private_routing"` // whether messages are left at relays by way of other relays
 	Relays     []Relay    `json:"relays,omitempty"`
 	DHT        *DHT       `json:"dht,omitempty"` // if the node runs
 	Contacts   int        `json:"contacts"`
@@ -325,6 +326,7 @@ type Step struct {
 	What   What   `json:"what"`             // what happened
 	Path   string `json:"path,omitempty"`   // direct; mailbox: at a relay; flight: at a relay, inside a first flight
 	Peer   string `json:"peer,omitempty"`   // PeerID of the relay, or of the device
+	Via    string `json:"via,omitempty"`    // PeerID of the other relay through which it was left there; none: straight, which shows the relay our address
 	Device string `json:"device,omitempty"` // for or by which of their devices
 	Until  Time   `json:"until,omitzero"`   // how long the relay promised to keep it
 	Proof  Proof  `json:"proof,omitempty"`  // of what was signed or acknowledged

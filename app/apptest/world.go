@@ -36,6 +36,7 @@ import (
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
 	"github.com/godwit-im/godwit/identity/vault"
+	"github.com/godwit-im/godwit/p2p/circuit"
 	"github.com/godwit-im/godwit/p2p/dht"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/disk"
@@ -51,6 +52,10 @@ type World struct {
 	dir    string
 	relays map[string]*Relay
 	peers  []string // servers of the DHT
+
+	private bool // see Private
+	mu      sync.Mutex
+	running []*Relay // if private
 }
 
 // New makes an empty world.
@@ -60,6 +65,10 @@ func New(t testing.TB) *World {
 
 // Dir is where the world keeps its files.
 func (w *World) Dir() string { return w.dir }
+
+// Private has the relays that start from now on be reached through each other, and
+// people leave their messages so.
+func (w *World) Private() { w.private = true }
 
 // DHT starts servers of a DHT, which all people made afterwards know three of.
 func (w *World) DHT(servers int) {
@@ -130,7 +139,7 @@ func (w *World) Relay(name string) *Relay {
 func (r *Relay) Starts() {
 	r.w.t.Helper()
 	listen := r.addrs
-	n, err := node.New(node.Config{Mode: node.Loopback, Key: r.key, Listen: listen})
+	n, err := node.New(node.Config{Mode: node.Loopback, Key: r.key, Listen: listen, Circuits: r.w.private})
 	r.w.check(err)
 	if r.addrs == nil {
 		for _, a := range n.ListenAddrs() {
@@ -148,10 +157,20 @@ func (r *Relay) Starts() {
 	if r.Store != nil {
 		store = r.Store(store)
 	}
-	s, err := mailbox.NewServer(n.Host(), signer, store, mailbox.ServerConfig{Leases: []mailbox.LeaseKind{mailbox.LeaseOpen}})
-	r.w.check(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
+	terms := mailbox.ServerConfig{Leases: []mailbox.LeaseKind{mailbox.LeaseOpen}}
+	var hop *circuit.Hop
+	if r.w.private {
+		hop, err = circuit.NewHop(n.Host(), node.Loopback)
+		r.w.check(err)
+		holder := circuit.NewHolder(n.Host(), circuit.HolderConfig{Mode: node.Loopback, Find: r.w.found})
+		running.Go(func() { holder.Run(ctx) })
+		terms.Routes = holder.Addrs
+		r.w.starts(r, true)
+	}
+	s, err := mailbox.NewServer(n.Host(), signer, store, terms)
+	r.w.check(err)
 	running.Go(func() {
 		if err := s.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
 			r.w.t.Errorf("relay %s: %v", r.name, err)
@@ -161,9 +180,34 @@ func (r *Relay) Starts() {
 	r.stop = func() {
 		cancel()
 		running.Wait()
+		if hop != nil {
+			r.w.starts(r, false)
+			hop.Close()
+		}
 		n.Close()
 		kept.Close()
 	}
+}
+
+// starts notes that a relay starts or stops.
+func (w *World) starts(r *Relay, begins bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.running = slices.DeleteFunc(w.running, func(other *Relay) bool { return other == r })
+	if begins {
+		w.running = append(w.running, r)
+	}
+}
+
+// found are the relays that run. Each who asks has addresses of its own, as libp2p
+// writes behind the ends of those that it is given.
+func (w *World) found(context.Context, int) (list []peer.AddrInfo, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range w.running {
+		list = append(list, r.AddrInfo())
+	}
+	return list, nil
 }
 
 // Stops ends the relay; what it keeps stays on its disk.
@@ -276,6 +320,9 @@ func (p *Person) config() config.Config {
 		cfg.Relays = append(cfg.Relays, p.w.relays[r].Addrs()...)
 	}
 	cfg.Peers = p.w.peers
+	if p.w.private {
+		cfg.Private = config.PrivateOn
+	}
 	cfg.Logger = slog.New(slog.NewTextHandler(testWriter{p.w.t, p.Name}, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	return cfg
 }

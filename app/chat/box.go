@@ -155,6 +155,8 @@ func (b *box) attend(ctx context.Context, healthy func()) error {
 	}
 	prolong := time.NewTimer(max(due, leasePause))
 	defer prolong.Stop()
+	ask, pause := time.NewTimer(0), routesFirst
+	defer ask.Stop()
 	var visited <-chan time.Time
 	if !b.relay.Removed.IsZero() {
 		visit := time.NewTicker(visitTime)
@@ -168,6 +170,17 @@ func (b *box) attend(ctx context.Context, healthy func()) error {
 		case <-prolong.C:
 			cancel(nil)
 			return nil
+		case <-ask.C:
+			all, err := b.routes(ctx, client)
+			if err != nil {
+				cancel(err)
+				return err
+			}
+			if all {
+				pause = routesLast
+			}
+			ask.Reset(pause)
+			pause = min(2*pause, routesLast)
 		case <-visited:
 			if b.c.crowded() {
 				cancel(nil)

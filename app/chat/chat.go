@@ -57,6 +57,7 @@ type Config struct {
 	Boxes     *node.Pool      // for the boxes, which stay connected
 	Relays    []peer.AddrInfo // to be used besides those that the store knows
 	Finder    Finder          // by which contacts and we find each other; nil: none
+	Private   bool            // leave messages at relays by way of other relays; Pool was made with Circuits
 	Brief     bool            // Run ends soon: no invitation may name this device's address
 	Log       *slog.Logger
 }
@@ -77,7 +78,9 @@ type Chat struct {
 	keys      *session.Keeper
 	relays    []peer.AddrInfo
 	brief     bool
-	finder    Finder // nil: none
+	private   bool
+	lots      [32]byte // decide between hops, anew in each run
+	finder    Finder   // nil: none
 	log       *slog.Logger
 	stalled   map[store.SessionID]bool // told of by watchStall; the owner's
 

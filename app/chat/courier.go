@@ -136,6 +136,7 @@ func (s stay) renewal() time.Time {
 // depot is the courier's view of one relay.
 type depot struct {
 	pause pause
+	way   way
 	busy  bool // a round of deposits is under way
 }
 
@@ -144,6 +145,9 @@ type report struct {
 	at      *place // nil: the dial, or the look-up
 	look    bool   // the look-up
 	results []depositResult
+	via     peer.ID // the hop; empty: straight
+	carried int     // bytes over the present circuit
+	moved   bool    // the relay told of other hops
 	err     error
 }
 
@@ -318,11 +322,12 @@ func (k *courier) takeNews() {
 		}
 		d := k.depots[r.at.key()]
 		d.busy = false
-		if r.err != nil {
+		if atOnce := d.way.went(r, now); r.err != nil && !atOnce {
 			d.pause.failed(now)
 		} else {
 			d.pause.reset()
 		}
+		k.known = k.known && !r.moved
 		for _, res := range r.results {
 			// The row may have been read again since the round began, or sealed anew.
 			i := slices.IndexFunc(k.parcels, func(p *parcel) bool { return p.row == res.parcel.row && p.hash == res.parcel.hash })
@@ -515,7 +520,8 @@ func (k *courier) deposit(ctx context.Context, now time.Time) time.Duration {
 			continue
 		}
 		d.busy = true
-		k.background(func() report { return k.round(ctx, at, due) })
+		w := d.way
+		k.background(func() report { return k.round(ctx, at, due, w, w.isStraight(k.c.private, at, now)) })
 	}
 	return again
 }
@@ -546,19 +552,19 @@ func (k *courier) depositAt(p *parcel, relay peer.ID, now time.Time) (at time.Ti
 }
 
 // round deposits parcels at one relay and records what came of it.
-func (k *courier) round(ctx context.Context, at place, due []*parcel) report {
-	results, err := k.c.deposit(ctx, k.device, at, due)
-	k.c.log.Debug("deposited", "count", len(due), "err", err)
-	if rerr := k.c.recordDeposits(ctx, at, due, results, err); rerr != nil && err == nil {
-		err = rerr
+func (k *courier) round(ctx context.Context, at place, due []*parcel, w way, straight bool) report {
+	done := k.c.deposit(ctx, k.device, at, due, w, straight)
+	k.c.log.Debug("deposited", "count", len(done.results), "straight", straight, "err", done.err)
+	if err := k.c.recordDeposits(ctx, at, due, done.results, done.err); err != nil && done.err == nil {
+		done.err = err
 	}
-	for _, r := range results {
-		if r.err != nil && err == nil {
-			err = r.err
+	for _, r := range done.results {
+		if r.err != nil && done.err == nil {
+			done.err = r.err
 		}
 	}
-	if errors.Is(err, context.Canceled) {
-		err = ctx.Err()
+	if errors.Is(done.err, context.Canceled) {
+		done.err = ctx.Err()
 	}
-	return report{at: &at, results: results, err: err}
+	return done
 }

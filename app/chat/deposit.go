@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,11 +13,13 @@ import (
 	"github.com/godwit-im/godwit/app/store"
 	"github.com/godwit-im/godwit/identity"
 	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/node"
 )
 
 // place is a relay where a device reads.
 type place struct {
 	relay      peer.AddrInfo
+	hops       []peer.AddrInfo     // through which it is reached, in the order to be tried
 	descriptor *mailbox.Descriptor // the device's; nil while only flights can go
 	intro      *intro              // the invitation's, for flights of
 	session    store.SessionID     // this session
@@ -27,6 +30,7 @@ type depositResult struct {
 	parcel *parcel
 	proof  []byte // of the receipt, see receiptProof
 	until  time.Time
+	via    peer.ID // through which relay; empty: straight, or not known
 	err    error
 }
 
@@ -50,10 +54,14 @@ func (c *Chat) places(tx *store.Tx, device identity.DevicePublic) (list []place,
 		return nil, at, err
 	}
 	for _, q := range queues {
-		relay := peer.AddrInfo{ID: peer.ID(q.Relay), Addrs: multiaddrs(q.Addrs)}
-		list = append(list, place{relay: relay, descriptor: &mailbox.Descriptor{
+		straight, circuits := splitPlaces(multiaddrs(q.Addrs))
+		relay := peer.AddrInfo{ID: peer.ID(q.Relay), Addrs: straight}
+		list = append(list, place{relay: relay, hops: node.Hops(c.node.Mode(), circuits), descriptor: &mailbox.Descriptor{
 			Relay: relay.ID, Addrs: relay.Addrs, Seed: q.Seed, Epoch0: q.Epoch0, N: uint16(q.N), Expiry: q.Expires,
 		}})
+	}
+	if err := c.orderHops(tx, device, list); err != nil {
+		return nil, at, err
 	}
 	heads, err := tx.SessionHeads(device)
 	if err != nil {
@@ -164,35 +172,40 @@ func (c *Chat) readOutbox(ctx context.Context, device identity.DevicePublic, aft
 	return list, last, more, err
 }
 
-// deposit leaves parcels at one relay, many at once. The error is that of
-// reaching the relay; results has those that were tried.
-func (c *Chat) deposit(ctx context.Context, device identity.DevicePublic, at place, due []*parcel) (results []depositResult, err error) {
+// deposit leaves parcels at one relay, many at once, straight or through another. The
+// report's error is that of reaching the relay; its results are of those that were tried.
+func (c *Chat) deposit(ctx context.Context, device identity.DevicePublic, at place, due []*parcel, w way, straight bool) (r report) {
 	// A relay that answers nothing must not keep a host from the others.
 	ctx, cancel := context.WithTimeout(ctx, roundTime)
 	defer cancel()
-	h, release, err := c.pool.Host(ctx, "deposit "+string(device[:]))
+	r = report{at: &at, carried: w.carried}
+	l, err := c.reach(ctx, device, at, w, straight)
 	if err != nil {
-		return nil, err
+		r.err = err
+		return r
 	}
-	defer release()
-	client, err := mailbox.Dial(ctx, h, at.relay)
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-
-	results = make([]depositResult, len(due))
-	slots := make(chan struct{}, putsAtOnce)
+	defer l.Close()
 	var wait sync.WaitGroup
+	if c.private && at.descriptor != nil {
+		wait.Go(func() { r.moved = c.learnRoutes(ctx, l, device, at) })
+	}
+	due = l.fits(due)
+	r.carried, r.results = l.carried, make([]depositResult, len(due))
+	slots := make(chan struct{}, putsAtOnce)
 	for i, p := range due {
 		slots <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-slots }()
-			results[i] = c.put(ctx, client, device, at, p)
+			r.results[i] = c.put(ctx, l.Client, device, at, p)
+			r.results[i].via = l.via
 		})
 	}
 	wait.Wait()
-	return results, nil
+	r.via = l.via
+	if l.via != "" && slices.ContainsFunc(r.results, func(r depositResult) bool { return isCut(r.err) }) {
+		l.cut()
+	}
+	return r
 }
 
 // put makes the cell of one parcel and deposits it.
@@ -280,7 +293,7 @@ func (c *Chat) recordDeposit(t *turn, at place, r depositResult) (over bool, err
 		return false, err
 	}
 	d := store.Deposit{Outbox: o.ID, Relay: relay, At: t.now}
-	e := store.Evidence{Message: o.Message, Device: o.Device, At: t.now, Path: path, Peer: relay}
+	e := store.Evidence{Message: o.Message, Device: o.Device, At: t.now, Path: path, Peer: relay, Via: store.PeerID(r.via)}
 	if r.err == nil {
 		d.Receipt, d.Until = r.proof, r.until
 		e.What, e.Proof = store.WhatDeposit, r.proof

@@ -69,7 +69,7 @@ func stale(q store.OwnQueue, today uint32) bool {
 func ownDescriptor(q store.OwnQueue, r store.Relay) *mailbox.Descriptor {
 	quotas := mailbox.DefaultQuotas()
 	return &mailbox.Descriptor{
-		Relay: peer.ID(q.Relay), Addrs: multiaddrs(r.Addrs), Seed: q.Seed, Epoch0: q.Epoch0, N: uint16(q.N),
+		Relay: peer.ID(q.Relay), Addrs: multiaddrs(withRoutes(r.Addrs, r.Routes)), Seed: q.Seed, Epoch0: q.Epoch0, N: uint16(q.N),
 		Cells: quotas.QueueCells, Bytes: quotas.QueueBytes, Expiry: queueEnd(q),
 	}
 }

@@ -290,7 +290,7 @@ func (c *Chat) find(ctx context.Context, device identity.DevicePublic) error {
 			return err
 		}
 		for _, relay := range found.Relays {
-			if err := t.MoveTheirQueues(device, store.PeerID(relay.ID), addrBytes(relay.Addrs)); err != nil {
+			if err := moveQueues(t, device, relay); err != nil {
 				return err
 			}
 		}

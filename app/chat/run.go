@@ -43,7 +43,7 @@ func New(ctx context.Context, cfg Config) (*Chat, error) {
 	return &Chat{
 		store: cfg.Store, chain: cfg.Chain, head: cfg.Chain.Head(), me: cfg.Device.Public(), device: cfg.Device, agreement: cfg.Agreement, node: cfg.Node, pool: cfg.Pool, boxPool: cfg.Boxes, log: log,
 		keys: keys, ops: make(chan *op), stopped: make(chan struct{}), running: make(chan struct{}),
-		relays: cfg.Relays, brief: cfg.Brief, finder: cfg.Finder, stalled: make(map[store.SessionID]bool), knowUs: make(map[identity.DevicePublic]bool), couriers: make(map[identity.DevicePublic]*courier), boxes: make(map[store.PeerID]*box),
+		relays: cfg.Relays, brief: cfg.Brief, private: cfg.Private, lots: newLots(), finder: cfg.Finder, stalled: make(map[store.SessionID]bool), knowUs: make(map[identity.DevicePublic]bool), couriers: make(map[identity.DevicePublic]*courier), boxes: make(map[store.PeerID]*box),
 	}, nil
 }
 

@@ -58,6 +58,9 @@ func (c *Chat) stepView(e store.Evidence) api.Step {
 	if e.Peer != "" {
 		v.Peer = peer.ID(e.Peer).String()
 	}
+	if e.Via != "" {
+		v.Via = peer.ID(e.Via).String()
+	}
 	switch e.What {
 	case store.WhatDeposit:
 		v.What = api.StepDeposited

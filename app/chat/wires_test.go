@@ -32,6 +32,7 @@ type wires struct {
 	ends  []*end
 	ports int
 	dials map[string]int // by IP:port, whether anybody was there or not
+	met   [][2]string    // who reached whom, in order
 }
 
 func newWires() *wires {
@@ -75,6 +76,18 @@ func (w *wires) dialled(at string) int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.dials[at]
+}
+
+// from are those whom somebody reached by dialling, in order.
+func (w *wires) from(owner string) (names []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, m := range w.met {
+		if m[0] == owner {
+			names = append(names, m[1])
+		}
+	}
+	return names
 }
 
 // wireTransport is wires as one host of libp2p sees them.
@@ -201,6 +214,7 @@ func (w *wires) join(nearOwner, farOwner string, nearAt, farAt *net.TCPAddr) (ne
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.ends = append(w.ends, near, far)
+	w.met = append(w.met, [2]string{nearOwner, farOwner})
 	return near, far
 }
 

@@ -43,7 +43,11 @@ type world struct {
 	dir    string // of the profiles of those who come from now on
 	people int
 	relays []*relay
-	board  *board // the DHT of people who come from now on; nil: none
+	// private has relays be reached through each other, and people make use of it.
+	private bool
+	mu      sync.Mutex
+	running []*relay
+	board   *board // the DHT of people who come from now on; nil: none
 }
 
 // inWorld tells a story.
@@ -170,7 +174,7 @@ func (w *world) NewRelay(name string) *relay {
 
 func (r *relay) Starts() {
 	r.w.Helper()
-	n, err := node.New(node.Config{Mode: node.Public, Key: r.key, Listen: []string{fmt.Sprintf("/ip4/%s/tcp/4001", r.ip)}, Options: r.w.wires.options(r.name, r.ip)})
+	n, err := node.New(node.Config{Mode: node.Public, Key: r.key, Circuits: r.w.private, Listen: []string{fmt.Sprintf("/ip4/%s/tcp/4001", r.ip)}, Options: r.w.wires.options(r.name, r.ip)})
 	r.w.check(err)
 	var kept mailbox.Store = ledger{r.store, r}
 	if r.Before != nil {
@@ -184,14 +188,16 @@ func (r *relay) Starts() {
 	if r.Host != nil {
 		h = r.Host(h)
 	}
-	r.server, err = mailbox.NewServer(h, signer, kept, mailbox.ServerConfig{Leases: []mailbox.LeaseKind{mailbox.LeaseOpen}})
-	r.w.check(err)
 	ctx, cancel := context.WithCancel(context.Background())
+	routes, left := r.joins(ctx, n)
+	r.server, err = mailbox.NewServer(h, signer, kept, mailbox.ServerConfig{Leases: []mailbox.LeaseKind{mailbox.LeaseOpen}, Routes: routes})
+	r.w.check(err)
 	done := make(chan error, 1)
 	go func() { done <- r.server.Run(ctx) }()
 	r.stop = func() {
 		cancel()
 		<-done
+		left()
 		n.Close()
 	}
 	synctest.Wait()
@@ -327,12 +333,14 @@ func (p *person) Starts() {
 	cfg := node.Config{Mode: node.Public, Listen: []string{fmt.Sprintf("/ip4/%s/tcp/4001", p.ip)}, Options: p.w.wires.options(p.name, p.ip)}
 	p.node, err = node.New(cfg)
 	p.w.check(err)
-	pool, boxes := node.NewPool(cfg), node.NewPool(cfg)
+	boxes := node.NewPool(cfg)
+	cfg.Circuits = p.w.private
+	pool := node.NewPool(cfg)
 	var finder Finder
 	if p.w.board != nil {
 		finder = p.w.board
 	}
-	p.Chat, err = New(p.w.Context(), Config{Finder: finder, Store: s, Chain: p.chain, Device: p.device, Agreement: p.agree, Node: p.node, Pool: pool, Boxes: boxes, Relays: p.relays, Log: p.w.log(p.name)})
+	p.Chat, err = New(p.w.Context(), Config{Private: p.w.private, Finder: finder, Store: s, Chain: p.chain, Device: p.device, Agreement: p.agree, Node: p.node, Pool: pool, Boxes: boxes, Relays: p.relays, Log: p.w.log(p.name)})
 	p.w.check(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -25,6 +25,20 @@ const (
 	Loopback Network = "loopback" // this computer: tests and demos
 )
 
+// Private says whether messages are left at relays by way of other relays, so that
+// those where they lie do not see where they come from.
+type Private string
+
+// The values of --private-routing.
+const (
+	PrivateOn  Private = "on"
+	PrivateOff Private = "off"
+	byNetwork  Private = "" // on in public, off elsewhere
+)
+
+// On says what holds with a network.
+func (p Private) On(n Network) bool { return p == PrivateOn || p == byNetwork && n == Public }
+
 // Config is everything that a node or relay is told from outside. Load fills
 // it; the zero value is not usable.
 type Config struct {
@@ -35,6 +49,7 @@ type Config struct {
 	Relays   []string   // multiaddrs with PeerID: the account keeps its box there too
 	MaxDisk  int64      // bytes that a relay may fill
 	HTTP     string     // host:port of a relay's status page; empty: none
+	Private  Private    // whether messages are left at relays by way of others
 	LogLevel slog.Level // of the log file and of standard error
 
 	// Create makes the account silently where there is none; otherwise opening
@@ -81,6 +96,14 @@ func keys() []key {
 		{name: "relay", list: true, means: "addresses of relays that keep this account's mail",
 			set:  func(c *Config, v []string) error { c.Relays = v; return multiaddrs(v, true) },
 			show: func(c *Config) []string { return c.Relays }},
+		{name: "private_routing", means: "on or off: leave messages at relays by way of other relays; on by itself if the network is public",
+			set: one(func(c *Config, v string) (err error) { c.Private, err = parsePrivate(v); return err }),
+			show: func(c *Config) []string {
+				if c.Private.On(c.Network) {
+					return []string{string(PrivateOn)}
+				}
+				return []string{string(PrivateOff)}
+			}},
 		{name: "max_disk", means: "what a relay may fill, such as 10GiB",
 			set:  one(func(c *Config, v string) (err error) { c.MaxDisk, err = parseDisk(v); return err }),
 			show: func(c *Config) []string { return []string{humanize.IBytes(uint64(c.MaxDisk))} }},
@@ -119,6 +142,14 @@ func ParseNetwork(s string) (Network, error) {
 		return n, nil
 	}
 	return "", fmt.Errorf("%q is not public, lan or loopback", s)
+}
+
+func parsePrivate(s string) (Private, error) {
+	switch p := Private(s); p {
+	case PrivateOn, PrivateOff:
+		return p, nil
+	}
+	return "", fmt.Errorf("%q is not on or off", s)
 }
 
 // ParseSize reads a number of bytes such as 10GiB, 500MB or 1048576.

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -97,6 +98,31 @@ func TestAMistakeInTheFileIsNamedWithItsLine(t *testing.T) {
 		if err != nil && problem.From(err).Exit != problem.ExitConfig {
 			t.Errorf("%q: exit %d", c.text, problem.From(err).Exit)
 		}
+	}
+}
+
+// Private routing follows the network unless somebody says otherwise.
+func TestPrivateRoutingFollowsTheNetwork(t *testing.T) {
+	for _, c := range []struct {
+		file   string
+		on     bool
+		origin string
+	}{
+		{"", true, "default"},
+		{"network = \"loopback\"\n", false, "default"},
+		{"network = \"lan\"\n", false, "default"},
+		{"network = \"loopback\"\nprivate_routing = \"on\"\n", true, "config.toml:2"},
+		{"private_routing = \"off\"\n", false, "config.toml:1"},
+	} {
+		cfg, settings, err := Load(Sources{Profile: profile(t, c.file), Getenv: env()})
+		i := slices.IndexFunc(settings, func(s Setting) bool { return s.Key == "private_routing" })
+		if err != nil || cfg.Private.On(cfg.Network) != c.on || i < 0 || !strings.HasSuffix(settings[i].Origin, c.origin) || (settings[i].Values[0] == "on") != c.on {
+			t.Errorf("%q: %v, %+v, %v", c.file, cfg.Private, settings, err)
+		}
+	}
+	_, _, err := Load(Sources{Profile: t.TempDir(), Getenv: env(), Flags: map[string][]string{"private_routing": {"always"}}})
+	if !errors.Is(err, problem.Usage) || !strings.Contains(err.Error(), "--private-routing") {
+		t.Errorf("a wrong flag is %v", err)
 	}
 }
 

@@ -192,7 +192,12 @@ func humanStep(w io.Writer, s api.Step) {
 	case "direct":
 		words += ", directly"
 	case "mailbox", "flight":
-		words += " by way of relay " + s.Peer
+		words += " at relay " + s.Peer
+		if s.What == api.StepDeposited && s.Via == "" {
+			words += ", straight"
+		} else if s.Via != "" {
+			words += " through relay " + s.Via
+		}
 	}
 	switch s.Proof {
 	case api.ProofGood:

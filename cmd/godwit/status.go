@@ -65,6 +65,11 @@ func humanStatus(w io.Writer, s api.Status, own bool) {
 		row("node", "process %d, for %s", s.PID, age(time.Since(s.Started.Time)))
 	}
 	row("network", "%s, %d of %s connected", s.Network, s.Connected, count(s.Contacts, "contact"))
+	if s.Private {
+		row("private", "on: relays where messages are left for others see another relay, where one leads there")
+	} else {
+		row("private", "off: relays where messages are left for others see this computer's address")
+	}
 	if !slices.ContainsFunc(s.Relays, func(r api.Relay) bool { return r.State != "draining" }) {
 		row("relays", "none: messages reach others only while both are online. Add one with `godwit relay add ADDRESS`.")
 	}
