@@ -30,6 +30,9 @@ func (a *App) Status(ctx context.Context, _ api.StatusRequest) (s api.Status, er
 		Account: self.Account, Device: self.Device, Name: self.Name, Peer: a.node.Host().ID().String(), Addrs: a.addrs(), Network: string(a.cfg.Network), Private: a.private(),
 		Connected: a.chat.Connected(), Protection: a.protection(), Version: config.Version, Started: api.Time{Time: a.started}, PID: os.Getpid(),
 	}
+	if at := a.chat.Revoked(); !at.IsZero() {
+		s.Revoked = api.Time{Time: at}
+	}
 	if s.Relays, err = a.chat.Relays(ctx); err != nil {
 		return s, storeProblem(err)
 	}
@@ -259,9 +262,18 @@ func (a *App) Contacts(ctx context.Context, _ api.ContactsRequest) (list []api.C
 	err = a.store.View(ctx, func(tx *store.Tx) error {
 		people, err := tx.Contacts()
 		for _, p := range people {
-			if listed(p) {
-				list = append(list, contactView(p))
+			if !listed(p) {
+				continue
 			}
+			v := contactView(p)
+			at, err := tx.LastRevoked(p.ID)
+			if err != nil {
+				return err
+			}
+			if !at.IsZero() {
+				v.Recovered = api.Time{Time: at}
+			}
+			list = append(list, v)
 		}
 		return err
 	})

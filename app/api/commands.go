@@ -155,6 +155,7 @@ type Status struct {
 	Protection Protection `json:"protection"`
 	Version    string     `json:"version"`
 	Started    Time       `json:"started,omitzero"`
+	Revoked    Time       `json:"revoked,omitzero"` // when this device learned that the account was recovered on another
 	PID        int        `json:"pid"`
 }
 
@@ -249,6 +250,8 @@ type Contact struct {
 	Verified bool   `json:"verified"`
 	Blocked  bool   `json:"blocked,omitempty"`
 	Frozen   bool   `json:"frozen,omitempty"` // its keys contradict each other: nothing is sent
+	// Recovered is when another device last took the place of theirs; left out: never.
+	Recovered Time `json:"recovered,omitzero"`
 }
 
 // VerifyRequest asks for a safety number, and with Confirm marks it compared.
@@ -369,6 +372,7 @@ const (
 	EventRequest = "request" // somebody unknown asks to be a contact: ID, Name, Text
 	EventRelay   = "relay"   // Relay, Addrs, State, Reason
 	EventNetwork = "network" // Network, Addrs, Reason
+	EventAccount = "account" // Account, Change (revoked), Reason
 )
 
 // Event is something that happened. Which fields are filled follows from Event;

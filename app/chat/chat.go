@@ -27,6 +27,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -96,7 +97,10 @@ type Chat struct {
 	couriers map[identity.DevicePublic]*courier
 	boxes    map[store.PeerID]*box
 	knowUs   map[identity.DevicePublic]bool // devices that acknowledged where we listen
-	work     sync.WaitGroup
+
+	revoked    atomic.Int64 // unix milliseconds; 0: not
+	retireSelf func()       // ends the work of Run, because the device was revoked; under mu
+	work       sync.WaitGroup
 }
 
 var errStopped = problem.New(problem.NodeStopped, nil)

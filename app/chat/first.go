@@ -40,6 +40,9 @@ const fetchTime = 10 * time.Second
 // here and at those of our relays that answered in time.
 // Errors: problem.InvitationLifetime, NoWayIn, TooManyInvitations.
 func (c *Chat) Invite(ctx context.Context, lifetime time.Duration) (store.InvitationID, error) {
+	if err := c.inUse(); err != nil {
+		return store.InvitationID{}, err
+	}
 	if lifetime == 0 {
 		lifetime = DefaultLifetime
 	}
@@ -223,8 +226,11 @@ func (c *Chat) Revoke(ctx context.Context, id store.InvitationID) error {
 // Accept adds the inviter as a contact and returns its row once the first flight
 // is durable here. petname and text may be empty.
 // Errors: problem.NotAnInvitation, NotYet, OwnInvitation, InvitationGone,
-// InvitationUnreachable, InvitationForged, BadName, BadText.
+// InvitationUnreachable, InvitationForged, BadName, BadText, DeviceRevoked.
 func (c *Chat) Accept(ctx context.Context, link, petname, text string) (contact int64, err error) {
+	if err := c.inUse(); err != nil {
+		return 0, err
+	}
 	inv, err := identity.ParseLink(link)
 	switch {
 	case err != nil:
@@ -490,63 +496,6 @@ func (c *Chat) person(t *turn, chain identity.Chain) (store.Contact, error) {
 	return who, t.UpdateContact(who)
 }
 
-// retire ends what there was with devices that a contact's newest list does not
-// have any more: sessions, queues, and what waited for them, of which the device
-// that takes their place gets what was said.
-func (c *Chat) retire(t *turn, who store.Contact, chain identity.Chain, heir identity.DevicePublic) error {
-	devices, err := t.Devices(who.ID)
-	if err != nil {
-		return err
-	}
-	for _, d := range devices {
-		if _, listed := chain.Device(d.Device); listed {
-			continue
-		}
-		d.Revoked = t.now
-		if err := t.PutDevice(d); err != nil {
-			return err
-		}
-		heads, err := t.SessionHeads(d.Device)
-		if err != nil {
-			return err
-		}
-		for _, h := range heads {
-			if err := t.keys.Erase(h.ID); err != nil {
-				return err
-			}
-		}
-		queues, err := t.OwnQueuesFor(d.Device)
-		if err != nil {
-			return err
-		}
-		for _, q := range queues {
-			if err := t.CloseQueue(q.ID, t.now); err != nil {
-				return err
-			}
-		}
-		t.then(c.syncBoxes)
-		err = c.eachPending(t, d.Device, func(o *store.Outgoing) error {
-			if _, err := t.Withdraw(o.ID); err != nil || o.Message == 0 {
-				return err
-			}
-			p, err := content.Parse(o.Item)
-			if err != nil {
-				return err
-			}
-			said := slices.DeleteFunc(p.Items, func(i content.Item) bool { return i.Flags&content.Numbered == 0 })
-			if err := c.queue(t, heir, store.ClassMessage, o.Message, said...); err != nil {
-				return err
-			}
-			return c.unkept(t, o.Message)
-		})
-		if err != nil {
-			return err
-		}
-		t.then(func() { c.contactEvent(who, "recovered") })
-	}
-	return nil
-}
-
 // firstFlight puts the first message of a session into the outbox, to leave at a
 // time: who we are, where we read and listen, and what the person wants to say at
 // once.
@@ -787,13 +736,14 @@ func (c *Chat) takeFlight(t *turn, o openedFlight, relay store.PeerID) (auth [32
 		c.contactEvent(who, "added")
 		c.syncBoxes()
 	})
+	// First, so that what the device says stands behind the note that it is another.
+	if err := c.retire(t, who, o.chain, o.flight.Device); err != nil {
+		return auth, hash, err
+	}
 	if err := c.keep(t, who, a, store.Hash(hash), payload); err != nil {
 		return auth, hash, err
 	}
 	if err := c.reseal(t, o.flight.Device); err != nil {
-		return auth, hash, err
-	}
-	if err := c.retire(t, who, o.chain, o.flight.Device); err != nil {
 		return auth, hash, err
 	}
 	return secrets.Auth, hash, c.welcome(t, o.flight.Device)

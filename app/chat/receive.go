@@ -211,6 +211,11 @@ func (c *Chat) takeItem(t *turn, who *store.Contact, a arrival, item content.Ite
 		if r, err = content.ParseRendezvous(item.Body); err == nil {
 			return c.takeRendezvous(t, a.device, item.Sent, r)
 		}
+	case content.KindManifest:
+		var m content.Manifest
+		if m, err = content.ParseManifest(item.Body); err == nil {
+			return c.takeManifest(t, m)
+		}
 	case content.KindGaveUp:
 		var g content.GaveUp
 		if g, err = content.ParseGaveUp(item.Body); err == nil {
@@ -226,6 +231,10 @@ func (c *Chat) takeItem(t *turn, who *store.Contact, a arrival, item content.Ite
 
 // takeNumbered keeps something said, and shows it if its turn has come.
 func (c *Chat) takeNumbered(t *turn, who store.Contact, a arrival, item content.Item) error {
+	if item.Kind.Local() {
+		c.log.Warn("passed over a note that only this device makes")
+		return nil
+	}
 	conv, err := c.conversation(t.Tx, who)
 	if err != nil {
 		return err

@@ -269,6 +269,7 @@ func TestAStolenDevice(t *testing.T) {
 			}
 		}
 		again.Reads(alice, "nobody has this yet", "for Bob alone")
+		oak.loses() // what would tell the old one that it is revoked: a thief's program would not heed it
 		bob.Returns()
 		w.Advance(time.Minute)
 		bob.Accepts(alice, alice.Invites(), "do not mind the other")

@@ -40,11 +40,12 @@ func New(ctx context.Context, cfg Config) (*Chat, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return &Chat{
+	c := &Chat{
 		store: cfg.Store, chain: cfg.Chain, head: cfg.Chain.Head(), me: cfg.Device.Public(), device: cfg.Device, agreement: cfg.Agreement, node: cfg.Node, pool: cfg.Pool, boxPool: cfg.Boxes, log: log,
 		keys: keys, ops: make(chan *op), stopped: make(chan struct{}), running: make(chan struct{}),
 		relays: cfg.Relays, brief: cfg.Brief, private: cfg.Private, lots: newLots(), finder: cfg.Finder, stalled: make(map[store.SessionID]bool), knowUs: make(map[identity.DevicePublic]bool), couriers: make(map[identity.DevicePublic]*courier), boxes: make(map[store.PeerID]*box),
-	}, nil
+	}
+	return c, c.readRevoked(ctx)
 }
 
 // Run works until the context ends, and returns when all that it started has
@@ -61,18 +62,22 @@ func (c *Chat) Run(ctx context.Context) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	c.mu.Lock()
-	c.ctx = ctx
+	c.ctx, c.retireSelf = ctx, stop
+	c.over = !c.Revoked().IsZero()
 	c.mu.Unlock()
 	c.direct = direct.New(c.node, lines{c}, direct.Config{})
 	close(c.running)
-	err := c.begin(ctx)
-	if err == nil {
+	var err error
+	if c.Revoked().IsZero() {
+		err = c.begin(ctx)
+	}
+	if err == nil && c.Revoked().IsZero() {
 		if c.finder != nil && !c.brief {
 			c.mu.Lock()
 			c.start(c.publish)
 			c.mu.Unlock()
 		}
-		c.tidy(ctx)
+		c.tidy(ctx, c.chores())
 	}
 	c.mu.Lock()
 	c.over = true
@@ -80,6 +85,9 @@ func (c *Chat) Run(ctx context.Context) error {
 	stop()
 	c.direct.Close()
 	c.work.Wait()
+	if err == nil && !c.Revoked().IsZero() {
+		c.tidy(parent, c.localChores())
+	}
 	if parent.Err() != nil {
 		return nil // what was cut short by that is no failure
 	}
@@ -182,17 +190,25 @@ func ignore(err, harmless error) error {
 	return err
 }
 
+// A chore is done every minute.
+type chore struct {
+	name string
+	do   func(context.Context) error
+}
+
+// localChores are those that need nobody else.
+func (c *Chat) localChores() []chore {
+	return []chore{{"give up messages", c.giveUp}, {"see which copies have ended", c.lapse}, {"show messages", c.showOverdue}}
+}
+
+func (c *Chat) chores() []chore {
+	return append(c.localChores(), chore{"retire prekeys", c.retirePrekeys}, chore{"renew queues", c.renewQueues},
+		chore{"forget relays", c.forgetRelays}, chore{"renew seeds", c.renewSeeds})
+}
+
 // tidy does what is due by time alone, until the context ends. Each chore makes its
 // changes by itself: what hinders one for good must not hold up the others.
-func (c *Chat) tidy(ctx context.Context) {
-	type chore struct {
-		name string
-		do   func(context.Context) error
-	}
-	often := []chore{
-		{"give up messages", c.giveUp}, {"see which copies have ended", c.lapse}, {"show messages", c.showOverdue},
-		{"retire prekeys", c.retirePrekeys}, {"renew queues", c.renewQueues}, {"forget relays", c.forgetRelays}, {"renew seeds", c.renewSeeds},
-	}
+func (c *Chat) tidy(ctx context.Context, often []chore) {
 	seldom := []chore{
 		{"forget keys", func(ctx context.Context) error {
 			return c.update(ctx, func(t *turn) error { return t.keys.Expire(t.now) })

@@ -27,6 +27,9 @@ type Find func(*store.Tx) (store.Contact, error)
 // the look-up, which is part of the one transaction because a second costs more than
 // all that is done in it.
 func (c *Chat) Send(ctx context.Context, to Find, text string, want api.State, limit time.Duration) (api.Sent, error) {
+	if err := c.inUse(); err != nil {
+		return api.Sent{}, err
+	}
 	body, err := content.Text{Text: text}.Marshal()
 	if err != nil {
 		return api.Sent{}, problem.New(problem.BadText, err)

@@ -59,7 +59,16 @@ const (
 	KindGaveUp      Kind = 6 // GaveUp
 	KindRead        Kind = 7 // Read
 	KindRendezvous  Kind = 8 // Rendezvous
+	KindManifest    Kind = 9 // Manifest
+
+	// KindRecovered is a note of our own in a conversation, which never travels: from
+	// here on the other side is a device that took the place of all others. It has
+	// no body.
+	KindRecovered Kind = 0x8000
 )
+
+// Local says whether a kind is of notes that a device makes for itself.
+func (k Kind) Local() bool { return k >= 0x8000 }
 
 // String is the kind's name as events and `godwit messages` print it.
 func (k Kind) String() string {
@@ -80,6 +89,10 @@ func (k Kind) String() string {
 		return "read"
 	case KindRendezvous:
 		return "rendezvous"
+	case KindManifest:
+		return "manifest"
+	case KindRecovered:
+		return "recovered"
 	}
 	return fmt.Sprintf("unknown-%d", uint16(k))
 }

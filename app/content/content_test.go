@@ -178,7 +178,11 @@ func FuzzBodies(f *testing.F) {
 		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseGaveUp(b) },
 		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseRead(b) },
 		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseRendezvous(b) },
+		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseManifest(b) },
 	}
+	root := identity.RootFromEntropy(fill[[32]byte](1))
+	device, agreement := identity.NewDevicePrivate(fill[[32]byte](2)), identity.NewAgreementPrivate(fill[[32]byte](3))
+	f.Add(identity.RestartChain(root, device, agreement.Public(), time.UnixMilli(1_700_000_000_123), 0).Marshal())
 	f.Add([]byte("text"))
 	f.Add(append([]byte{1}, make([]byte, 32)...))
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 2, 9, 9})

@@ -69,7 +69,7 @@ func Lookup(c Code) (Problem, bool) {
 // is wrong in `godwit status`: no command ends with it.
 func (c Code) Reason() bool {
 	switch c {
-	case DHTCrowd, DHTShrunk, DHTSplit, Expired, ContentUnknown, Renumbered, SessionLost, FirstAnswer, OutOfTouch,
+	case Recovered, DHTCrowd, DHTShrunk, DHTSplit, Expired, ContentUnknown, Renumbered, SessionLost, FirstAnswer, OutOfTouch,
 		RelayUnreached, RelayRefused, RelayUnproven, RelayFull, BoxFull, NoRelayNamed, FewRelays, CopyEnded:
 		return true
 	}

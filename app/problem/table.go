@@ -13,6 +13,8 @@ const (
 	AccountExists Code = "ACC-02"
 	WrongWords    Code = "ACC-03"
 	WordsGone     Code = "ACC-04"
+	DeviceRevoked Code = "ACC-05"
+	Recovered     Code = "ACC-06"
 
 	NotAnInvitation       Code = "INV-01"
 	InvitationGone        Code = "INV-02"
@@ -123,6 +125,12 @@ var table = [...]Problem{
 	{WordsGone, ExitFailed, "The recovery words are no longer on this device",
 		"They were removed when you said that you had written them down. Only the paper has them now.",
 		"Use what you wrote down."},
+	{DeviceRevoked, ExitPermission, "This device does not belong to the account any more",
+		"The account was recovered with its words on another device, which revoked this one. It sends and receives nothing any more; what it has can still be read. Messages that relays keep may still arrive; those that were only here were not sent.",
+		"Go on where the account was recovered. If that was not you, somebody else has your words: recover again with `godwit recover`, which revokes their device, and then move to a new account and tell your contacts over another channel."},
+	{Recovered, ExitFailed, "The account was recovered on another device",
+		"The other side entered their recovery words on a new device, and their former devices are revoked. The safety number is the same. What waited for them goes to the new device; what they had read before is not there. Whoever has the words can do this.",
+		"If you are in doubt that it is them, ask over another channel. If their former device is in wrong hands, what you sent before may be, too."},
 
 	{NotAnInvitation, ExitFailed, "This is not an invitation",
 		"An invitation starts with godwit:i# and is 140 to 400 characters long. This text is not one, or a part of it is missing.",

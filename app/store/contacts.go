@@ -140,6 +140,14 @@ func (tx *Tx) Devices(contact int64) ([]Device, error) {
 	return all(tx, scanDevice, "SELECT "+deviceColumns+" FROM devices WHERE contact = ? AND revoked IS NULL ORDER BY device", contact)
 }
 
+// LastRevoked is when a device of a contact was last revoked; zero if none ever was.
+func (tx *Tx) LastRevoked(contact int64) (time.Time, error) {
+	return one(tx, func(r row) (at time.Time, err error) {
+		err = r.Scan(stamp{&at})
+		return at, err
+	}, "SELECT max(revoked) FROM devices WHERE contact = ?", contact)
+}
+
 // AllDevices returns every device in use of everybody.
 func (tx *Tx) AllDevices() ([]Device, error) {
 	return all(tx, scanDevice, "SELECT "+deviceColumns+" FROM devices WHERE revoked IS NULL ORDER BY contact, device")

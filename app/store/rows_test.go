@@ -109,9 +109,15 @@ func TestContactsAndTheirDevices(t *testing.T) {
 		if err != nil {
 			return err
 		}
+		if last, err := tx.LastRevoked(bob); err != nil || !last.IsZero() {
+			t.Errorf("before a device is revoked: %v, %v", last, err)
+		}
 		tablet.Revoked = day0()
 		if err := tx.PutDevice(tablet); err != nil {
 			return err
+		}
+		if last, err := tx.LastRevoked(bob); err != nil || !last.Equal(day0()) {
+			t.Errorf("the last was revoked at %v, %v", last, err)
 		}
 		got, err := tx.Device(tablet.Device)
 		same(t, "revoked device", got, tablet)

@@ -36,7 +36,8 @@ func humanContact(w io.Writer, p api.Contact) {
 	for _, m := range []struct {
 		on   bool
 		word string
-	}{{p.Verified, "verified"}, {p.Blocked, "blocked"}, {p.Frozen, "frozen: its keys contradict each other"}} {
+	}{{p.Verified, "verified"}, {p.Blocked, "blocked"}, {p.Frozen, "frozen: its keys contradict each other"},
+		{!p.Recovered.IsZero(), "recovered on another device " + day(p.Recovered)}} {
 		if m.on {
 			marks = append(marks, m.word)
 		}

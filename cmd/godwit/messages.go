@@ -221,6 +221,10 @@ func (c *cli) humanMessage(w io.Writer, m api.Message) {
 		who = chat.Self
 	}
 	text := m.Text
+	if m.Kind == content.KindRecovered.String() {
+		fmt.Fprintf(w, "%s  * %s: %s\n", when(m.Time), who, visible(m.Reason))
+		return
+	}
 	if m.Kind != "text" && text == "" {
 		text = "(" + m.Kind + ")"
 	}
@@ -300,6 +304,8 @@ func (c *cli) humanEvent(w io.Writer, e api.Event) {
 	case api.EventRelay:
 		who := "relay " + e.Relay // without a name: the one that runs here
 		fmt.Fprintf(w, "%s  %s: %s\n", when(e.At), strings.TrimSpace(who), stateWords(api.State(e.State), nil, api.Time{}, e.Reason))
+	case api.EventAccount:
+		fmt.Fprintf(w, "%s  account %s: %s\n", when(e.At), e.Change, visible(e.Reason))
 	default:
 		fmt.Fprintf(w, "%s  %s %s\n", when(e.At), e.Event, visible(e.Reason))
 	}

@@ -38,7 +38,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, "run"))
 			return os.Mkdir(filepath.Join(e.WorkDir, "run"), 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "node": nodeRuns, "relay": relayRuns, "port": freePort, "reads": reads, "fill": fill, "field": field},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "node": nodeRuns, "relay": relayRuns, "port": freePort, "reads": reads, "shows": shows, "fill": fill, "field": field},
 	})
 }
 
@@ -119,6 +119,14 @@ func reads(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		err := ts.Exec("godwit", "--profile", profile, "messages", contact)
 		return strings.Contains(ts.ReadFile("stdout"), contact+": "+text), err
+	})
+}
+
+// shows runs a command line until what it prints holds a text: shows TEXT godwit status
+func shows(ts *testscript.TestScript, neg bool, args []string) {
+	await(ts, func() (bool, error) {
+		err := ts.Exec(args[1], args[2:]...)
+		return strings.Contains(ts.ReadFile("stdout"), args[0]), err
 	})
 }
 

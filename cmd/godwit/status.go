@@ -64,6 +64,11 @@ func humanStatus(w io.Writer, s api.Status, own bool) {
 	} else if !s.Started.IsZero() {
 		row("node", "process %d, for %s", s.PID, age(time.Since(s.Started.Time)))
 	}
+	if !s.Revoked.IsZero() {
+		p, _ := problem.Lookup(problem.DeviceRevoked)
+		row("REVOKED", "%s. %s (%s)", day(s.Revoked), p.Means, string(p.Code))
+		row("", "%s", p.Do)
+	}
 	row("network", "%s, %d of %s connected", s.Network, s.Connected, count(s.Contacts, "contact"))
 	if s.Private {
 		row("private", "on: relays where messages are left for others see another relay, where one leads there")
