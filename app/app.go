@@ -208,6 +208,7 @@ func (a *App) open(ctx context.Context) error {
 	a.chat, err = chat.New(ctx, chat.Config{
 		Store: a.store, Chain: chain, Device: identity.NewDevicePrivate(secrets.Device), Agreement: identity.NewAgreementPrivate(secrets.Agreement),
 		Node: a.node, Pool: a.pool, Boxes: a.boxes, Log: a.cfg.Logger, Relays: relays, Private: a.private(), Brief: a.cfg.Brief, Finder: a.dht,
+		Choice: chat.Choice{On: a.cfg.Chooses(), From: a.dht, Pace: chat.Pace(a.cfg.Pace)},
 	})
 	if err != nil {
 		return storeProblem(err)

@@ -36,6 +36,7 @@ func (a *App) Status(ctx context.Context, _ api.StatusRequest) (s api.Status, er
 	if s.Relays, err = a.chat.Relays(ctx); err != nil {
 		return s, storeProblem(err)
 	}
+	s.Choice = a.chat.Choice()
 	if !a.cfg.Brief {
 		d := a.dht.Status()
 		s.DHT = &api.DHT{Peers: d.Peers, Server: d.Server, Servers: d.Size, Ways: d.Ways}

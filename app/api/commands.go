@@ -147,7 +147,8 @@ type Status struct {
 	Network    string     `json:"network"`         // public, lan or loopback
 	Private    bool       `json:"private_routing"` // whether messages are left at relays by way of other relays
 	Relays     []Relay    `json:"relays,omitempty"`
-	DHT        *DHT       `json:"dht,omitempty"` // if the node runs
+	Choice     *Choice    `json:"choice,omitempty"` // if relays are chosen
+	DHT        *DHT       `json:"dht,omitempty"`    // if the node runs
 	Contacts   int        `json:"contacts"`
 	Connected  int        `json:"connected"` // contacts that are connected directly now
 	Waiting    int        `json:"waiting"`   // own messages and first flights without an acknowledgement from the other side
@@ -157,6 +158,15 @@ type Status struct {
 	Started    Time       `json:"started,omitzero"`
 	Revoked    Time       `json:"revoked,omitzero"` // when this device learned that the account was recovered on another
 	PID        int        `json:"pid"`
+}
+
+// Choice is how the choice of relays stands.
+type Choice struct {
+	Wanted  int    `json:"wanted"`           // relays there should be
+	Working int    `json:"working"`          // in use that do their work
+	Alike   int    `json:"alike,omitempty"`  // in use that share an operator or a group of addresses with another
+	Seeking bool   `json:"seeking"`          // one more is looked for
+	Reason  string `json:"reason,omitempty"` // what is waited for
 }
 
 // DHT is the node's part in the distributed hash table by which contacts find each
@@ -442,6 +452,7 @@ type Relay struct {
 	Addrs   []string `json:"addrs"`
 	State   string   `json:"state"`             // connected, connecting, unreachable, refused, unknown or draining
 	Reason  string   `json:"reason,omitempty"`  // why it is not connected
+	Failing string   `json:"failing,omitempty"` // why it should be replaced, with a code
 	Source  string   `json:"source,omitempty"`  // how it was found: hand, flag, invitation or dht
 	Since   Time     `json:"since,omitzero"`    // when it was first used
 	Until   Time     `json:"until,omitzero"`    // draining: when it is given up for good, unless somebody knows no other

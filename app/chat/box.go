@@ -42,6 +42,7 @@ const (
 	relayUnreachable = "unreachable"
 	relayRefused     = "refused"
 	relayDraining    = "draining"
+	relayFailing     = "failing" // in events: it does not do its work, see chooser
 )
 
 // errVisited says that a box left to make room for others.
@@ -59,6 +60,8 @@ type box struct {
 	state  string
 	reason string
 	empty  bool // given up, and nothing can be there any more
+
+	probing probing
 }
 
 // run keeps the box connected until the context ends.
@@ -134,6 +137,9 @@ func (b *box) attend(ctx context.Context, healthy func()) error {
 	if err != nil {
 		return err
 	}
+	if err := b.beginTest(ctx); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	var watch sync.WaitGroup
 	defer watch.Wait()
@@ -149,6 +155,9 @@ func (b *box) attend(ctx context.Context, healthy func()) error {
 	}
 	healthy()
 	b.set(relayConnected, nil)
+	if b.tested() {
+		watch.Go(func() { b.test(ctx, client) })
+	}
 	due := leased - leaseAhead
 	if due <= 0 {
 		due = leased / 2
@@ -237,7 +246,10 @@ func (b *box) restore(ctx context.Context, info mailbox.BoxInfo) error {
 		for _, q := range at {
 			if q.Device != nil && q.OpenedUntil > q.Epoch0 && q.OpenedUntil != store.Shut && time.Now().Before(queueEnd(q)) {
 				queues = append(queues, q)
-				opened += int(q.N) + 1
+				opened++ // the catch-all
+				if q.Prolonged.IsZero() {
+					opened += int(q.N)
+				}
 			}
 		}
 		invitations, err := tx.Invitations()
@@ -497,6 +509,7 @@ func (b *box) unpost(inv store.Invitation, known identity.Invitation, r store.In
 // collect fetches cells, keeps what is in them, and only then has the relay
 // delete them.
 func (b *box) collect(ctx context.Context, client *mailbox.Client, news []mailbox.Entry) error {
+	news = b.recognize(news)
 	for len(news) > 0 {
 		n := min(len(news), takenAtOnce)
 		cells, err := b.get(ctx, client, news[:n])
@@ -616,6 +629,9 @@ func (b *box) open(tx *store.Tx, cm came) (a *arrival, flight bool, err error) {
 	}
 	if q.Invitation != nil {
 		return nil, true, nil
+	}
+	if *q.Device == b.c.me {
+		return nil, false, nil // a test cell that we do not know of any more
 	}
 	wire, err := ownDescriptor(q, b.relay).Queue(epoch).Key.Open(cm.cell)
 	if err != nil {

@@ -17,6 +17,10 @@
 //	box.go       our own relays: cells that wait for us
 //	receive.go   opened, put in order, shown; receipts; delivered and read
 //	first.go     invitations and first flights: how a session begins
+//	drain.go    relays that were given up
+//	choose.go   which relays to use, and why one must go
+//	chooser.go  relays found, tried, put to use and replaced
+//	probe.go    our own relays, tested by cells of our own
 //	rendezvous.go  devices whose addresses changed, found through the DHT
 //
 // What the states of a message mean and what each rests on is in state.go.
@@ -59,6 +63,7 @@ type Config struct {
 	Relays    []peer.AddrInfo // to be used besides those that the store knows
 	Finder    Finder          // by which contacts and we find each other; nil: none
 	Private   bool            // leave messages at relays by way of other relays; Pool was made with Circuits
+	Choice    Choice          // of relays beside those given by hand
 	Brief     bool            // Run ends soon: no invitation may name this device's address
 	Log       *slog.Logger
 }
@@ -82,6 +87,7 @@ type Chat struct {
 	private   bool
 	lots      [32]byte // decide between hops, anew in each run
 	finder    Finder   // nil: none
+	choice    *chooser // nil: relays are only those given by hand
 	log       *slog.Logger
 	stalled   map[store.SessionID]bool // told of by watchStall; the owner's
 

@@ -156,7 +156,7 @@ func (c *Chat) unaware(tx *store.Tx, r store.Relay) (int, error) {
 	queues, err := tx.OwnQueuesAt(r.Peer)
 	devices := make(map[identity.DevicePublic]bool)
 	for _, q := range queues {
-		if q.Device != nil && q.Leaving.IsZero() {
+		if q.Device != nil && *q.Device != c.me && q.Leaving.IsZero() {
 			devices[*q.Device] = true
 		}
 	}

@@ -278,6 +278,9 @@ func (c *Chat) Accept(ctx context.Context, link, petname, text string) (contact 
 		if contact, err = c.meet(t, bundle, inv, petname); err != nil {
 			return err
 		}
+		if err := c.noteHints(t, inv.Account, bundle.Relays); err != nil {
+			return err
+		}
 		return c.firstFlight(t, t.now.Add(openingTime), contact, bundle.Device, body)
 	})
 	if err != nil {

@@ -47,8 +47,13 @@ func (c *Chat) AddRelay(ctx context.Context, at peer.AddrInfo, source store.Rela
 		}
 		addrs := addrBytes(at.Addrs)
 		if again && r.Removed.IsZero() {
-			if same = len(join(r.Addrs, addrs)) == len(r.Addrs); same {
+			same = len(join(r.Addrs, addrs)) == len(r.Addrs)
+			if same && (r.Source == store.RelayByHand || r.Source == store.RelayByFlag) {
 				return nil
+			}
+			if same { // it was chosen; from now on it is wanted
+				r.Source = source
+				return t.PutRelay(r)
 			}
 			// The new address may be a mistake, so the old ones stay behind it.
 			addrs = join(addrs, r.Addrs)
@@ -89,11 +94,9 @@ func (c *Chat) RemoveRelay(ctx context.Context, id peer.ID) error {
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(t.RemoveRelay(r.Peer, t.now), t.ResumeQueues(r.Peer)); err != nil {
+		if err := c.giveUpRelay(t, r); err != nil {
 			return err
 		}
-		r.Removed = t.now
-		t.then(func() { c.startBox(r) })
 		return c.tellQueues(t)
 	})
 }
@@ -133,8 +136,12 @@ func (c *Chat) relayState(r store.Relay) api.Relay {
 	c.mu.Lock()
 	b := c.boxes[r.Peer]
 	c.mu.Unlock()
-	if b == nil {
-		return relayView(r)
+	v := relayView(r)
+	if b != nil {
+		v = b.view()
 	}
-	return b.view()
+	if why := c.choice.failing(r.Peer); why != "" && r.Removed.IsZero() {
+		v.Failing = Reason(string(why))
+	}
+	return v
 }

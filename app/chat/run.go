@@ -45,6 +45,7 @@ func New(ctx context.Context, cfg Config) (*Chat, error) {
 		keys: keys, ops: make(chan *op), stopped: make(chan struct{}), running: make(chan struct{}),
 		relays: cfg.Relays, brief: cfg.Brief, private: cfg.Private, lots: newLots(), finder: cfg.Finder, stalled: make(map[store.SessionID]bool), knowUs: make(map[identity.DevicePublic]bool), couriers: make(map[identity.DevicePublic]*courier), boxes: make(map[store.PeerID]*box),
 	}
+	c.choice = newChooser(c, cfg.Choice)
 	return c, c.readRevoked(ctx)
 }
 
@@ -75,6 +76,11 @@ func (c *Chat) Run(ctx context.Context) error {
 		if c.finder != nil && !c.brief {
 			c.mu.Lock()
 			c.start(c.publish)
+			c.mu.Unlock()
+		}
+		if c.choice != nil {
+			c.mu.Lock()
+			c.start(c.choice.run)
 			c.mu.Unlock()
 		}
 		c.tidy(ctx, c.chores())

@@ -266,6 +266,8 @@ type person struct {
 	agree  identity.AgreementPrivate
 	chain  identity.Chain
 	relays []peer.AddrInfo
+	choice Choice       // of relays; the zero value: by hand
+	logs   *slog.Logger // nil: the world's
 
 	*Chat
 	store *store.Store
@@ -340,7 +342,11 @@ func (p *person) Starts() {
 	if p.w.board != nil {
 		finder = p.w.board
 	}
-	p.Chat, err = New(p.w.Context(), Config{Private: p.w.private, Finder: finder, Store: s, Chain: p.chain, Device: p.device, Agreement: p.agree, Node: p.node, Pool: pool, Boxes: boxes, Relays: p.relays, Log: p.w.log(p.name)})
+	log := p.logs
+	if log == nil {
+		log = p.w.log(p.name)
+	}
+	p.Chat, err = New(p.w.Context(), Config{Private: p.w.private, Finder: finder, Choice: p.choice, Store: s, Chain: p.chain, Device: p.device, Agreement: p.agree, Node: p.node, Pool: pool, Boxes: boxes, Relays: p.relays, Log: log})
 	p.w.check(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

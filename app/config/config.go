@@ -11,6 +11,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/dustin/go-humanize"
 )
@@ -47,11 +48,15 @@ type Config struct {
 	Listen   []string   // multiaddrs; empty: the network's own choice
 	Peers    []string   // multiaddrs with PeerID to start from
 	Relays   []string   // multiaddrs with PeerID: the account keeps its box there too
+	Choose   Choose     // whether other relays are found and judged by the node itself
 	MaxDisk  int64      // bytes that a relay may fill
 	HTTP     string     // host:port of a relay's status page; empty: none
 	Private  Private    // whether messages are left at relays by way of others
 	LogLevel slog.Level // of the log file and of standard error
 
+	// Pace is how fast relays are judged, for tests that cannot wait; its zero value
+	// is the usual one. It is no setting.
+	Pace Pace
 	// Create makes the account silently where there is none; otherwise opening
 	// such a profile ends with problem.NoAccount.
 	Create bool
@@ -63,6 +68,24 @@ type Config struct {
 	// Logger takes what the account's parts have to say. Nil: nothing is said.
 	Logger *slog.Logger
 }
+
+// Choose says whether the node finds and judges relays itself.
+type Choose string
+
+// The values of choose_relays.
+const (
+	ChooseAuto Choose = "auto" // as the network: on in public
+	ChooseOn   Choose = "on"
+	ChooseOff  Choose = "off"
+)
+
+// Chooses says whether relays are chosen.
+func (c Config) Chooses() bool {
+	return c.Choose == ChooseOn || c.Choose == ChooseAuto && c.Network == Public
+}
+
+// Pace is how fast relays are judged; see chat.Pace.
+type Pace struct{ Look, List, Lie, Down, Change time.Duration }
 
 // How much a relay may fill, in bytes: unless told otherwise, and the least that
 // its store works with (p2p/mailbox/disk).
@@ -104,6 +127,15 @@ func keys() []key {
 				}
 				return []string{string(PrivateOff)}
 			}},
+		{name: "choose_relays", means: "find relays, test them and replace those that fail: on, off, or auto, which is on in public",
+			set: one(func(c *Config, v string) error {
+				switch c.Choose = Choose(v); c.Choose {
+				case ChooseAuto, ChooseOn, ChooseOff:
+					return nil
+				}
+				return fmt.Errorf("%q is not auto, on or off", v)
+			}),
+			show: func(c *Config) []string { return []string{string(c.Choose)} }},
 		{name: "max_disk", means: "what a relay may fill, such as 10GiB",
 			set:  one(func(c *Config, v string) (err error) { c.MaxDisk, err = parseDisk(v); return err }),
 			show: func(c *Config) []string { return []string{humanize.IBytes(uint64(c.MaxDisk))} }},
@@ -132,7 +164,7 @@ func one(set func(*Config, string) error) func(*Config, []string) error {
 
 // defaults are the values that nothing was said about.
 func defaults() Config {
-	return Config{Network: Public, MaxDisk: DefaultMaxDisk, LogLevel: slog.LevelInfo}
+	return Config{Network: Public, Choose: ChooseAuto, MaxDisk: DefaultMaxDisk, LogLevel: slog.LevelInfo}
 }
 
 // ParseNetwork reads the name of a network.

@@ -65,12 +65,13 @@ func Lookup(c Code) (Problem, bool) {
 	return Problem{}, false
 }
 
-// Reason says whether a code is only told as the reason for a message's state, or as what
-// is wrong in `godwit status`: no command ends with it.
+// Reason says whether a code is only told as the reason for a state of a message or a
+// relay, or as what is wrong in `godwit status`: no command ends with it.
 func (c Code) Reason() bool {
 	switch c {
 	case Recovered, DHTCrowd, DHTShrunk, DHTSplit, Expired, ContentUnknown, Renumbered, SessionLost, FirstAnswer, OutOfTouch,
-		RelayUnreached, RelayRefused, RelayUnproven, RelayFull, BoxFull, NoRelayNamed, FewRelays, CopyEnded:
+		RelayUnreached, RelayRefused, RelayUnproven, RelayFull, BoxFull, NoRelayNamed, FewRelays, CopyEnded,
+		RelayLoses, RelayForges, RelayReturns, RelaySlow, RelayGone, FewOwnRelays:
 		return true
 	}
 	return false

@@ -69,6 +69,13 @@ const (
 	RelayDir       Code = "REL-13"
 	CopyEnded      Code = "REL-14"
 
+	RelayLoses   Code = "REL-15"
+	RelayForges  Code = "REL-16"
+	RelayReturns Code = "REL-17"
+	RelaySlow    Code = "REL-18"
+	RelayGone    Code = "REL-19"
+	FewOwnRelays Code = "REL-20"
+
 	ConfigSyntax  Code = "CFG-01"
 	ConfigUnknown Code = "CFG-02"
 	ConfigValue   Code = "CFG-03"
@@ -276,6 +283,25 @@ var table = [...]Problem{
 	{CopyEnded, ExitTryAgain, "A relay's promise to keep the message has ended",
 		"The time that its receipt named is over before the contact fetched the message, and it was not left there anew yet. The message is safe on this device and is tried again.",
 		"Nothing, or check the network if it lasts."},
+
+	{RelayLoses, ExitFailed, "A relay of yours loses what it promised to keep",
+		"Cells that this device left there as a test, and that the relay signed for, were not there any more, twice in 30 days. What it says of other people's messages means as little. They are safe with their senders and at your other relays.",
+		"Nothing: another takes its place. One that you gave by hand stays until you remove it: `godwit relay remove`, and tell its operator."},
+	{RelayForges, ExitFailed, "A relay of yours signs receipts that do not hold",
+		"It took cells that this device left there as a test, and proved nothing. Senders do not count such receipts.",
+		"Nothing: another takes its place. One that you gave by hand stays until you remove it: `godwit relay remove`, and tell its operator."},
+	{RelayReturns, ExitFailed, "A relay of yours gives out again what it was told to delete",
+		"It said that it had deleted cells that this device left there as a test, and still has them. What it keeps is sealed, but it keeps it longer than it says.",
+		"Nothing: another takes its place. One that you gave by hand stays until you remove it: `godwit relay remove`, and tell its operator."},
+	{RelaySlow, ExitFailed, "A relay of yours is slow",
+		"The slowest of its answers take more than 5 seconds.",
+		"Nothing: if it lasts another takes its place. One that you gave by hand stays until you remove it with `godwit relay remove`."},
+	{RelayGone, ExitFailed, "A relay of yours does not serve any more",
+		"For hours it could not be reached or took nothing, while this device was online.",
+		"Nothing: if it lasts another takes its place. One that you gave by hand stays until you remove it with `godwit relay remove`."},
+	{FewOwnRelays, ExitFailed, "Fewer than three relays keep your mail",
+		"If those fail, messages reach you only while you and the sender are online.",
+		"Nothing: others are looked for, and the reason says what that waits for. Or add one with `godwit relay add ADDRESS`."},
 
 	{ConfigSyntax, ExitConfig, "The configuration cannot be read",
 		"Nothing was started, rather than starting with half of what you wanted.",

@@ -10,6 +10,7 @@ const (
 	RelayByHand       RelaySource = "hand"
 	RelayByFlag       RelaySource = "flag"
 	RelayByInvitation RelaySource = "invitation"
+	RelayByDHT        RelaySource = "dht"
 )
 
 // Relay is a relay where this account keeps a box. Box is sealed on the disk.
@@ -71,7 +72,12 @@ func (tx *Tx) RemoveRelay(p PeerID, at time.Time) error {
 	return tx.must("UPDATE relays SET removed = ? WHERE peer = ?", at.UnixMilli(), []byte(p))
 }
 
-// DeleteRelay forgets a relay and the key of its box.
+// DeleteRelay forgets a relay, the key of its box, and what is known of it.
 func (tx *Tx) DeleteRelay(p PeerID) error {
-	return tx.run("DELETE FROM relays WHERE peer = ?", []byte(p))
+	for _, table := range []string{"relay_tests WHERE relay", "relay_faults WHERE relay", "relays WHERE peer"} {
+		if err := tx.run("DELETE FROM "+table+" = ?", []byte(p)); err != nil {
+			return err
+		}
+	}
+	return nil
 }

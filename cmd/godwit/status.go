@@ -81,6 +81,9 @@ func humanStatus(w io.Writer, s api.Status, own bool) {
 	for _, r := range s.Relays {
 		humanRelay(w, r)
 	}
+	if s.Choice != nil {
+		row("choice", "%s", choice(*s.Choice))
+	}
 	if s.DHT != nil {
 		humanDHT(row, *s.DHT)
 	}
@@ -130,7 +133,31 @@ func humanRelay(w io.Writer, r api.Relay) {
 	if r.Reason != "" {
 		line += ": " + visible(r.Reason)
 	}
+	switch r.Source {
+	case "dht":
+		line += ", found in the DHT"
+	case "invitation":
+		line += ", named by an invitation"
+	}
+	if r.Failing != "" {
+		line += "; it fails: " + visible(r.Failing)
+	}
 	fmt.Fprintln(w, strings.TrimRight(line, " "))
+}
+
+// choice says how the choice of relays stands.
+func choice(c api.Choice) string {
+	words := fmt.Sprintf("%d of %d relays do their work", c.Working, c.Wanted)
+	if c.Alike > 0 {
+		words += fmt.Sprintf(", %d of them have an operator or address group in common", c.Alike)
+	}
+	if c.Seeking {
+		words += "; another is looked for"
+	}
+	if c.Reason != "" {
+		words += ": " + visible(c.Reason)
+	}
+	return words
 }
 
 // draining says of a relay that was given up how long it is still asked for mail.
