@@ -58,6 +58,7 @@ var ErrNewer = errors.New("disk: written by a newer version")
 // else works.
 type Store struct {
 	fs      vfs.FS
+	ballast *ballasted // fs, for the index
 	dir     string
 	log     *slog.Logger
 	quotas  mailbox.Quotas
@@ -120,6 +121,10 @@ func Open(cfg Config) (_ *Store, err error) {
 	if err := makeDir(s.fs, s.path("log")); err != nil {
 		return nil, fmt.Errorf("disk: make directory: %w", err)
 	}
+	s.ballast = newBallasted(s.fs, s.path("ballast"))
+	if err := s.ballast.lay(); err != nil {
+		s.log.Warn("no room for the ballast of the index", "error", err)
+	}
 	if s.db, err = pebble.Open(s.path("index"), s.options()); err != nil {
 		return nil, fmt.Errorf("%w: open index: %w", mailbox.ErrDamaged, err)
 	}
@@ -135,7 +140,7 @@ func (s *Store) path(parts ...string) string {
 
 func (s *Store) options() *pebble.Options {
 	o := &pebble.Options{
-		FS:                    s.fs,
+		FS:                    s.ballast,
 		DisableWAL:            true, // the log is the WAL
 		CacheSize:             cache,
 		MemTableSize:          memtable,
@@ -310,7 +315,12 @@ func (s *Store) Close() error {
 	s.closed = true
 	if s.broken == nil {
 		s.broken = fmt.Errorf("%w: the store is closed", mailbox.ErrDamaged)
-		return errors.Join(s.db.Flush(), s.shut())
+		err := s.flush()
+		if errors.Is(err, errNotFlushed) {
+			s.log.Warn("the next start will take longer", "error", err) // it reads the log instead
+			err = nil
+		}
+		return errors.Join(err, s.shut())
 	}
 	return s.shut()
 }
@@ -334,7 +344,8 @@ func (l pebbleLog) Errorf(format string, args ...any) {
 }
 
 // Fatalf must not return: Pebble calls it when its directory could not be
-// written and it does not know what is on disk. What was answered is in the log.
+// written and it does not know what is on disk. What was answered is in the log. That
+// the disk is full is no such case as long as the ballast lasts.
 func (l pebbleLog) Fatalf(format string, args ...any) {
 	panic("disk: index: " + fmt.Sprintf(format, args...))
 }
