@@ -9,6 +9,7 @@ SHELL := bash
 STATIC := CGO_ENABLED=0 go build -trimpath -ldflags='-s -w'
 PLATFORMS := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
 FUZZTIME ?= 20s
+SOAK ?= 10m
 
 .PHONY: help
 help: ## list the targets
@@ -63,6 +64,11 @@ vuln: need-go ## govulncheck, where its database can be reached
 unit: need-go need-gcc ## all tests
 	CGO_ENABLED=1 go test -race -timeout 15m ./...
 	go test -timeout 15m -run Schedules $$(grep -rlE '^func Test\w*Schedules' --include='*_test.go' . | xargs -n1 dirname | sort -u)
+
+# Also part of all tests, for three minutes.
+.PHONY: soak
+soak: need-go ## people under faults for SOAK (10m); SEED=N repeats the faults of a run
+	SOAK=$(SOAK) SEED=$(SEED) go test -run TestSoak -count=1 -v -timeout 0 ./cmd/godwit/soak
 
 .PHONY: fuzz
 fuzz: need-go ## each fuzz target for FUZZTIME (20s)

@@ -79,6 +79,14 @@ var importRules = []importRule{
 		},
 		why: "app imports no command: both programs are faces of one app",
 	},
+	{
+		of: func(dir string) bool { return in(dir, "cmd/godwit/soak/witness") },
+		not: func(path string) bool {
+			_, ours := ours(path)
+			return ours
+		},
+		why: "witness imports nothing of ours: who judges what the program showed must not share its mistakes",
+	},
 }
 
 // broken lists the rules that an import breaks.
@@ -170,6 +178,8 @@ func TestTheRulesForbidWhatTheyName(t *testing.T) {
 		{"p2p/direct", module + "/identity/pqxdh", 0},
 		{"app/api", module + "/cmd/godwit", 1},
 		{"cmd/godwit", module + "/app", 0},
+		{"cmd/godwit/soak", module + "/p2p/node", 0},
+		{"cmd/godwit/soak/witness", module + "/app/api", 1},
 	} {
 		if got := broken(c.dir, c.path); len(got) != c.rules {
 			t.Errorf("%s imports %s: breaks %d rules, want %d: %s", c.dir, c.path, len(got), c.rules, got)
