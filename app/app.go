@@ -216,13 +216,23 @@ func (a *App) open(ctx context.Context) error {
 	return nil
 }
 
-// joinDHT prepares the DHT: its ways in are the peers given by hand and those of the
+// joinDHT prepares the DHT: its ways in are the peers given by hand, those listed, and those of the
 // last run, to which the chat adds the account's relays.
 func (a *App) joinDHT(ctx context.Context) error {
 	cfg := dht.Config{Mode: node.Mode(a.cfg.Network), Save: a.saveDHT, Alarmed: a.alarmed}
 	var err error
 	if cfg.Bootstrap, err = parsePeers(a.cfg.Peers, cfg.Mode); err != nil {
 		return err
+	}
+	for _, text := range a.cfg.Listed {
+		one, err := parsePeer(text, cfg.Mode)
+		if errors.Is(err, problem.AddressNotInNet) {
+			continue // a list is for everybody
+		}
+		if err != nil {
+			return err
+		}
+		cfg.Listed = append(cfg.Listed, one)
 	}
 	err = a.store.View(ctx, func(tx *store.Tx) (err error) {
 		cfg.Last, err = lastDHT(tx)

@@ -384,7 +384,7 @@ func (k *courier) read(ctx context.Context) error {
 			}
 			k.places, k.addrs, k.known = places, addrs, true
 			for _, at := range places {
-				k.c.wayIn(at.relay)
+				k.c.wayInByContact(at.relay)
 			}
 		}
 		busy := k.busy()

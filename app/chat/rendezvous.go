@@ -42,8 +42,10 @@ type Finder interface {
 	Publish(ctx context.Context, seed rendezvous.Seed, c rendezvous.Content, now time.Time) (stored int, err error)
 	// Find reads the newest record of a seed.
 	Find(ctx context.Context, seed rendezvous.Seed, now time.Time) (dht.Found, error)
-	// AddPeers names peers to start from.
+	// AddPeers names peers to start from, and AddSpares those to start from only if
+	// no other answers.
 	AddPeers(...peer.AddrInfo)
+	AddSpares(...peer.AddrInfo)
 }
 
 // renewSeeds gives each device a seed by which it can find us, if it needs one.
@@ -237,8 +239,20 @@ func (c *Chat) putRecord(ctx context.Context, record rendezvous.Content, device 
 
 // wayIn names peers that the DHT can start from, and measure by what others show of it.
 func (c *Chat) wayIn(peers ...peer.AddrInfo) {
-	if c.finder != nil && len(peers) > 0 {
+	if c.finder != nil {
 		c.finder.AddPeers(peers...)
+	}
+}
+
+// wayInByContact is wayIn for relays of a contact. With private routing these are not to see
+// from where we write, and so are asked only if nobody else answers.
+func (c *Chat) wayInByContact(relays ...peer.AddrInfo) {
+	switch {
+	case c.finder == nil:
+	case c.private:
+		c.finder.AddSpares(relays...)
+	default:
+		c.finder.AddPeers(relays...)
 	}
 }
 
@@ -280,7 +294,7 @@ func (c *Chat) find(ctx context.Context, device identity.DevicePublic) error {
 	if err != nil {
 		return err
 	}
-	c.wayIn(found.Relays...)
+	c.wayInByContact(found.Relays...)
 	return c.update(ctx, func(t *turn) error {
 		now, err := t.TheirSeed(device)
 		if err != nil || now.Seed != seed.Seed || !found.Seq.After(now.Seq) {

@@ -58,6 +58,8 @@ func (b *board) AddPeers(ps ...peer.AddrInfo) {
 	}
 }
 
+func (b *board) AddSpares(ps ...peer.AddrInfo) { b.AddPeers(ps...) }
+
 // fails has the DHT fail, or work again.
 func (b *board) fails(down bool) {
 	b.mu.Lock()
@@ -196,6 +198,47 @@ func TestHiddenInTheDHTAndFoundByRelays(t *testing.T) {
 		elm.Starts()
 		alice.Sees(id, api.Delivered)
 		bob.Sees(bob.Says(alice, "found by a relay"), api.Delivered)
+	})
+}
+
+// Alice has no relay and was given no peer. The invitation that she accepts names Bob's relay, and
+// that is her way into the DHT, before Bob has answered and after each start; what Bob tells her
+// of his relays later is, too.
+func TestHintsAreWaysIn(t *testing.T) {
+	inWorld(t, func(w *world) {
+		b := w.Board()
+		oak := w.Relay("oak")
+		alice, bob := w.Person("alice"), w.Person("bob", oak)
+		knows := func(r *relay) bool {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			return slices.Contains(b.ways, r.id())
+		}
+		forgets := func() {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.ways = nil
+		}
+		link := bob.Invites()
+		bob.Leaves()
+		forgets()
+		alice.Accepts(bob, link, "hello")
+		if !knows(oak) {
+			w.Error("the hint of the invitation is no way in")
+		}
+		for range 2 {
+			alice.Leaves()
+			forgets()
+			alice.Returns()
+			w.Advance(time.Second)
+			if !knows(oak) {
+				w.Error("after a start the hint is no way in")
+			}
+		}
+		elm := w.Relay("elm")
+		bob.relays = append(bob.relays, elm.info())
+		bob.Returns()
+		alice.Awaits("Bob's other relay to be a way in", func() bool { return knows(elm) })
 	})
 }
 

@@ -43,16 +43,19 @@ func (p Private) On(n Network) bool { return p == PrivateOn || p == byNetwork &&
 // Config is everything that a node or relay is told from outside. Load fills
 // it; the zero value is not usable.
 type Config struct {
-	Dirs     Dirs
-	Network  Network
-	Listen   []string   // multiaddrs; empty: the network's own choice
-	Peers    []string   // multiaddrs with PeerID to start from
-	Relays   []string   // multiaddrs with PeerID: the account keeps its box there too
-	Choose   Choose     // whether other relays are found and judged by the node itself
-	MaxDisk  int64      // bytes that a relay may fill
-	HTTP     string     // host:port of a relay's status page; empty: none
-	Private  Private    // whether messages are left at relays by way of others
-	LogLevel slog.Level // of the log file and of standard error
+	Dirs    Dirs
+	Network Network
+	Listen  []string // multiaddrs; empty: the network's own choice
+	Peers   []string // multiaddrs with PeerID to start from
+	// Bootstrap is a file that lists more of them, and Listed is what it lists.
+	Bootstrap string
+	Listed    []string
+	Relays    []string   // multiaddrs with PeerID: the account keeps its box there too
+	Choose    Choose     // whether other relays are found and judged by the node itself
+	MaxDisk   int64      // bytes that a relay may fill
+	HTTP      string     // host:port of a relay's status page; empty: none
+	Private   Private    // whether messages are left at relays by way of others
+	LogLevel  slog.Level // of the log file and of standard error
 
 	// Pace is how fast relays are judged, for tests that cannot wait; its zero value
 	// is the usual one. It is no setting.
@@ -116,6 +119,14 @@ func keys() []key {
 		{name: "peer", list: true, means: "addresses of peers to start from",
 			set:  func(c *Config, v []string) error { c.Peers = v; return multiaddrs(v, true) },
 			show: func(c *Config) []string { return c.Peers }},
+		{name: "bootstrap", means: "file that lists addresses of more peers to start from, one a line",
+			set: one(func(c *Config, v string) error { c.Bootstrap = v; return nil }),
+			show: func(c *Config) []string {
+				if c.Bootstrap == "" {
+					return nil
+				}
+				return []string{c.Bootstrap}
+			}},
 		{name: "relay", list: true, means: "addresses of relays that keep this account's mail",
 			set:  func(c *Config, v []string) error { c.Relays = v; return multiaddrs(v, true) },
 			show: func(c *Config) []string { return c.Relays }},

@@ -352,3 +352,44 @@ func TestAFileThatMayNotBeReadIsNoBadConfiguration(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// A list of peers to start from lies beside config.toml, may have remarks, and is read whatever
+// said where it is. A mistake in it is named with its line.
+func TestTheListOfPeers(t *testing.T) {
+	dir := profile(t, `bootstrap = "peers.txt"`+"\n")
+	list := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "peers.txt"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const one, two = "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWone", "/ip4/127.0.0.1/tcp/2/p2p/12D3KooWtwo"
+	list("# people whom we trust\n\n" + one + " # at home\n  " + two + "\r\n" + one + "\n")
+	for _, s := range []Sources{
+		{Profile: dir, Getenv: env()},
+		{Profile: dir, Getenv: env("GODWIT_BOOTSTRAP", filepath.Join(dir, "peers.txt"))},
+		{Profile: dir, Getenv: env(), Flags: map[string][]string{"bootstrap": {filepath.Join(dir, "peers.txt")}}},
+	} {
+		c, _, err := Load(s)
+		if err != nil || !slices.Equal(c.Listed, []string{one, two}) || c.Peers != nil {
+			t.Errorf("%v lists %q (%v)", s.Flags, c.Listed, err)
+		}
+	}
+	for text, want := range map[string]string{
+		one + "\n127.0.0.1:4001\n":     "peers.txt:2: ",
+		"/ip4/127.0.0.1/tcp/1":         "lacks the peer's id",
+		strings.Repeat("#\n", 600_000): "more than",
+		strings.Repeat("#", 100_000):   "peers.txt: ",
+	} {
+		list(text)
+		if _, _, err := Load(Sources{Profile: dir, Getenv: env()}); !errors.Is(err, problem.ConfigValue) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%.40q: %v", text, err)
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, "peers.txt")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := Load(Sources{Profile: dir, Getenv: env()}); !errors.Is(err, problem.ConfigValue) {
+		t.Errorf("a list that is not there: %v", err)
+	}
+}

@@ -87,6 +87,9 @@ func Load(s Sources) (Config, []Setting, error) {
 		set.Values = slices.Clone(k.show(&cfg))
 		settings = append(settings, set)
 	}
+	if err := cfg.readBootstrap(); err != nil {
+		return Config{}, nil, err
+	}
 	return cfg, settings, nil
 }
 

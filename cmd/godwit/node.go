@@ -24,6 +24,7 @@ func (c *cli) nodeCommand() *cobra.Command {
 	}
 	c.setting(cmd, false, "listen", "MULTIADDR", "listen there (repeatable)")
 	c.setting(cmd, false, "peer", "MULTIADDR", "start from this peer (repeatable)")
+	c.setting(cmd, false, "bootstrap", "FILE", "start from the peers that this file lists, too")
 	c.setting(cmd, false, "relay", "MULTIADDR", "keep this account's mail at this relay (repeatable)")
 	c.setting(cmd, false, "choose_relays", "auto|on|off", "find relays, test them and replace those that fail (auto: in public)")
 	return cmd

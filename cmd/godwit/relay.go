@@ -37,6 +37,7 @@ func (c *cli) relayCommand() *cobra.Command {
 	cmd.Flags().StringVar(&data, "data", "", "keep everything in `DIR`")
 	c.setting(cmd, false, "listen", "MULTIADDR", "listen there (repeatable)")
 	c.setting(cmd, false, "peer", "MULTIADDR", "start from this peer (repeatable)")
+	c.setting(cmd, false, "bootstrap", "FILE", "start from the peers that this file lists, too")
 	c.setting(cmd, false, "max_disk", "SIZE", "keep at most this much, such as 10GiB (the default); "+humanize.IBytes(config.MinDisk)+" at the least")
 	c.setting(cmd, false, "http", "HOST:PORT", "serve /healthz and /readyz there, on this computer")
 	cmd.AddCommand(c.relayStatusCommand(), c.relayAddCommand(), c.relayRemoveCommand(), c.relayListCommand())
@@ -63,7 +64,7 @@ func (c *cli) relay(ctx context.Context, data string) error {
 	}
 	level := slog.HandlerOptions{Level: c.logLevel(cfg, usual)}
 	r, err := relay.New(relay.Config{
-		Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Peers: cfg.Peers, MaxDisk: cfg.MaxDisk, HTTP: cfg.HTTP,
+		Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Peers: cfg.Peers, Listed: cfg.Listed, MaxDisk: cfg.MaxDisk, HTTP: cfg.HTTP,
 		Logger: slog.New(slog.NewTextHandler(c.err, &level)),
 		Event:  c.relayEvent,
 	})
@@ -182,7 +183,7 @@ func humanRelayStatus(w io.Writer, r relay.Report) {
 	row("disk", "%s of %s", size(r.Disk), size(r.MaxDisk))
 	row("served", "%s deposits in %s commits, %s fetched, %s deleted, %s refused", humanize.Comma(r.Deposits), humanize.Comma(r.Groups),
 		humanize.Comma(r.Fetches), humanize.Comma(r.Deletions), humanize.Comma(r.Refusals))
-	row("now", "%s peers, %s streams", humanize.Comma(r.Peers), humanize.Comma(r.Streams))
+	row("now", "%s peers, %s of the DHT, %s streams", humanize.Comma(r.Peers), humanize.Comma(r.DHT), humanize.Comma(r.Streams))
 	row("circuits", "reached through %s; %s reached through this one, %s open", count(int(r.Hops), "other relay"), count(int(r.Reserved), "other"), humanize.Comma(r.Circuits))
 }
 

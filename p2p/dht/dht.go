@@ -77,8 +77,8 @@ type Config struct {
 	// Others in Public serve while libp2p does not know them to be
 	// unreachable.
 	Relay bool
-	// Bootstrap are the ways in given by hand, by list or by invitation.
-	Bootstrap []peer.AddrInfo
+	// Bootstrap are the ways in given by hand, and Listed those of a list.
+	Bootstrap, Listed []peer.AddrInfo
 	// Last is what Save was given in an earlier run.
 	Last Memory
 	// Save, if not nil, is called by Run, every ten minutes and at its end. It must

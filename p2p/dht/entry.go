@@ -41,8 +41,9 @@ type entry struct {
 	sem  chan struct{} // held by the one who tries; capacity 1
 	wake chan struct{} // capacity 1: there is a new way in
 
-	mu    sync.Mutex
-	added []peer.AddrInfo // by AddPeers
+	mu     sync.Mutex
+	added  []peer.AddrInfo // by AddPeers
+	spares []peer.AddrInfo // by AddSpares
 
 	answered atomic.Int64 // ways in of the last round
 
@@ -74,6 +75,29 @@ func (d *DHT) AddPeers(ps ...peer.AddrInfo) {
 	}
 }
 
+// AddSpares names ways in that are tried only when no other answers: whoever should not
+// learn our address without need. The latest 64 are kept.
+func (d *DHT) AddSpares(ps ...peer.AddrInfo) {
+	d.entry.mu.Lock()
+	defer d.entry.mu.Unlock()
+	for _, p := range ps {
+		d.entry.spares = append(slices.DeleteFunc(d.entry.spares, func(o peer.AddrInfo) bool { return o.ID == p.ID }), p)
+	}
+	if n := len(d.entry.spares) - maxWays; n > 0 {
+		d.entry.spares = slices.Delete(d.entry.spares, 0, n)
+	}
+}
+
+// spareWays lists them by lot.
+func (d *DHT) spareWays() (ways []way) {
+	d.entry.mu.Lock()
+	defer d.entry.mu.Unlock()
+	for _, p := range draw(slices.Clone(d.entry.spares), maxWays) {
+		ways = append(ways, way{AddrInfo: p})
+	}
+	return ways
+}
+
 // told are those of AddPeers.
 func (d *DHT) told() []peer.AddrInfo {
 	d.entry.mu.Lock()
@@ -91,7 +115,7 @@ type way struct {
 // out: a poisoned cache, say.
 func (d *DHT) ways() []way {
 	sources := [][]peer.AddrInfo{d.told()}
-	for _, s := range [][]peer.AddrInfo{d.cfg.Bootstrap, d.cfg.Last.Peers} {
+	for _, s := range [][]peer.AddrInfo{d.cfg.Bootstrap, d.cfg.Listed, d.cfg.Last.Peers} {
 		sources = append(sources, draw(slices.Clone(s), len(s)))
 	}
 	var ways []way
@@ -211,7 +235,10 @@ func (d *DHT) Ready(ctx context.Context) error {
 	if d.entry.err != nil && time.Since(d.entry.last) < stale {
 		return d.entry.err
 	}
-	err := d.enter(ctx)
+	err := d.enter(ctx, d.ways())
+	if spare := d.spareWays(); errors.Is(err, ErrNoPeers) && len(spare) > 0 {
+		err = d.enter(ctx, spare)
+	}
 	if err == nil {
 		d.refreshed.Store(0)
 		d.refresh()
@@ -240,8 +267,7 @@ func (d *DHT) in() bool { return d.kad.RoutingTable().Size() > 0 }
 
 // enter is one round: it dials the ways in and returns as soon as one of them
 // turned out to be of the DHT; the rest goes on behind it.
-func (d *DHT) enter(ctx context.Context) error {
-	ways := d.ways()
+func (d *DHT) enter(ctx context.Context, ways []way) error {
 	if len(ways) == 0 && !d.connected() {
 		return fmt.Errorf("%w: no way in is known", ErrNoPeers)
 	}

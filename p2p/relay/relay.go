@@ -12,6 +12,7 @@ package relay
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -68,6 +69,7 @@ type Config struct {
 	Mode    node.Mode    // where it may listen and dial
 	Listen  []string     // multiaddrs; the mode's own
 	Peers   []string     // multiaddrs with PeerID, connected to at the start; none
+	Listed  []string     // the same, of a list: they are not met, only started from
 	MaxDisk int64        // cap, bytes; 10 GiB
 	HTTP    string       // host:port of /healthz and /readyz; none
 	Tokens  [][]byte     // that pay for a box, 16 to 64 bytes each; none
@@ -129,12 +131,12 @@ func New(cfg Config) (_ *Relay, err error) {
 	}
 	r := &Relay{cfg: cfg, log: cfg.Logger, began: time.Now()}
 	r.state.Store(Ready)
-	for _, p := range cfg.Peers {
-		info, err := peer.AddrInfoFromString(p)
-		if err != nil {
-			return nil, fmt.Errorf("%w: %q: %w", ErrPeer, p, err)
-		}
-		r.peers = append(r.peers, *info)
+	if r.peers, err = parsePeers(cfg.Peers); err != nil {
+		return nil, err
+	}
+	listed, err := parsePeers(cfg.Listed)
+	if err != nil {
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -166,7 +168,7 @@ func New(cfg Config) (_ *Relay, err error) {
 	if len(cfg.Tokens) > 0 {
 		terms.Leases = append(terms.Leases, mailbox.LeaseToken)
 	}
-	if r.dht, err = dht.New(r.node.Host(), dht.Config{Mode: cfg.Mode, Relay: true, Bootstrap: r.peers}); err != nil {
+	if r.dht, err = dht.New(r.node.Host(), dht.Config{Mode: cfg.Mode, Relay: true, Bootstrap: r.peers, Listed: listed, Last: r.lastDHT(), Save: r.saveDHT}); err != nil {
 		return nil, err
 	}
 	if r.hop, err = circuit.NewHop(r.node.Host(), cfg.Mode); err != nil {
@@ -219,6 +221,45 @@ func (r *Relay) listen(key crypto.PrivKey) error {
 		return fmt.Errorf("relay: %w", err)
 	}
 	return nil
+}
+
+func parsePeers(addrs []string) (infos []peer.AddrInfo, err error) {
+	for _, p := range addrs {
+		info, err := peer.AddrInfoFromString(p)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %q: %w", ErrPeer, p, err)
+		}
+		infos = append(infos, *info)
+	}
+	return infos, nil
+}
+
+// dhtFile keeps the DHT's memory between runs, as JSON.
+func (r *Relay) dhtFile() string { return filepath.Join(r.cfg.Data, "dht."+string(r.cfg.Mode)) }
+
+// lastDHT is what the last run knew of the DHT. What cannot be read is found again.
+func (r *Relay) lastDHT() (m dht.Memory) {
+	raw, err := os.ReadFile(r.dhtFile())
+	if err == nil {
+		err = json.Unmarshal(raw, &m)
+	}
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			r.log.Warn("the peers of the last run could not be read", "error", err)
+		}
+		return dht.Memory{}
+	}
+	return m
+}
+
+func (r *Relay) saveDHT(m dht.Memory) {
+	raw, err := json.Marshal(m)
+	if err == nil {
+		err = writeFile(r.dhtFile(), raw)
+	}
+	if err != nil {
+		r.log.Warn("the peers of the DHT could not be kept", "error", err)
+	}
 }
 
 // ID is the relay's PeerID, which its directory keeps.

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-im/godwit/p2p/dht"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
 	"github.com/godwit-im/godwit/p2p/node"
@@ -311,3 +312,40 @@ func TestLogsNameNobody(t *testing.T) {
 type writer func([]byte) (int, error)
 
 func (w writer) Write(b []byte) (int, error) { return w(b) }
+
+// A relay that starts again finds its way back into the DHT by those that it knew, without
+// being told anybody.
+func TestARelayRemembersTheDHT(t *testing.T) {
+	other := p2ptest.Loopback(t) // serves the DHT, and calls nobody
+	d, err := dht.New(other.Host(), dht.Config{Mode: node.Loopback})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.Close()
+	dir := t.TempDir()
+	first := run(t, relay.Config{Data: dir, Peers: []string{other.PeerAddrs()[0].String()}})
+	first.until(t, relay.Serving)
+	first.meets(t)
+	if err := first.stop(); err != nil {
+		t.Fatal(err)
+	}
+	again := run(t, relay.Config{Data: dir})
+	again.until(t, relay.Serving)
+	again.meets(t)
+}
+
+// meets waits until a relay knows somebody of the DHT.
+func (h *house) meets(t *testing.T) {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(time.Minute); ; <-tick.C {
+		if s, err := relay.Status(t.Context(), h.data); err != nil {
+			t.Fatal(err)
+		} else if s.DHT > 0 {
+			return
+		} else if time.Now().After(end) {
+			t.Fatal("the relay meets nobody")
+		}
+	}
+}

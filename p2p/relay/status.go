@@ -45,6 +45,7 @@ type Report struct {
 	MaxDisk   int64    `json:"max_disk"` // bytes
 	Streams   int64    `json:"streams"`  // open
 	Peers     int64    `json:"peers"`    // connected
+	DHT       int64    `json:"dht"`      // servers of the DHT that it knows
 	Hops      int64    `json:"hops"`     // other relays through which this one can be reached now
 	Reserved  int64    `json:"reserved"` // relays that can be reached through this one now
 	Circuits  int64    `json:"circuits"` // open through this one
@@ -61,7 +62,7 @@ func (r *Relay) report() Report {
 	rep := Report{
 		State: r.state.Load().(State), Peer: r.ID().String(),
 		Cells: int64(u.Cells), Bytes: int64(u.Bytes), Queues: int64(u.Queues), Boxes: int64(u.Boxes), Notices: int64(u.Notices),
-		Disk: int64(u.Disk), MaxDisk: r.cfg.MaxDisk, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())),
+		Disk: int64(u.Disk), MaxDisk: r.cfg.MaxDisk, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())), DHT: int64(r.dht.Status().Peers),
 		Hops: int64(r.holder.Len()), Reserved: hop.Reservations, Circuits: hop.Circuits,
 		Deposits: int64(s.Deposits), Fetches: int64(s.Fetches), Deletions: int64(s.Deletions), Refusals: int64(s.Refusals),
 		Groups: int64(s.Groups), Uptime: time.Since(r.began).Seconds(),
