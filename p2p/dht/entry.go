@@ -32,6 +32,8 @@ const (
 	// often. kad-dht on its own would do so every ten and two minutes.
 	refreshEvery, refreshFew = time.Hour, 20 * time.Minute
 	few                      = 10
+	// settleTime is how long the first census waits after a way in was found.
+	settleTime = 3 * time.Second
 	// stale is how long a failed round speaks for the next caller.
 	stale = 500 * time.Millisecond
 )
@@ -366,6 +368,14 @@ func (d *DHT) refresh() {
 	last, now := d.refreshed.Load(), time.Now().Unix()
 	if !d.cfg.still && now-last >= int64(every/time.Second) && d.refreshed.CompareAndSwap(last, now) {
 		d.begin(func() {
+			if last == 0 {
+				// Who just came in has people to look for; what they need of this
+				// they wait for (counted).
+				d.kad.RefreshRoutingTable()
+				if !rest(d.ctx, settleTime) {
+					return
+				}
+			}
 			d.greet()
 			d.takeCensus(d.ctx)
 			d.kad.RefreshRoutingTable()
