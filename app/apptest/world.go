@@ -56,6 +56,7 @@ type World struct {
 	private bool // see Private
 	mu      sync.Mutex
 	running []*Relay // if private
+	yard    *yard    // see Yard; nil: none
 }
 
 // New makes an empty world.
@@ -127,6 +128,33 @@ func (w *World) NewRelay(name string) *Relay {
 	return r
 }
 
+// Yard says that the relays which come from now on announce themselves in a DHT that
+// they make together, and that people who come then find theirs there, at a pace.
+func (w *World) Yard(pace config.Pace) { w.yard = &yard{pace: pace} }
+
+// yard is a DHT made by relays.
+type yard struct {
+	pace config.Pace
+	ways []peer.AddrInfo // those that were there first
+}
+
+// joins has a relay take part.
+func (y *yard) joins(ctx context.Context, w *World, n *node.Node, running *sync.WaitGroup) {
+	d, err := dht.New(n.Host(), dht.Config{Mode: node.Loopback, Relay: true, Bootstrap: y.ways})
+	w.check(err)
+	running.Go(func() {
+		if err := d.Run(ctx); err != nil {
+			w.t.Errorf("a relay's DHT: %v", err)
+		}
+	})
+	if len(y.ways) < 3 {
+		y.ways = append(y.ways, peer.AddrInfo{ID: n.Host().ID(), Addrs: n.Host().Addrs()})
+		for _, a := range n.PeerAddrs() {
+			w.peers = append(w.peers, a.String())
+		}
+	}
+}
+
 // Relay makes a relay and starts it.
 func (w *World) Relay(name string) *Relay {
 	w.t.Helper()
@@ -168,6 +196,9 @@ func (r *Relay) Starts() {
 		running.Go(func() { holder.Run(ctx) })
 		terms.Routes = holder.Addrs
 		r.w.starts(r, true)
+	}
+	if r.w.yard != nil {
+		r.w.yard.joins(ctx, r.w, n, &running)
 	}
 	s, err := mailbox.NewServer(n.Host(), signer, store, terms)
 	r.w.check(err)
@@ -320,6 +351,9 @@ func (p *Person) config() config.Config {
 		cfg.Relays = append(cfg.Relays, p.w.relays[r].Addrs()...)
 	}
 	cfg.Peers = p.w.peers
+	if p.w.yard != nil {
+		cfg.Choose, cfg.Pace = config.ChooseOn, p.w.yard.pace
+	}
 	if p.w.private {
 		cfg.Private = config.PrivateOn
 	}
@@ -377,6 +411,18 @@ func (p *Person) Connects(relay string) {
 		list, err := p.Relays(ctx, api.RelaysRequest{})
 		return err == nil && slices.ContainsFunc(list, func(v api.Relay) bool { return v.Relay == id && v.State == "connected" })
 	})
+}
+
+// Happened are the events of a kind that the person was told of.
+func (p *Person) Happened(kind string) (list []api.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range p.events {
+		if e.Event == kind {
+			list = append(list, e)
+		}
+	}
+	return list
 }
 
 // Leaves stops the person's node.

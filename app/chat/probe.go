@@ -27,9 +27,8 @@ import (
 const (
 	// testSize is the size of what is in a test cell: that of a short message.
 	testSize = 4096 - mailbox.CellOverhead
-	// testAgain is how long after a failure the next test cell is left, and
-	// testReady how often it is looked whether its queue is open.
-	testAgain, testReady = time.Minute, time.Second
+	// testReady is how often it is looked whether the queue of test cells is open.
+	testReady = time.Second
 )
 
 // probing is what a box knows of its test cells. Its box's mutex guards it.
@@ -97,7 +96,7 @@ func (b *box) test(ctx context.Context, client *mailbox.Client) {
 		}
 		if err != nil {
 			b.c.log.Debug("a relay could not be tested", "relay", peer.ID(b.relay.Peer), "err", err)
-			wait = testAgain
+			wait = b.c.choice.pace.Look
 		}
 		select {
 		case <-ctx.Done():
@@ -214,6 +213,7 @@ func (b *box) serves() (ok, slow bool) {
 
 // lay leaves a test cell.
 func (b *box) lay(ctx context.Context, t store.RelayTest) (wait time.Duration, err error) {
+	again := b.c.choice.pace.Look
 	q, err := b.queueForTests(ctx)
 	if err != nil || q.ID == 0 {
 		return testReady, err
@@ -222,7 +222,7 @@ func (b *box) lay(ctx context.Context, t store.RelayTest) (wait time.Duration, e
 	rand.Read(message)
 	writer, err := b.writer(ctx, q.relay)
 	if err != nil {
-		return testAgain, err
+		return again, err
 	}
 	defer writer.Close()
 	within, cancel := context.WithTimeout(ctx, roundTime)
@@ -230,13 +230,13 @@ func (b *box) lay(ctx context.Context, t store.RelayTest) (wait time.Duration, e
 	queue := ownDescriptor(q.OwnQueue, b.relay).Queue(writer.Epoch())
 	cell, err := queue.Key.Seal(message)
 	if err != nil {
-		return testAgain, err
+		return again, err
 	}
 	// It is written down first, so that it is known when the relay tells of it.
 	name := store.CellID(mailbox.IDOf(cell))
 	t.Cell, t.Laid, t.Until, t.Proof = &name, time.Now(), time.Time{}, nil
 	if err := b.keepTest(ctx, t); err != nil {
-		return testAgain, err
+		return again, err
 	}
 	start := time.Now()
 	receipt, err := writer.Put(within, queue.Write, cell, min(mailbox.MaxTTL, writer.Limits().MaxTTL))
@@ -248,11 +248,11 @@ func (b *box) lay(ctx context.Context, t store.RelayTest) (wait time.Duration, e
 		return 0, ctx.Err()
 	case errors.Is(err, mailbox.ErrBadReceipt):
 		b.refuses(false)
-		return testAgain, b.fault(ctx, t, problem.RelayForges)
+		return again, b.fault(ctx, t, problem.RelayForges)
 	case err != nil:
 		full := errors.Is(err, mailbox.ErrQuota) || errors.Is(err, mailbox.ErrBoxFull) // which is no fault of the relay
 		b.refuses(!full)
-		return testAgain, errors.Join(err, b.clear(ctx, t))
+		return again, errors.Join(err, b.clear(ctx, t))
 	}
 	b.refuses(false)
 	t.Until, t.Proof = receipt.Expiry, receiptProof(queue.Write.QID(), mailbox.IDOf(cell), receipt.Marshal())
