@@ -3,7 +3,6 @@ package chat
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -555,10 +554,11 @@ func TestCandidatesAreBounded(t *testing.T) {
 	})
 }
 
-// Alice is killed between the steps of a test: whatever is written down, nobody is
-// blamed for it.
+// Alice is killed between the steps of a test, which leaves cells by way of others:
+// whatever is written down, nobody is blamed for it.
 func TestATestIsCutShort(t *testing.T) {
 	inWorld(t, func(w *world) {
+		w.private = true
 		y := new(yard)
 		alice, log := w.Chooser("alice", y, Pace{Lie: time.Minute}, w.Relay("oak"), w.Relay("elm"), w.Relay("ash"))
 		for i := range 12 {
@@ -576,7 +576,7 @@ func TestATestIsCutShort(t *testing.T) {
 				w.Errorf("%s keeps %d test cells", r.name, n)
 			}
 		}
-		if alice.Choice().Working != 3 || errors.Is(w.Context().Err(), context.Canceled) {
+		if alice.Choice().Working != 3 {
 			w.Error("not all relays work")
 		}
 	})

@@ -98,42 +98,6 @@ func (p *person) seeds(other *person) (list []store.OwnSeed) {
 	return list
 }
 
-// Sixty days later everything has changed: both are at other places, and the relays of
-// both are gone. They find each other all the same, and then tell each other of their
-// new relays.
-func TestFoundAfterSixtyDays(t *testing.T) {
-	inWorld(t, func(w *world) {
-		b := w.Board()
-		oak, elm := w.Relay("oak"), w.Relay("elm")
-		alice, bob := w.Person("alice", oak), w.Person("bob", elm)
-		if !slices.Contains(b.ways, oak.id()) || !slices.Contains(b.ways, elm.id()) {
-			w.Error("their relays are no ways into the DHT")
-		}
-		alice.Meets(bob)
-		w.Advance(time.Minute)
-		alice.Leaves()
-		bob.Leaves()
-		oak.Stops()
-		elm.Stops()
-		w.relays = nil
-		w.Pass(60 * 24 * time.Hour)
-		ash, fir := w.Relay("ash"), w.Relay("fir")
-		for p, r := range map[*person]*relay{alice: ash, bob: fir} {
-			p.Moves()
-			p.relays = []peer.AddrInfo{r.info()}
-			p.Returns()
-		}
-		alice.Sees(alice.Says(bob, "after all this time"), api.Delivered)
-		bob.Sees(bob.Says(alice, "always"), api.Delivered)
-		w.Advance(time.Minute)
-		bob.Leaves()
-		id := alice.Says(bob, "goodbye")
-		alice.Awaits("the new relay to keep it", func() bool { return len(fir.kept()) > 0 })
-		bob.Returns()
-		alice.Sees(id, api.Delivered)
-	})
-}
-
 // While the DHT fails too, the message waits; once it works again, it is delivered.
 func TestTheDHTFailsForAWhile(t *testing.T) {
 	inWorld(t, func(w *world) {

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -8,7 +9,10 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/content"
+	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/p2p/mailbox"
 )
 
 // at is what the person's node says of a relay, if it is one of theirs.
@@ -205,5 +209,59 @@ func TestSixtyDaysWithoutAnything(t *testing.T) {
 		w.Advance(2 * dialLast)
 		alice.Sees(id, api.Delivered)
 		bob.Sees(bob.Says(alice, "yes"), api.Delivered)
+	})
+}
+
+// Bob is away for two months; Alice is there every ten days, and writes. As long as his
+// relay has a lease for him it keeps that, left anew in time and in the queue of the
+// day; then it waits with her, and says why. What is a month old has failed. When both
+// are there again the rest arrives, in order, and he waits for nothing that will not come.
+func TestTwoMonthsAway(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak, elm := w.Relay("oak"), w.Relay("elm")
+		alice, bob := w.Person("alice", oak), w.Person("bob", elm)
+		alice.Meets(bob)
+		bob.Leaves()
+		left := time.Now()
+		var texts []string
+		var ids []content.ID
+		var said []time.Time
+		for d := 0; d <= 50; d += 10 {
+			texts, said = append(texts, fmt.Sprintf("day %d", d)), append(said, time.Now())
+			ids = append(ids, alice.Says(bob, texts[len(texts)-1]))
+			w.Advance(2 * tidyEvery)
+			for i, id := range ids {
+				sent, age := alice.state(id), time.Since(said[i])
+				switch {
+				case age >= giveUpAfter:
+					if sent.State != api.Failed || sent.Reason != Reason(string(problem.Expired)) {
+						w.Errorf("on day %d what she said on day %d is %s (%s)", d, 10*i, sent.State, sent.Reason)
+					}
+				case said[i].Sub(left) < mailbox.LeaseTime-day:
+					if sent.State != api.Kept || time.Until(sent.Expires.Time) < 5*day {
+						w.Errorf("on day %d what she said on day %d is %s until %v", d, 10*i, sent.State, sent.Expires)
+					}
+				case sent.State != api.Queued || sent.Reason != Reason(string(problem.RelayRefused)) && sent.Reason != Reason(string(problem.OutOfTouch)):
+					w.Errorf("on day %d what she said on day %d is %s (%s)", d, 10*i, sent.State, sent.Reason)
+				}
+			}
+			alice.Leaves()
+			w.Pass(10 * day)
+			alice.Returns()
+		}
+		bob.Returns()
+		bob.Reads(alice, texts[4:]...)
+		for _, id := range ids[4:] {
+			alice.Sees(id, api.Delivered)
+		}
+		bob.Sees(bob.Says(alice, "thank you"), api.Delivered)
+		bob.Awaits("today's queues", func() bool {
+			q := bob.theirQueues(alice)
+			return len(q) == 1 && time.Duration(mailbox.Epoch(time.Now())-q[0].Epoch0) <= renewEpochs
+		})
+		w.Advance(time.Minute)
+		if n := alice.waiting() + bob.waiting(); n != 0 {
+			w.Errorf("%d rows are left in the outboxes", n)
+		}
 	})
 }

@@ -47,7 +47,8 @@ type world struct {
 	private bool
 	mu      sync.Mutex
 	running []*relay
-	board   *board // the DHT of people who come from now on; nil: none
+	board   *board          // the DHT of people who come from now on; nil: none
+	ways    []peer.AddrInfo // into a real one, see Fifty; nil: none
 }
 
 // inWorld tells a story.
@@ -342,6 +343,10 @@ func (p *person) Starts() {
 	if p.w.board != nil {
 		finder = p.w.board
 	}
+	leave := func() {}
+	if p.w.ways != nil {
+		finder, leave = p.joins()
+	}
 	log := p.logs
 	if log == nil {
 		log = p.w.log(p.name)
@@ -369,6 +374,7 @@ func (p *person) Starts() {
 		running.Wait()
 		pool.Close()
 		boxes.Close()
+		leave()
 		if err := p.node.Close(); err != nil {
 			p.w.Errorf("%s: %v", p.name, err)
 		}

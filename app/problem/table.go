@@ -215,7 +215,7 @@ var table = [...]Problem{
 		"Until a new contact's device has answered once, only the first 16 short messages can be sent ahead.",
 		"Nothing: it goes out by itself when they have been online."},
 	{OutOfTouch, ExitUnavailable, "No relay that the contact named takes messages for them any more",
-		"For a day or longer none has. The contact may have moved to other relays while one of you was away. The message is safe on this device. It goes on when you are both online: at an address that either of you knows, or that the DHT tells; or when the contact's new relays are told through yours.",
+		"For a day or longer none has. The contact may have moved to other relays while one of you was away, or has been away for more than a month. The message is safe on this device. It goes on when you are both online: at an address that either of you knows, or that the DHT tells; or when the contact's new relays are told through yours.",
 		"Nothing, or keep the node running for a while at a time when the contact is online."},
 
 	{CannotListen, ExitUnavailable, "The node cannot listen there",
