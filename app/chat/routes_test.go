@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
@@ -21,13 +22,13 @@ import (
 )
 
 // joins has a relay be reached through those that there are, and they through it.
-func (r *relay) joins(ctx context.Context, n *node.Node) (routes func() []ma.Multiaddr, left func()) {
+func (r *relay) joins(ctx context.Context, h host.Host) (routes func() []ma.Multiaddr, left func()) {
 	if !r.w.private {
 		return nil, func() {}
 	}
-	hop, err := circuit.NewHop(n.Host(), n.Mode())
+	hop, err := circuit.NewHop(h, node.Public)
 	r.w.check(err)
-	holder := circuit.NewHolder(n.Host(), circuit.HolderConfig{Mode: n.Mode(), Find: func(context.Context, int) (list []peer.AddrInfo, err error) {
+	holder := circuit.NewHolder(h, circuit.HolderConfig{Mode: node.Public, Find: func(context.Context, int) (list []peer.AddrInfo, err error) {
 		r.w.mu.Lock()
 		defer r.w.mu.Unlock()
 		for _, other := range r.w.running {

@@ -190,7 +190,7 @@ func (r *relay) Starts() {
 		h = r.Host(h)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	routes, left := r.joins(ctx, n)
+	routes, left := r.joins(ctx, h)
 	r.server, err = mailbox.NewServer(h, signer, kept, mailbox.ServerConfig{Leases: []mailbox.LeaseKind{mailbox.LeaseOpen}, Routes: routes})
 	r.w.check(err)
 	done := make(chan error, 1)
