@@ -38,7 +38,7 @@ func benches() []bench {
 		{"mailbox", "deposits at a relay, against a bare server that stores as durably", benchMailbox, false},
 		{"start", "from the start of a process to a contact's message", benchStart, false},
 		{"memory", "a node with 20 contacts and 10,000 messages, a relay with 10,000 cells, idle (takes minutes)", benchMemory, false},
-		{"find", "look-ups in a DHT of 50 nodes of which a fifth have just been killed", benchFind, true},
+		{"find", "look-ups in a DHT of 50 nodes of which a fifth have just been killed; leaving messages at relays by way of others, and fetching them (takes minutes)", benchFound, true},
 	}
 }
 
