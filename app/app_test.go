@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/chat"
 	"github.com/godwit-im/godwit/app/config"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
@@ -636,8 +637,16 @@ func TestRefusals(t *testing.T) {
 	_, err = a.RemoveContact(ctx, api.ContactRequest{Contact: "nobody"})
 	wants(t, "removing nobody", err, problem.NoSuchContact)
 
-	_, err = a.Invite(ctx, api.InviteRequest{Reusable: true})
-	wants(t, "a reusable invitation", err, problem.NotYet)
+	_, err = a.Invite(ctx, api.InviteRequest{Reusable: true, Expires: api.Duration(chat.MaxAddress + time.Hour)})
+	wants(t, "an address for too long", err, problem.InvitationLifetime)
+	for _, id := range []string{"", "zz", "aaaa", strings.Repeat("a", 52)} {
+		_, err = a.AcceptRequest(ctx, api.DecideRequest{ID: id})
+		wants(t, "accepting nobody's request", err, problem.NoSuchRequest)
+		_, err = a.IgnoreRequest(ctx, api.DecideRequest{ID: id})
+		wants(t, "ignoring nobody's request", err, problem.NoSuchRequest)
+		_, err = a.BlockRequest(ctx, api.DecideRequest{ID: id})
+		wants(t, "blocking nobody's request", err, problem.NoSuchRequest)
+	}
 	for _, lifetime := range []time.Duration{time.Second, 31 * 24 * time.Hour} {
 		_, err = a.Invite(ctx, api.InviteRequest{Expires: api.Duration(lifetime)})
 		wants(t, "an invitation for "+lifetime.String(), err, problem.InvitationLifetime)
@@ -664,7 +673,7 @@ func TestRefusals(t *testing.T) {
 	wants(t, "accepting under a bad name", accept(other, api.AcceptRequest{Name: "a\nb"}), problem.BadName)
 	wants(t, "accepting with what is no text", accept(other, api.AcceptRequest{Message: "\xff"}), problem.BadText)
 	card := identity.NewInvitation(identity.Reusable, identity.AccountID{1}, hints).Link()
-	wants(t, "accepting a reusable one", accept(card, api.AcceptRequest{}), problem.NotYet)
+	wants(t, "accepting the address of who is not there", accept(card, api.AcceptRequest{}), problem.InvitationUnreachable)
 	if v, err := a.RevokeInvite(ctx, api.InvitationRequest{ID: inv.ID}); err != nil || v.State != "revoked" || v.Link != "" {
 		t.Errorf("%+v, %v", v, err)
 	}

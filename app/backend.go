@@ -55,7 +55,7 @@ func (a *App) Status(ctx context.Context, _ api.StatusRequest) (s api.Status, er
 			}
 		}
 		n, err := tx.Undelivered(time.Now())
-		s.Waiting, s.Queued = n.Waiting, n.Queued
+		s.Waiting, s.Queued, s.Asked = n.Waiting, n.Queued, n.Asked
 		return err
 	})
 	return s, storeProblem(err)
@@ -95,10 +95,11 @@ func (a *App) protection() api.Protection {
 
 // Invite implements api.Backend.
 func (a *App) Invite(ctx context.Context, r api.InviteRequest) (api.Invitation, error) {
+	kind := identity.Single
 	if r.Reusable {
-		return api.Invitation{}, problem.Newf(problem.NotYet, "reusable addresses")
+		kind = identity.Reusable
 	}
-	id, err := a.chat.Invite(ctx, time.Duration(r.Expires))
+	id, err := a.chat.Invite(ctx, kind, time.Duration(r.Expires))
 	if err != nil {
 		return api.Invitation{}, storeProblem(err)
 	}
@@ -140,8 +141,35 @@ func invitationView(tx *store.Tx, inv store.Invitation) (api.Invitation, error) 
 		v.Notice = "No relay holds this invitation: it can be accepted only while this node runs, until it stops."
 	case v.Relays == 0:
 		v.Notice = "No relay holds this invitation yet. It is left there as soon as one can be reached."
+	case inv.Kind == identity.Reusable && err == nil:
+		var lost bool
+		if lost, err = unreachable(tx, inv); lost {
+			v.Notice = "The link names no relay any more that this account uses: make a new one."
+		}
 	}
 	return v, err
+}
+
+// unreachable says whether all relays in the link of an address were given up.
+func unreachable(tx *store.Tx, inv store.Invitation) (bool, error) {
+	known, err := identity.ParseLink(inv.Link)
+	if err != nil {
+		return false, err
+	}
+	relays, err := tx.Relays()
+	named := 0
+	for _, h := range known.Hints {
+		if h.Kind != identity.HintRelay {
+			continue
+		}
+		named++
+		for _, r := range relays {
+			if r.Peer == store.PeerID(h.Peer) && r.Removed.IsZero() {
+				return false, err
+			}
+		}
+	}
+	return named > 0, err
 }
 
 // Invites implements api.Backend.
@@ -184,14 +212,24 @@ func (a *App) Accept(ctx context.Context, r api.AcceptRequest) (api.Accepted, er
 		return api.Accepted{}, storeProblem(err)
 	}
 	who, err := a.contactByRow(ctx, row)
-	return api.Accepted{Contact: who.Account.String(), Name: chat.DisplayName(who)}, err
+	v := api.Accepted{Contact: who.Account.String(), Name: chat.DisplayName(who)}
+	if inv, lerr := identity.ParseLink(r.Link); lerr == nil {
+		v.Asked = inv.Kind == identity.Reusable
+	}
+	return v, err
 }
 
-// listed says whether a contact is shown among the people.
-func listed(p store.Contact) bool { return p.Removed.IsZero() && p.Kind != store.ContactSelf }
+// listed says whether a contact is shown among the people. A stranger is, while blocked.
+func listed(p store.Contact) bool {
+	return p.Removed.IsZero() && p.Kind != store.ContactSelf && (p.Kind != store.ContactRequest || !p.Blocked.IsZero())
+}
 
 func contactView(p store.Contact) api.Contact {
-	return api.Contact{ID: p.Account.String(), Name: chat.DisplayName(p), Kind: "person", Verified: !p.Verified.IsZero(), Blocked: !p.Blocked.IsZero(), Frozen: p.Frozen}
+	v := api.Contact{ID: p.Account.String(), Name: chat.DisplayName(p), Kind: "person", Verified: !p.Verified.IsZero(), Blocked: !p.Blocked.IsZero(), Frozen: p.Frozen}
+	if p.Name != v.Name {
+		v.Claims = p.Name
+	}
+	return v
 }
 
 func (a *App) contactByRow(ctx context.Context, row int64) (who store.Contact, err error) {
@@ -258,15 +296,83 @@ func exact(tx *store.Tx, name string) (store.Contact, error) {
 	return tx.ContactByPetname(name)
 }
 
+// Requests implements api.Backend.
+func (a *App) Requests(ctx context.Context, _ api.RequestsRequest) ([]api.Request, error) {
+	list, err := a.chat.Requests(ctx)
+	return list, storeProblem(err)
+}
+
+// request is the account of the request that a person means by an account id, or by a
+// beginning of one that no other request has. Errors: problem.NoSuchRequest.
+func (a *App) request(ctx context.Context, id string) (identity.AccountID, error) {
+	list, err := a.chat.Requests(ctx)
+	if err != nil {
+		return identity.AccountID{}, storeProblem(err)
+	}
+	id = strings.ToLower(id)
+	var found []string
+	for _, q := range list {
+		if len(id) >= chat.MinPrefix && strings.HasPrefix(q.ID, id) {
+			found = append(found, q.ID)
+		}
+	}
+	if len(found) != 1 {
+		return identity.AccountID{}, problem.Newf(problem.NoSuchRequest, "%q fits %d of %d", id, len(found), len(list))
+	}
+	return identity.ParseAccountID(found[0])
+}
+
+// AcceptRequest implements api.Backend.
+func (a *App) AcceptRequest(ctx context.Context, r api.DecideRequest) (api.Contact, error) {
+	account, err := a.request(ctx, r.ID)
+	if err != nil {
+		return api.Contact{}, err
+	}
+	row, err := a.chat.AcceptRequest(ctx, account, r.Name)
+	if err != nil {
+		return api.Contact{}, storeProblem(err)
+	}
+	who, err := a.contactByRow(ctx, row)
+	return contactView(who), err
+}
+
+// IgnoreRequest implements api.Backend.
+func (a *App) IgnoreRequest(ctx context.Context, r api.DecideRequest) (api.Decided, error) {
+	account, err := a.request(ctx, r.ID)
+	if err == nil {
+		err = storeProblem(a.chat.IgnoreRequest(ctx, account))
+	}
+	return api.Decided{ID: account.String()}, err
+}
+
+// BlockRequest implements api.Backend.
+func (a *App) BlockRequest(ctx context.Context, r api.DecideRequest) (api.Contact, error) {
+	account, err := a.request(ctx, r.ID)
+	if err != nil {
+		return api.Contact{}, err
+	}
+	row, err := a.chat.BlockRequest(ctx, account)
+	if err != nil {
+		return api.Contact{}, storeProblem(err)
+	}
+	who, err := a.contactByRow(ctx, row)
+	return contactView(who), err
+}
+
 // Contacts implements api.Backend.
 func (a *App) Contacts(ctx context.Context, _ api.ContactsRequest) (list []api.Contact, err error) {
 	err = a.store.View(ctx, func(tx *store.Tx) error {
 		people, err := tx.Contacts()
+		if err != nil {
+			return err
+		}
+		marks, err := chat.LooksLike(tx, people)
 		for _, p := range people {
 			if !listed(p) {
 				continue
 			}
 			v := contactView(p)
+			v.LooksLike = marks[p.ID]
 			at, err := tx.LastRevoked(p.ID)
 			if err != nil {
 				return err

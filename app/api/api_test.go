@@ -61,6 +61,18 @@ func (f *fake) RevokeInvite(_ context.Context, r InvitationRequest) (Invitation,
 func (f *fake) Accept(_ context.Context, r AcceptRequest) (Accepted, error) {
 	return answer[AcceptRequest, Accepted](f, r)
 }
+func (f *fake) Requests(_ context.Context, r RequestsRequest) ([]Request, error) {
+	return answer[RequestsRequest, []Request](f, r)
+}
+func (f *fake) AcceptRequest(_ context.Context, r DecideRequest) (Contact, error) {
+	return answer[DecideRequest, Contact](f, r)
+}
+func (f *fake) IgnoreRequest(_ context.Context, r DecideRequest) (Decided, error) {
+	return answer[DecideRequest, Decided](f, r)
+}
+func (f *fake) BlockRequest(_ context.Context, r DecideRequest) (Contact, error) {
+	return answer[DecideRequest, Contact](f, r)
+}
 func (f *fake) Contacts(_ context.Context, r ContactsRequest) ([]Contact, error) {
 	return answer[ContactsRequest, []Contact](f, r)
 }

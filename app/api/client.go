@@ -150,6 +150,26 @@ func (c *Client) Accept(ctx context.Context, r AcceptRequest) (Accepted, error) 
 	return call[Accepted](ctx, c, "accept", r)
 }
 
+// Requests is Backend's.
+func (c *Client) Requests(ctx context.Context, r RequestsRequest) ([]Request, error) {
+	return calls[Request](ctx, c, "requests", r)
+}
+
+// AcceptRequest is Backend's.
+func (c *Client) AcceptRequest(ctx context.Context, r DecideRequest) (Contact, error) {
+	return call[Contact](ctx, c, "request/accept", r)
+}
+
+// IgnoreRequest is Backend's.
+func (c *Client) IgnoreRequest(ctx context.Context, r DecideRequest) (Decided, error) {
+	return call[Decided](ctx, c, "request/ignore", r)
+}
+
+// BlockRequest is Backend's.
+func (c *Client) BlockRequest(ctx context.Context, r DecideRequest) (Contact, error) {
+	return call[Contact](ctx, c, "request/block", r)
+}
+
 // Contacts is Backend's.
 func (c *Client) Contacts(ctx context.Context, r ContactsRequest) ([]Contact, error) {
 	return calls[Contact](ctx, c, "contacts", r)

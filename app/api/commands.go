@@ -16,7 +16,8 @@ type Backend interface {
 	// Status tells how the account is doing at this moment.
 	Status(context.Context, StatusRequest) (Status, error)
 
-	// Invite makes an invitation. It returns once the invitation is durable here
+	// Invite makes an invitation, or with Reusable an address by which strangers can ask
+	// to be contacts. It returns once the invitation is durable here
 	// and its notice is at the relays that could be reached.
 	Invite(context.Context, InviteRequest) (Invitation, error)
 	// Invites lists the invitations that were made here, oldest first.
@@ -28,6 +29,18 @@ type Backend interface {
 	// durable here. Errors: problem.NotAnInvitation, InvitationGone,
 	// OwnInvitation, InvitationUnreachable, InvitationForged, BadName, BadText.
 	Accept(context.Context, AcceptRequest) (Accepted, error)
+
+	// Requests lists the strangers who wrote by a reusable address and wait for a
+	// decision, oldest first. Nothing is answered to them before it is made.
+	Requests(context.Context, RequestsRequest) ([]Request, error)
+	// AcceptRequest makes a contact of a stranger; all that they sent arrives.
+	// Errors, as of the two methods after it: problem.NoSuchRequest; and BadName, ContactFrozen.
+	AcceptRequest(context.Context, DecideRequest) (Contact, error)
+	// IgnoreRequest forgets a request; the stranger is told nothing, and what else they
+	// send within 30 days is dropped.
+	IgnoreRequest(context.Context, DecideRequest) (Decided, error)
+	// BlockRequest forgets a request and blocks the account, until UnblockContact.
+	BlockRequest(context.Context, DecideRequest) (Contact, error)
 
 	// Contacts lists people by name. Echo and Notes to self are not listed.
 	Contacts(context.Context, ContactsRequest) ([]Contact, error)
@@ -150,9 +163,10 @@ type Status struct {
 	Choice     *Choice    `json:"choice,omitempty"` // if relays are chosen
 	DHT        *DHT       `json:"dht,omitempty"`    // if the node runs
 	Contacts   int        `json:"contacts"`
-	Connected  int        `json:"connected"` // contacts that are connected directly now
-	Waiting    int        `json:"waiting"`   // own messages and first flights without an acknowledgement from the other side
-	Queued     int        `json:"queued"`    // of these, those that are on this device only
+	Connected  int        `json:"connected"`       // contacts that are connected directly now
+	Waiting    int        `json:"waiting"`         // own messages and first flights without an acknowledgement from the other side
+	Queued     int        `json:"queued"`          // of these, those that are on this device only
+	Asked      int        `json:"asked,omitempty"` // of the queued, those that a device has seen whose owner has to decide: by a reusable address
 	Protection Protection `json:"protection"`
 	Version    string     `json:"version"`
 	Started    Time       `json:"started,omitzero"`
@@ -202,7 +216,7 @@ type Protection struct {
 
 // InviteRequest makes an invitation.
 type InviteRequest struct {
-	Expires  Duration `json:"expires,omitempty"` // 0: 168h
+	Expires  Duration `json:"expires,omitempty"` // 0: 168h, of a reusable one 8760h
 	Reusable bool     `json:"reusable,omitempty"`
 }
 
@@ -236,6 +250,36 @@ type AcceptRequest struct {
 type Accepted struct {
 	Contact string `json:"contact"` // account id
 	Name    string `json:"name"`
+	Asked   bool   `json:"asked,omitempty"` // by a reusable address: they decide whether to answer
+}
+
+// RequestsRequest asks for the requests that wait.
+type RequestsRequest struct{}
+
+// ViaAddress is how a stranger came: by a reusable address.
+const ViaAddress = "address"
+
+// Request is a stranger who asks to be a contact.
+type Request struct {
+	ID         string `json:"id"`                   // account id
+	Name       string `json:"name,omitempty"`       // that they claim
+	LooksLike  string `json:"looks_like,omitempty"` // a contact who is called so or nearly so, and is somebody else
+	Text       string `json:"text,omitempty"`       // what they said first
+	Time       Time   `json:"time"`                 // when it came
+	Via        string `json:"via"`                  // ViaAddress
+	Invitation string `json:"invitation,omitempty"` // the address, as Invites has it
+	Expires    Time   `json:"expires"`              // it is forgotten then
+}
+
+// DecideRequest names a request.
+type DecideRequest struct {
+	ID   string `json:"id"`             // account id, or a unique prefix of one
+	Name string `json:"name,omitempty"` // to accept: a petname; without it the name they claim if nobody's is like it
+}
+
+// Decided is a request about which a decision was made.
+type Decided struct {
+	ID string `json:"id"`
 }
 
 // ContactsRequest asks for all contacts.
@@ -254,12 +298,14 @@ type RenameRequest struct {
 
 // Contact is a person.
 type Contact struct {
-	ID       string `json:"id"` // account id
-	Name     string `json:"name"`
-	Kind     string `json:"kind"` // person
-	Verified bool   `json:"verified"`
-	Blocked  bool   `json:"blocked,omitempty"`
-	Frozen   bool   `json:"frozen,omitempty"` // its keys contradict each other: nothing is sent
+	ID        string `json:"id"` // account id
+	Name      string `json:"name"`
+	Kind      string `json:"kind"`                 // person
+	Claims    string `json:"claims,omitempty"`     // what they call themselves, if it is not their name here
+	LooksLike string `json:"looks_like,omitempty"` // another contact, for whom that could be taken
+	Verified  bool   `json:"verified"`
+	Blocked   bool   `json:"blocked,omitempty"`
+	Frozen    bool   `json:"frozen,omitempty"` // its keys contradict each other: nothing is sent
 	// Recovered is when another device last took the place of theirs; left out: never.
 	Recovered Time `json:"recovered,omitzero"`
 }
@@ -288,9 +334,10 @@ type SendRequest struct {
 
 // Copies counts the relays that gave a valid receipt for a message.
 type Copies struct {
-	Kept   int `json:"kept"`   // gave one
-	Named  int `json:"named"`  // named by the recipient
-	Wanted int `json:"wanted"` // that there should be: 3
+	Kept   int `json:"kept"`           // gave one
+	Left   int `json:"left,omitempty"` // gave one that is no promise: by a reusable address it may be displaced
+	Named  int `json:"named"`          // named by the recipient
+	Wanted int `json:"wanted"`         // that there should be: 3
 }
 
 // Sent is how far a message of one's own has come.
@@ -354,6 +401,8 @@ type What string
 const (
 	StepQueued       What = "queued"       // kept on this device
 	StepDeposited    What = "deposited"    // a relay promised to keep it
+	StepLeft         What = "left"         // a relay took it, and may displace it: by a reusable address
+	StepAsked        What = "asked"        // their device has seen it, and its owner decides: by a reusable address
 	StepRefused      What = "refused"      // a relay or the device did not take it, or could not be reached
 	StepAcknowledged What = "acknowledged" // their device has it, or showed it
 	StepState        What = "state"        // last: so it is now
@@ -379,7 +428,7 @@ const (
 	EventMessage = "message" // a new message, one's own too: the fields of Message
 	EventState   = "state"   // the fields of Sent
 	EventContact = "contact" // Contact, Name, Verified, Change
-	EventRequest = "request" // somebody unknown asks to be a contact: ID, Name, Text
+	EventRequest = "request" // somebody unknown asks to be a contact: the fields of Request, Change
 	EventRelay   = "relay"   // Relay, Addrs, State, Reason
 	EventNetwork = "network" // Network, Addrs, Reason
 	EventAccount = "account" // Account, Change (revoked), Reason
@@ -408,9 +457,13 @@ type Event struct {
 	Relays       *Copies `json:"relays,omitempty"`
 	Expires      Time    `json:"expires,omitzero"`
 
+	Via        string `json:"via,omitempty"`
+	Invitation string `json:"invitation,omitempty"`
+	LooksLike  string `json:"looks_like,omitempty"`
+
 	Contact  string `json:"contact,omitempty"`
 	Verified bool   `json:"verified,omitempty"`
-	Change   string `json:"change,omitempty"` // added, renamed, verified, blocked, unblocked, removed, frozen, recovered, stalled, session lost, online or offline
+	Change   string `json:"change,omitempty"` // of a request new, accepted, ignored or blocked; of a contact added, renamed, verified, blocked, unblocked, removed, frozen, recovered, stalled, session lost, online or offline
 
 	Relay  string `json:"relay,omitempty"`
 	Reason string `json:"reason,omitempty"`
@@ -426,6 +479,12 @@ func MessageEvent(at time.Time, m Message) Event {
 func StateEvent(at time.Time, s Sent) Event {
 	return Event{Event: EventState, At: Time{at}, ID: s.ID, Conversation: s.Conversation, State: string(s.State), Relays: s.Relays,
 		Expires: s.Expires, Reason: s.Reason}
+}
+
+// RequestEvent is a request as an event, with what became of it.
+func RequestEvent(at time.Time, q Request, change string) Event {
+	return Event{Event: EventRequest, At: Time{at}, ID: q.ID, Name: q.Name, LooksLike: q.LooksLike, Text: q.Text, Time: q.Time, Via: q.Via,
+		Invitation: q.Invitation, Expires: q.Expires, Change: change}
 }
 
 // Sent is what StateEvent was made of.

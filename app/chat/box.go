@@ -55,6 +55,7 @@ type box struct {
 	relay store.Relay
 	poke  chan struct{} // capacity 1: there is something to open, post or close
 	stop  context.CancelFunc
+	door  *door
 
 	mu     sync.Mutex
 	state  string
@@ -142,11 +143,13 @@ func (b *box) attend(ctx context.Context, healthy func()) error {
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	var watch sync.WaitGroup
+	b.door = newDoor() // all that waits is told anew
 	defer watch.Wait()
 	defer cancel(nil)
 	watch.Go(func() {
 		cancel(client.Watch(ctx, 0, func(news []mailbox.Entry) error { return b.collect(ctx, client, news) }))
 	})
+	watch.Go(func() { cancel(b.answer(ctx, client)) })
 	if err := b.sync(ctx, client); err != nil {
 		return err
 	}
@@ -393,7 +396,7 @@ func (b *box) tasks(tx *store.Tx) (tasks []task, err error) {
 				return nil, fmt.Errorf("invitation: %w", store.ErrDamaged)
 			}
 			switch open := inv.State == store.InvitationOpen && time.Now().Before(inv.Expires); {
-			case open && r.Posted.IsZero():
+			case open && (r.Posted.IsZero() || r.Posted.Before(inv.Noticed)):
 				tasks = append(tasks, b.post(inv, known, r))
 			case !open && !r.Posted.IsZero() && r.Closed.IsZero():
 				tasks = append(tasks, b.unpost(inv, known, r))
@@ -468,7 +471,14 @@ func (b *box) post(inv store.Invitation, known identity.Invitation, r store.Invi
 			if err != nil {
 				return err
 			}
-			if err := client.Open(ctx, mailbox.Invite, inv.Expires.Add(24*time.Hour), key.QID()); err != nil {
+			class, until := mailbox.Invite, inv.Expires.Add(24*time.Hour)
+			if inv.Kind == identity.Reusable {
+				class = mailbox.Intro
+			}
+			if last := client.Now().Add(mailbox.MaxUntil - time.Minute); until.After(last) {
+				until = last // it is opened for longer with the next notice
+			}
+			if err := client.Open(ctx, class, until, key.QID()); err != nil {
 				return err
 			}
 			ttl := min(max(time.Until(inv.Expires).Truncate(time.Second), time.Second), client.Limits().MaxTTL)
@@ -509,7 +519,10 @@ func (b *box) unpost(inv store.Invitation, known identity.Invitation, r store.In
 // collect fetches cells, keeps what is in them, and only then has the relay
 // delete them.
 func (b *box) collect(ctx context.Context, client *mailbox.Client, news []mailbox.Entry) error {
-	news = b.recognize(news)
+	news, err := b.sort(ctx, b.recognize(news))
+	if err != nil {
+		return err
+	}
 	for len(news) > 0 {
 		n := min(len(news), takenAtOnce)
 		cells, err := b.get(ctx, client, news[:n])
@@ -652,9 +665,9 @@ func (b *box) aside(t *turn, a arrival) error {
 // error means that it could not be kept here. One of somebody who is blocked is to
 // stay at the relay.
 func (b *box) flight(ctx context.Context, cell []byte) (stays bool, err error) {
-	err = b.c.firstContact(ctx, cell, b.relay.Peer)
+	err = b.c.firstContact(ctx, cell, origin{relay: b.relay.Peer})
 	if refusal(err) {
-		b.c.log.Info("a first flight was refused", "err", err)
+		b.c.log.Info("a first flight was not taken", "err", err)
 		return errors.Is(err, errNotFromYou), nil
 	}
 	return false, err
@@ -662,7 +675,12 @@ func (b *box) flight(ctx context.Context, cell []byte) (stays bool, err error) {
 
 // refusal says whether an error of take or takeFlight is the message's own fault.
 func refusal(err error) bool {
-	return errors.Is(err, errUnreadable) || errors.Is(err, errUsed) || errors.Is(err, errNotFromYou) || errors.Is(err, errTooFar)
+	for _, is := range []error{errUnreadable, errUsed, errNotFromYou, errTooFar, errAsked, errCrowded} {
+		if errors.Is(err, is) {
+			return true
+		}
+	}
+	return false
 }
 
 // relayView is a relay of ours as the API tells it, but for its state.

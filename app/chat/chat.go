@@ -17,10 +17,13 @@
 //	box.go       our own relays: cells that wait for us
 //	receive.go   opened, put in order, shown; receipts; delivered and read
 //	first.go     invitations and first flights: how a session begins
-//	drain.go    relays that were given up
-//	choose.go   which relays to use, and why one must go
-//	chooser.go  relays found, tried, put to use and replaced
-//	probe.go    our own relays, tested by cells of our own
+//	drain.go     relays that were given up
+//	choose.go    which relays to use, and why one must go
+//	chooser.go   relays found, tried, put to use and replaced
+//	probe.go     our own relays, tested by cells of our own
+//	reusable.go  addresses for strangers; introduce.go: writing by somebody else's
+//	strangers.go what strangers left, fetched as far as there is room
+//	requests.go  strangers who wait for the person's decision
 //	rendezvous.go  devices whose addresses changed, found through the DHT
 //
 // What the states of a message mean and what each rests on is in state.go.
@@ -95,7 +98,12 @@ type Chat struct {
 	stopped chan struct{} // closed when the owner is gone
 	events  hub
 	changed broadcast
-	running chan struct{} // closed when Run has begun
+	doors   broadcast // there may be room for requests
+
+	strangers allowance     // of flights by relays
+	callers   allowance     // of requests that come directly
+	working   chan struct{} // capacity 1: held by who works for a deposit
+	running   chan struct{} // closed when Run has begun
 
 	mu       sync.Mutex
 	ctx      context.Context // of Run; nil before it

@@ -122,10 +122,16 @@ func (p *parcel) due(now time.Time) time.Time {
 
 // stay is the time of a copy at a relay: since our clock said, until its receipt
 // says.
-type stay struct{ since, until time.Time }
+type stay struct {
+	since, until time.Time
+	evictable    bool
+}
 
-// renewal is when the copy should be deposited again.
-func (s stay) renewal() time.Time {
+// renewal is when the copy of a parcel of a time should be deposited again.
+func (s stay) renewal(created time.Time) time.Time {
+	if s.evictable {
+		return askAgain(s.since, created)
+	}
 	at, soonest := s.until.Add(-min(renewBefore, s.until.Sub(s.since)/2)), s.since.Add(renewPause)
 	if at.Before(soonest) {
 		return soonest
@@ -332,7 +338,7 @@ func (k *courier) takeNews() {
 			// The row may have been read again since the round began, or sealed anew.
 			i := slices.IndexFunc(k.parcels, func(p *parcel) bool { return p.row == res.parcel.row && p.hash == res.parcel.hash })
 			if res.err == nil && i >= 0 {
-				k.parcels[i].kept[r.at.relay.ID] = stay{now, res.until}
+				k.parcels[i].kept[r.at.relay.ID] = stay{now, res.until, r.at.stranger()}
 			}
 		}
 	}
@@ -529,7 +535,7 @@ func (k *courier) deposit(ctx context.Context, now time.Time) time.Duration {
 // depositAt says when a parcel should go to a relay, if at all.
 func (k *courier) depositAt(p *parcel, relay peer.ID, now time.Time) (at time.Time, want bool) {
 	if copy, ok := p.kept[relay]; ok {
-		return copy.renewal(), p.class != store.ClassPresence
+		return copy.renewal(p.created), p.class != store.ClassPresence
 	}
 	if p.class == store.ClassPresence && len(p.kept) > 0 {
 		return at, false // one relay is enough for what is stale in an hour

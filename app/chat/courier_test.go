@@ -20,7 +20,7 @@ func TestCopiesAreRenewedInTime(t *testing.T) {
 		{"a second", time.Second, renewPause},
 		{"the relay is a year behind", -365 * 24 * time.Hour, renewPause},
 	} {
-		if got := (stay{now, now.Add(c.lasts)}).renewal().Sub(now); got != c.want {
+		if got := (stay{since: now, until: now.Add(c.lasts)}).renewal(now).Sub(now); got != c.want {
 			t.Errorf("%s: renewed after %s, want %s", c.name, got, c.want)
 		}
 	}
@@ -28,7 +28,7 @@ func TestCopiesAreRenewedInTime(t *testing.T) {
 	// whose clock is an hour behind, so that no receipt reaches its end.
 	end, at, deposits := now.Add(48*time.Hour), now, 0
 	for ; at.Before(end); deposits++ {
-		at = stay{at, end.Add(-time.Hour)}.renewal()
+		at = stay{since: at, until: end.Add(-time.Hour)}.renewal(now)
 	}
 	if deposits > 20 {
 		t.Errorf("%d deposits in the last two days of a message", deposits)

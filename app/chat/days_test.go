@@ -15,6 +15,7 @@ import (
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity"
 	"github.com/godwit-im/godwit/identity/ratchet"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 )
@@ -258,7 +259,7 @@ func TestPrekeysAreRotated(t *testing.T) {
 			w.Advance(2 * tidyEvery)
 		}
 		invite := func(lifetime time.Duration) string {
-			id, err := alice.Invite(w.Context(), lifetime)
+			id, err := alice.Invite(w.Context(), identity.Single, lifetime)
 			w.check(err)
 			return alice.link(id)
 		}
@@ -329,7 +330,7 @@ func TestTheFirstAnswerIsMalformed(t *testing.T) {
 		oak.loses() // what else she answered
 		bob.Returns()
 		bob.must(func(t *turn) error {
-			_, err := bob.take(t, arrival{alice.device.Public(), wire, store.PeerID(oak.id())})
+			_, err := bob.take(t, arrival{device: alice.device.Public(), wire: wire, relay: store.PeerID(oak.id())})
 			return err
 		})
 		for _, o := range bob.outbox(alice) {
@@ -562,14 +563,14 @@ func TestAsManyInvitationsAsARelayHolds(t *testing.T) {
 		}
 		var last store.InvitationID
 		for range mailbox.MaxNotices {
-			id, err := alice.Invite(w.Context(), 0)
+			id, err := alice.Invite(w.Context(), identity.Single, 0)
 			w.check(err)
 			if !posted(id) {
 				w.Fatal("an invitation is not at the relay")
 			}
 			last = id
 		}
-		if _, err := alice.Invite(w.Context(), 0); !errors.Is(err, problem.TooManyInvitations) {
+		if _, err := alice.Invite(w.Context(), identity.Single, 0); !errors.Is(err, problem.TooManyInvitations) {
 			w.Errorf("one more than the relay holds: %v", err)
 		}
 		w.check(alice.Revoke(w.Context(), last))
@@ -577,7 +578,7 @@ func TestAsManyInvitationsAsARelayHolds(t *testing.T) {
 		link := alice.Invites()
 		bob.Accepts(alice, link, "hello")
 		alice.Awaits("Bob", func() bool { return alice.knows(bob) })
-		id, err := alice.Invite(w.Context(), 0)
+		id, err := alice.Invite(w.Context(), identity.Single, 0)
 		w.check(err)
 		alice.Awaits("the relay to hold it", func() bool { return posted(id) })
 

@@ -10,6 +10,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
 	"github.com/godwit-im/godwit/identity"
 	"github.com/godwit-im/godwit/p2p/mailbox"
@@ -29,6 +30,7 @@ type place struct {
 type depositResult struct {
 	parcel *parcel
 	proof  []byte // of the receipt, see receiptProof
+	cell   []byte // that was left, if the same is to be left again
 	until  time.Time
 	via    peer.ID // through which relay; empty: straight, or not known
 	err    error
@@ -160,8 +162,9 @@ func (c *Chat) readOutbox(ctx context.Context, device identity.DevicePublic, aft
 					return err
 				}
 				for _, d := range deposits {
-					if d.Receipt != nil {
-						p.kept[peer.ID(d.Relay)] = stay{d.At, d.Until}
+					// What a stranger left is of no use to a contact.
+					if weak := evictable(d.Receipt); d.Receipt != nil && (o.Flight || !weak) {
+						p.kept[peer.ID(d.Relay)] = stay{d.At, d.Until, weak}
 					}
 				}
 			}
@@ -176,7 +179,16 @@ func (c *Chat) readOutbox(ctx context.Context, device identity.DevicePublic, aft
 // report's error is that of reaching the relay; its results are of those that were tried.
 func (c *Chat) deposit(ctx context.Context, device identity.DevicePublic, at place, due []*parcel, w way, straight bool) (r report) {
 	// A relay that answers nothing must not keep a host from the others.
-	ctx, cancel := context.WithTimeout(ctx, roundTime)
+	limit, atOnce := roundTime, putsAtOnce
+	if at.stranger() {
+		end, err := c.startWork(ctx)
+		if err != nil {
+			return report{at: &at, err: err}
+		}
+		defer end()
+		limit, atOnce = workTime, 1
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	r = report{at: &at, carried: w.carried}
 	l, err := c.reach(ctx, device, at, w, straight)
@@ -191,7 +203,7 @@ func (c *Chat) deposit(ctx context.Context, device identity.DevicePublic, at pla
 	}
 	due = l.fits(due)
 	r.carried, r.results = l.carried, make([]depositResult, len(due))
-	slots := make(chan struct{}, putsAtOnce)
+	slots := make(chan struct{}, atOnce)
 	for i, p := range due {
 		slots <- struct{}{}
 		wait.Go(func() {
@@ -217,7 +229,13 @@ func (c *Chat) put(ctx context.Context, client *mailbox.Client, device identity.
 		if key, r.err = mailbox.NewWriteKey(at.relay.ID, mailbox.CatchAll, at.intro.invitation.WriteKey([]byte(at.relay.ID))); r.err != nil {
 			return r
 		}
-		if cell, _, r.err = c.sealFlight(ctx, device, p); r.err != nil {
+		if at.stranger() {
+			cell, r.err = c.cellFor(ctx, p, at.relay.ID)
+			r.cell = cell
+		} else {
+			cell, _, r.err = c.sealFlight(ctx, device, p)
+		}
+		if r.err != nil {
 			return r
 		}
 	} else {
@@ -232,9 +250,13 @@ func (c *Chat) put(ctx context.Context, client *mailbox.Client, device identity.
 		ttl = min(ttl, max(time.Until(p.expires), time.Minute))
 	}
 	ttl = min(ttl, client.Limits().MaxTTL)
-	receipt, err := client.Put(ctx, key, cell, ttl)
-	if err != nil {
-		r.err = err
+	var receipt mailbox.Receipt
+	if at.stranger() {
+		receipt, r.err = c.introduce(ctx, client, key, at.relay.ID, p, cell, ttl)
+	} else {
+		receipt, r.err = client.Put(ctx, key, cell, ttl)
+	}
+	if r.err != nil {
 		return r
 	}
 	r.until = receipt.Expiry
@@ -295,10 +317,18 @@ func (c *Chat) recordDeposit(t *turn, at place, r depositResult) (over bool, err
 	d := store.Deposit{Outbox: o.ID, Relay: relay, At: t.now}
 	e := store.Evidence{Message: o.Message, Device: o.Device, At: t.now, Path: path, Peer: relay, Via: store.PeerID(r.via)}
 	if r.err == nil {
-		d.Receipt, d.Until = r.proof, r.until
+		d.Receipt, d.Until, d.Cell = r.proof, r.until, r.cell
 		e.What, e.Proof = store.WhatDeposit, r.proof
 	} else {
 		reason := string(depositReason(r.err))
+		switch {
+		case errors.Is(r.err, errNoSession):
+			return false, nil // it is not wanted there any more
+		case at.stranger() && errors.Is(r.err, mailbox.ErrUnknownQueue):
+			reason = string(problem.InvitationGone)
+		case at.stranger() && errors.Is(r.err, mailbox.ErrQuota):
+			reason = string(problem.StrangersCrowd)
+		}
 		for _, b := range before {
 			if b.Relay == relay && (b.Receipt != nil && t.now.Before(b.Until) || b.Reason == reason) {
 				// Nothing new: a failed renewal, or the same refusal again; but what

@@ -96,7 +96,10 @@ func (c *Chat) isShut(tx *store.Tx, r store.Relay) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		named := slices.ContainsFunc(at, func(at store.InvitationRelay) bool { return at.Relay == r.Peer })
+		named := slices.ContainsFunc(at, func(at store.InvitationRelay) bool {
+			shut := inv.State == store.InvitationRevoked && !at.Closed.IsZero()
+			return at.Relay == r.Peer && !shut
+		})
 		if named && time.Now().Before(inv.Expires.Add(24*time.Hour)) { // see post
 			return false, nil
 		}

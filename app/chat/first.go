@@ -22,12 +22,21 @@ import (
 	"github.com/godwit-im/godwit/p2p/mailbox"
 )
 
-// The lifetime of a single-use invitation.
+// The lifetime of invitations.
 const (
-	DefaultLifetime = 7 * 24 * time.Hour
+	DefaultLifetime = 7 * 24 * time.Hour // of a single-use one
 	MinLifetime     = time.Minute
 	MaxLifetime     = 30 * 24 * time.Hour
 )
+
+// Lifetimes are how long an invitation of a kind lives unless its maker says else, and at
+// most.
+func Lifetimes(kind byte) (usual, longest time.Duration) {
+	if kind == identity.Reusable {
+		return DefaultAddress, MaxAddress
+	}
+	return DefaultLifetime, MaxLifetime
+}
 
 // openingTime is how long Invite and Accept wait for relays to open queues; what
 // is not open then is opened when the relay is reached.
@@ -36,23 +45,25 @@ const openingTime = 3 * time.Second
 // fetchTime bounds the search for an invitation's notice at one place.
 const fetchTime = 10 * time.Second
 
-// Invite makes a single-use invitation. It returns when the invitation is durable
-// here and at those of our relays that answered in time.
+// Invite makes an invitation: a single-use one, or an address for any number of people, who
+// then ask to be contacts. It returns when the invitation is durable
+// here and at those of our relays that answered in time. lifetime 0 is the usual one.
 // Errors: problem.InvitationLifetime, NoWayIn, TooManyInvitations.
-func (c *Chat) Invite(ctx context.Context, lifetime time.Duration) (store.InvitationID, error) {
+func (c *Chat) Invite(ctx context.Context, kind byte, lifetime time.Duration) (store.InvitationID, error) {
 	if err := c.inUse(); err != nil {
 		return store.InvitationID{}, err
 	}
+	usual, longest := Lifetimes(kind)
 	if lifetime == 0 {
-		lifetime = DefaultLifetime
+		lifetime = usual
 	}
-	if lifetime < MinLifetime || lifetime > MaxLifetime {
-		return store.InvitationID{}, problem.New(problem.InvitationLifetime, nil)
+	if lifetime < MinLifetime || lifetime > longest {
+		return store.InvitationID{}, problem.Newf(problem.InvitationLifetime, "%s", lifetime)
 	}
 	var id store.InvitationID
 	var relays int
 	err := c.update(ctx, func(t *turn) (err error) {
-		id, relays, err = c.invite(t, lifetime)
+		id, relays, err = c.invite(t, kind, lifetime)
 		return err
 	})
 	if err != nil || relays == 0 {
@@ -73,8 +84,8 @@ func (c *Chat) Invite(ctx context.Context, lifetime time.Duration) (store.Invita
 	return id, err
 }
 
-func (c *Chat) invite(t *turn, lifetime time.Duration) (id store.InvitationID, relays int, err error) {
-	hints, err := c.hints(t.Tx)
+func (c *Chat) invite(t *turn, kind byte, lifetime time.Duration) (id store.InvitationID, relays int, err error) {
+	hints, err := c.hints(t.Tx, kind)
 	if err != nil {
 		return id, 0, err
 	}
@@ -84,37 +95,21 @@ func (c *Chat) invite(t *turn, lifetime time.Duration) (id store.InvitationID, r
 	if err := roomToInvite(t); err != nil {
 		return id, 0, err
 	}
-	inv := identity.NewInvitation(identity.Single, c.self(), hints)
-	noticeID := inv.NoticeID()
-	id = store.InvitationID(noticeID[:8])
-	expires := t.now.Add(lifetime).Truncate(time.Second)
-
-	set, keys, err := currentPrekeys(t)
+	known := identity.NewInvitation(kind, c.self(), hints)
+	noticeID := known.NoticeID()
+	inv := store.Invitation{ID: store.InvitationID(noticeID[:8]), Kind: kind, Secret: known.Secret, Link: known.Link(),
+		Created: t.now, Noticed: t.now, Expires: t.now.Add(lifetime).Truncate(time.Second), State: store.InvitationOpen}
+	bundle, err := c.bundle(t, inv, hints)
 	if err != nil {
 		return id, 0, err
 	}
-	oneTime := identity.GeneratePrekey()
-	oneTimePublic, oneTimePrivate := oneTime.Public(), oneTime.Bytes()
-	bundle := &identity.Bundle{
-		Suite: identity.Suite, Chain: c.chain, Device: c.me, Agreement: c.agreement.Public(), Signed: keys.signed.Public(),
-		KEM:     identity.KEMPrekey{ID: uint32(set), Public: keys.kem.EncapsulationKey().Bytes(), LastResort: true},
-		OneTime: &oneTimePublic, Intro: keys.intro.PublicKey().Bytes(), Relays: hints, Expiry: expires,
-	}
-	raw, err := bundle.Sign(c.device)
-	if err != nil {
+	if inv.Notice, err = known.SealNotice(bundle.Raw); err != nil {
 		return id, 0, err
 	}
-	notice, err := inv.SealNotice(raw)
-	if err != nil {
+	if err := t.InsertInvitation(inv); err != nil {
 		return id, 0, err
 	}
-	err = t.InsertInvitation(store.Invitation{ID: id, Kind: inv.Kind, Secret: inv.Secret, Link: inv.Link(), Notice: notice,
-		Created: t.now, Expires: expires, State: store.InvitationOpen})
-	if err != nil {
-		return id, 0, err
-	}
-	err = t.InsertBundle(store.Bundle{ID: store.BundleID(bundle.ID()), PrekeySet: set, OneTime: &oneTimePrivate, Raw: raw, Invitation: &id, Expires: expires})
-	if err != nil {
+	if err := t.InsertBundle(bundle); err != nil {
 		return id, 0, err
 	}
 	for _, h := range hints {
@@ -122,23 +117,52 @@ func (c *Chat) invite(t *turn, lifetime time.Duration) (id store.InvitationID, r
 			continue
 		}
 		relays++
-		key, err := mailbox.NewWriteKey(peer.ID(h.Peer), mailbox.CatchAll, inv.WriteKey(h.Peer))
-		if err != nil {
-			return id, 0, err
-		}
-		q := store.OwnQueue{Invitation: &id, Relay: store.PeerID(h.Peer), N: 1}
-		row, err := t.InsertOwnQueue(q)
-		if err != nil {
-			return id, 0, err
-		}
-		if err := t.PutQueueID(store.QueueID(key.QID()), row, mailbox.CatchAll); err != nil {
-			return id, 0, err
-		}
-		if err := t.PutInvitationRelay(store.InvitationRelay{Invitation: id, Relay: store.PeerID(h.Peer)}); err != nil {
+		if err := inviteAt(t, inv.ID, known, store.PeerID(h.Peer)); err != nil {
 			return id, 0, err
 		}
 	}
-	return id, relays, nil
+	return inv.ID, relays, nil
+}
+
+// bundle is what the notice of an invitation offers from now on.
+func (c *Chat) bundle(t *turn, inv store.Invitation, hints []identity.Hint) (b store.Bundle, err error) {
+	set, keys, err := currentPrekeys(t)
+	if err != nil {
+		return b, err
+	}
+	b = store.Bundle{PrekeySet: set, Invitation: &inv.ID, Expires: inv.Expires}
+	offer := &identity.Bundle{
+		Suite: identity.Suite, Chain: c.chain, Device: c.me, Agreement: c.agreement.Public(), Signed: keys.signed.Public(),
+		KEM:   identity.KEMPrekey{ID: uint32(set), Public: keys.kem.EncapsulationKey().Bytes(), LastResort: true},
+		Intro: keys.intro.PublicKey().Bytes(), Relays: hints,
+	}
+	if inv.Kind == identity.Single {
+		oneTime := identity.GeneratePrekey()
+		public, private := oneTime.Public(), oneTime.Bytes()
+		offer.OneTime, b.OneTime = &public, &private
+	} else if last := t.now.Add(noticeFor).Truncate(time.Second); last.Before(b.Expires) {
+		b.Expires = last
+	}
+	offer.Expiry = b.Expires
+	b.Raw, err = offer.Sign(c.device)
+	b.ID = store.BundleID(offer.ID())
+	return b, err
+}
+
+// inviteAt has a relay given an invitation's queue and notice.
+func inviteAt(t *turn, id store.InvitationID, known identity.Invitation, relay store.PeerID) error {
+	key, err := mailbox.NewWriteKey(peer.ID(relay), mailbox.CatchAll, known.WriteKey([]byte(relay)))
+	if err != nil {
+		return err
+	}
+	row, err := t.InsertOwnQueue(store.OwnQueue{Invitation: &id, Relay: relay, N: 1})
+	if err != nil {
+		return err
+	}
+	if err := t.PutQueueID(store.QueueID(key.QID()), row, mailbox.CatchAll); err != nil {
+		return err
+	}
+	return t.PutInvitationRelay(store.InvitationRelay{Invitation: id, Relay: relay})
 }
 
 // roomToInvite says whether there may be one more open invitation: a relay keeps the
@@ -161,8 +185,9 @@ func roomToInvite(t *turn) error {
 }
 
 // hints say where who is invited finds us: our relays, and in the places left
-// over this device itself.
-func (c *Chat) hints(tx *store.Tx) ([]identity.Hint, error) {
+// over this device itself. A reusable address, which anybody may read, names the device only if
+// nothing else leads to us.
+func (c *Chat) hints(tx *store.Tx, kind byte) ([]identity.Hint, error) {
 	relays, err := tx.Relays()
 	if err != nil {
 		return nil, err
@@ -172,6 +197,9 @@ func (c *Chat) hints(tx *store.Tx) ([]identity.Hint, error) {
 		if r.Removed.IsZero() && len(hints) < identity.MaxHints {
 			hints = append(hints, hint(identity.HintRelay, []byte(r.Peer), r.Addrs))
 		}
+	}
+	if kind == identity.Reusable && len(hints) > 0 {
+		return hints, nil
 	}
 	if own := c.presence(); !c.brief && len(own.Addrs) > 0 && len(hints) < identity.MaxHints {
 		hints = append(hints, hint(identity.HintDevice, own.Peer, own.Addrs))
@@ -208,8 +236,11 @@ func openNotice(tx *store.Tx, id [32]byte) ([]byte, error) {
 
 // Revoke ends an open invitation. Errors: problem.NoSuchInvitation, InvitationGone.
 func (c *Chat) Revoke(ctx context.Context, id store.InvitationID) error {
-	defer c.syncBoxes()
 	return c.update(ctx, func(t *turn) error {
+		t.then(func() {
+			c.syncBoxes()
+			c.doors.tell()
+		})
 		inv, err := t.Invitation(id)
 		switch {
 		case errors.Is(err, store.ErrNotFound):
@@ -235,8 +266,6 @@ func (c *Chat) Accept(ctx context.Context, link, petname, text string) (contact 
 	switch {
 	case err != nil:
 		return 0, problem.New(problem.NotAnInvitation, err)
-	case inv.Kind != identity.Single:
-		return 0, problem.New(problem.NotYet, errors.New("reusable addresses"))
 	case inv.Account == c.self():
 		return 0, problem.New(problem.OwnInvitation, nil)
 	}
@@ -311,6 +340,9 @@ func acceptedBefore(t *turn, device identity.DevicePublic, inv identity.Invitati
 		}
 		if in.invitation.Secret == inv.Secret {
 			who, err := t.ContactByDevice(device)
+			if !served(who) {
+				return 0, err // forgotten meanwhile, with all that was under way
+			}
 			return who.ID, err
 		}
 	}
@@ -436,6 +468,7 @@ func (c *Chat) meet(t *turn, bundle *identity.Bundle, inv identity.Invitation, p
 	if err != nil {
 		return 0, problem.New(problem.InvitationForged, err)
 	}
+	inv = merge(inv, bundle.Relays)
 	in := intro{invitation: inv, key: bundle.Intro}
 	_, err = t.keys.Start(session.Initiated{Offer: offer, Secrets: secrets, Prekey: bundle.Signed, Intro: in.marshal(), Parties: ratchet.Parties{
 		InitiatorRoot: c.chain.Root(), InitiatorDevice: c.me, ResponderRoot: bundle.Chain.Root(), ResponderDevice: bundle.Device, Suite: bundle.Suite,
@@ -478,6 +511,14 @@ func (c *Chat) person(t *turn, chain identity.Chain) (store.Contact, error) {
 	}
 	if err != nil {
 		return who, err
+	}
+	if who.Root == nil { // blocked before their manifests were looked at
+		pin, err := identity.NewPin(chain, identity.Suite)
+		if err != nil {
+			return who, err
+		}
+		who.Root, who.Chain, who.PinN, who.PinHead, who.PinSuite, who.Removed = &root, chain.Marshal(), pin.N, pin.Head, pin.Suite, time.Time{}
+		return who, t.UpdateContact(who)
 	}
 	known, err := identity.ParseChain(who.Chain)
 	if err != nil {
@@ -623,16 +664,25 @@ func (c *Chat) introduction(t *turn, device identity.DevicePublic) ([]content.It
 	return items, nil
 }
 
+// origin is where a first flight came from.
+type origin struct {
+	relay store.PeerID // empty: directly
+	work  uint8        // bits of the proof of work that brought it, as the relay says; 0: none
+}
+
 // opened is a first flight whose outside was opened and whose author's manifests
 // hold.
 type openedFlight struct {
+	origin
+	cell   []byte
 	flight pqxdh.Flight
 	chain  identity.Chain
 	from   pqxdh.Peer
 }
 
 // openFlight does the costly part of a first flight beside the owner.
-func (c *Chat) openFlight(ctx context.Context, cell []byte) (o openedFlight, err error) {
+func (c *Chat) openFlight(ctx context.Context, cell []byte, by origin) (o openedFlight, err error) {
+	o.origin, o.cell = by, cell
 	var sets []store.PrekeySet
 	err = c.store.View(ctx, func(tx *store.Tx) error {
 		sets, err = tx.PrekeySets()
@@ -641,18 +691,13 @@ func (c *Chat) openFlight(ctx context.Context, cell []byte) (o openedFlight, err
 	if err != nil {
 		return o, err
 	}
-	err = errUnreadable
-	for _, set := range sets {
-		keys, perr := parsePrekeys(set.Secrets)
-		if perr != nil {
-			return o, perr
-		}
-		if o.flight, perr = pqxdh.OpenFlight(keys.intro, cell); perr == nil {
-			err = nil
-			break
-		}
+	if o.flight, err = unseal(sets, cell); err != nil {
+		return o, err
 	}
-	if err != nil {
+	if o.chain, err = identity.ParseChain(o.flight.Chain); err != nil {
+		return o, errUnreadable
+	}
+	if err := c.sift(ctx, o); err != nil {
 		return o, err
 	}
 	if o.chain, o.from, err = o.flight.From(); err != nil {
@@ -662,12 +707,26 @@ func (c *Chat) openFlight(ctx context.Context, cell []byte) (o openedFlight, err
 	return o, nil
 }
 
+// unseal takes off the seal of a flight, under one of several sets of prekeys.
+func unseal(sets []store.PrekeySet, cell []byte) (f pqxdh.Flight, err error) {
+	for _, set := range sets {
+		keys, err := parsePrekeys(set.Secrets)
+		if err != nil {
+			return f, err
+		}
+		if f, err = pqxdh.OpenFlight(keys.intro, cell); err == nil {
+			return f, nil
+		}
+	}
+	return f, errUnreadable
+}
+
 // takeFlight begins the session of a first flight and keeps its message. The
 // same flight again, or a later one of the same session, is taken as any message.
-func (c *Chat) takeFlight(t *turn, o openedFlight, relay store.PeerID) (auth [32]byte, hash direct.Hash, err error) {
+func (c *Chat) takeFlight(t *turn, o openedFlight) (auth [32]byte, hash direct.Hash, err error) {
 	hash = direct.Hash(ratchet.MessageHash(o.flight.Message))
 	sid := store.SessionID(o.flight.Offer.SessionID())
-	a := arrival{device: o.flight.Device, wire: o.flight.Message, relay: relay}
+	a := arrival{device: o.flight.Device, wire: o.flight.Message, relay: o.relay}
 	if known, err := t.keys.Has(sid); err != nil {
 		return auth, hash, err
 	} else if known {
@@ -691,14 +750,27 @@ func (c *Chat) takeFlight(t *turn, o openedFlight, relay store.PeerID) (auth [32
 	if err != nil {
 		return auth, hash, err
 	}
-	if given.ConsumedBy != nil || given.OneTime == nil || given.Invitation == nil {
+	if given.Invitation == nil {
 		return auth, hash, errUsed
 	}
 	inv, err := t.Invitation(*given.Invitation)
 	if err != nil {
 		return auth, hash, err
 	}
-	if inv.State != store.InvitationOpen || t.now.After(inv.Expires) && relay == "" {
+	if inv.Kind == identity.Reusable {
+		asks, err := c.knocks(t.Tx, o, inv)
+		if err != nil {
+			return auth, hash, err
+		}
+		if asks {
+			return auth, hash, c.knock(t, given, inv, o)
+		}
+		return c.beginBy(t, given, o, a)
+	}
+	if given.ConsumedBy != nil || given.OneTime == nil {
+		return auth, hash, errUsed
+	}
+	if inv.State != store.InvitationOpen || t.now.After(inv.Expires) && o.relay == "" {
 		// By mailbox a flight may have been deposited in time and come late.
 		return auth, hash, errUsed
 	}
@@ -707,7 +779,25 @@ func (c *Chat) takeFlight(t *turn, o openedFlight, relay store.PeerID) (auth [32
 	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return auth, hash, err
 	}
-	secrets, parties, keys, err := c.respond(t, given, o)
+	if auth, hash, err = c.beginBy(t, given, o, a); err != nil {
+		return auth, hash, err
+	}
+	if err := t.ConsumeBundle(given.ID, sid); err != nil {
+		return auth, hash, err
+	}
+	who, err := t.ContactByDevice(o.flight.Device)
+	if err != nil {
+		return auth, hash, err
+	}
+	t.then(c.syncBoxes)
+	return auth, hash, t.SetInvitationState(inv.ID, store.InvitationUsed, who.ID)
+}
+
+// beginBy begins the session of a first flight and keeps its message. Its author is a
+// contact from here on.
+func (c *Chat) beginBy(t *turn, given store.Bundle, o openedFlight, a arrival) (auth [32]byte, hash direct.Hash, err error) {
+	hash = direct.Hash(messageHash(a.wire))
+	answered, err := c.respond(t.Tx, given, o)
 	if err != nil {
 		return auth, hash, err
 	}
@@ -721,24 +811,11 @@ func (c *Chat) takeFlight(t *turn, o openedFlight, relay store.PeerID) (auth [32
 	if err := t.PutDevice(store.Device{Device: o.flight.Device, Contact: who.ID, Agreement: o.flight.Agreement}); err != nil {
 		return auth, hash, ignoreAs(err, store.ErrExists, errUnreadable) // the device is another contact's
 	}
-	_, payload, err := t.keys.Answer(session.Answered{Offer: o.flight.Offer, Secrets: secrets, Parties: parties, Prekey: keys.signed, Message: o.flight.Message}, t.now)
+	_, payload, err := t.keys.Answer(answered, t.now)
 	if err != nil {
-		if fault(err) {
-			// Who cannot seal under the session does not hold the keys it names.
-			err = fmt.Errorf("%w: %w", errUnreadable, err)
-		}
-		return auth, hash, err
+		return auth, hash, unreadable(err)
 	}
-	if err := t.ConsumeBundle(given.ID, sid); err != nil {
-		return auth, hash, err
-	}
-	if err := t.SetInvitationState(inv.ID, store.InvitationUsed, who.ID); err != nil {
-		return auth, hash, err
-	}
-	t.then(func() {
-		c.contactEvent(who, "added")
-		c.syncBoxes()
-	})
+	t.then(func() { c.contactEvent(who, "added") })
 	// First, so that what the device says stands behind the note that it is another.
 	if err := c.retire(t, who, o.chain, o.flight.Device); err != nil {
 		return auth, hash, err
@@ -749,29 +826,43 @@ func (c *Chat) takeFlight(t *turn, o openedFlight, relay store.PeerID) (auth [32
 	if err := c.reseal(t, o.flight.Device); err != nil {
 		return auth, hash, err
 	}
-	return secrets.Auth, hash, c.welcome(t, o.flight.Device)
+	return answered.Secrets.Auth, hash, c.welcome(t, o.flight.Device)
+}
+
+// unreadable says errUnreadable of a message that is itself at fault: who cannot seal
+// under a session does not hold the keys it names.
+func unreadable(err error) error {
+	if fault(err) {
+		return fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	return err
 }
 
 // respond is the responder's part of the handshake.
-func (c *Chat) respond(t *turn, given store.Bundle, o openedFlight) (s pqxdh.Secrets, p ratchet.Parties, keys prekeys, err error) {
+func (c *Chat) respond(tx *store.Tx, given store.Bundle, o openedFlight) (a session.Answered, err error) {
 	bundle, err := identity.ParseBundle(given.Raw)
 	if err != nil {
-		return s, p, keys, fmt.Errorf("own bundle: %w: %w", store.ErrDamaged, err)
+		return a, fmt.Errorf("own bundle: %w: %w", store.ErrDamaged, err)
 	}
-	set, err := t.PrekeySet(given.PrekeySet)
+	set, err := tx.PrekeySet(given.PrekeySet)
 	if err != nil {
-		return s, p, keys, err
+		return a, err
 	}
-	if keys, err = parsePrekeys(set.Secrets); err != nil {
-		return s, p, keys, err
-	}
-	oneTime := identity.NewPrekeyPrivate(*given.OneTime)
-	s, err = pqxdh.Respond(pqxdh.Prekeys{Agreement: c.agreement, Signed: keys.signed, KEM: keys.kem, OneTime: &oneTime}, bundle, o.from, o.flight.Offer)
+	keys, err := parsePrekeys(set.Secrets)
 	if err != nil {
-		return s, p, keys, fmt.Errorf("%w: %w", errUnreadable, err)
+		return a, err
 	}
-	p = ratchet.Parties{InitiatorRoot: o.from.Root, InitiatorDevice: o.from.Device, ResponderRoot: c.chain.Root(), ResponderDevice: c.me, Suite: bundle.Suite}
-	return s, p, keys, nil
+	own := pqxdh.Prekeys{Agreement: c.agreement, Signed: keys.signed, KEM: keys.kem}
+	if given.OneTime != nil {
+		oneTime := identity.NewPrekeyPrivate(*given.OneTime)
+		own.OneTime = &oneTime
+	}
+	a = session.Answered{Offer: o.flight.Offer, Prekey: keys.signed, Message: o.flight.Message}
+	if a.Secrets, err = pqxdh.Respond(own, bundle, o.from, o.flight.Offer); err != nil {
+		return a, fmt.Errorf("%w: %w", errUnreadable, err)
+	}
+	a.Parties = ratchet.Parties{InitiatorRoot: o.from.Root, InitiatorDevice: o.from.Device, ResponderRoot: c.chain.Root(), ResponderDevice: c.me, Suite: bundle.Suite}
+	return a, nil
 }
 
 // welcome answers a first flight, which ends the other side's flights.

@@ -101,17 +101,21 @@ func answer(err error) direct.Code {
 		return direct.Unreadable
 	case errors.Is(err, errUsed):
 		return direct.Used
+	case errors.Is(err, errAsked):
+		return direct.Asked
+	case errors.Is(err, errCrowded):
+		return direct.Busy
 	}
 	return direct.Full
 }
 
 // Flight keeps the message in a first flight.
 func (c lines) Flight(ctx context.Context, cell []byte) (auth [32]byte, hash direct.Hash, code direct.Code) {
-	opened, err := c.openFlight(ctx, cell)
+	opened, err := c.openFlight(ctx, cell, origin{})
 	if err != nil {
 		return auth, hash, answer(err)
 	}
-	if auth, hash, err = c.takeOpened(ctx, opened, ""); err != nil {
+	if auth, hash, err = c.takeOpened(ctx, opened); err != nil && !errors.Is(err, errAsked) {
 		c.log.Info("a first flight was refused", "err", err)
 	}
 	return auth, hash, answer(err)
@@ -263,6 +267,12 @@ func (c *Chat) sendFlights(ctx context.Context, device identity.DevicePublic, at
 			return err
 		}
 		ack, err := c.service().SendFlight(ctx, at, flight, p.hash, auth)
+		if errors.Is(err, direct.Asked) {
+			if err := c.asked(ctx, at.ID, p); err != nil {
+				return err
+			}
+			continue
+		}
 		if err != nil {
 			return fmt.Errorf("send a first flight: %w", err)
 		}

@@ -145,7 +145,8 @@ func (c *Chat) descriptors(t *turn, device identity.DevicePublic) (content.Item,
 	return loose(t.now, content.KindDescriptors, content.WantsReceipt, body, err)
 }
 
-// tellQueues renews the queues of all devices and tells each of its own.
+// tellQueues renews the queues of all devices and tells each of its own. Reusable addresses name
+// the relays too.
 func (c *Chat) tellQueues(t *turn) error {
 	devices, err := t.AllDevices()
 	if err != nil {
@@ -157,6 +158,15 @@ func (c *Chat) tellQueues(t *turn) error {
 		}
 	}
 	t.then(c.syncBoxes)
+	addresses, err := openAddresses(t.Tx)
+	if err != nil {
+		return err
+	}
+	for _, inv := range addresses {
+		if err := c.renewAddress(t, inv); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -45,6 +45,7 @@ type arrival struct {
 	device identity.DevicePublic
 	wire   []byte
 	relay  store.PeerID // empty: directly
+	late   bool         // it came before, and nobody was told: see replay
 }
 
 // take opens what arrived and keeps what is in it, all in the turn's
@@ -160,7 +161,7 @@ func (c *Chat) keep(t *turn, who store.Contact, a arrival, hash store.Hash, payl
 			return err
 		}
 	}
-	if wants && a.relay != "" {
+	if wants && (a.relay != "" || a.late) {
 		t.receipt(a.device, hash)
 	}
 	return nil
@@ -439,7 +440,7 @@ func (c *Chat) takeProfile(t *turn, who *store.Contact, p content.Profile) error
 	change := "renamed"
 	who.Name = p.Name
 	if who.Petname == "" && CheckName(p.Name) == nil {
-		free, err := nameIsFree(t, p.Name)
+		free, err := nameIsFree(t, p.Name, who.ID)
 		if err != nil {
 			return err
 		}
@@ -455,10 +456,14 @@ func (c *Chat) takeProfile(t *turn, who *store.Contact, p content.Profile) error
 	return nil
 }
 
-// nameIsFree says whether nobody is called this, and nobody's account id starts
-// with it.
-func nameIsFree(t *turn, name string) (bool, error) {
+// nameIsFree says whether nobody but the contact of the row is called this or something
+// that looks like it, and nobody's account id starts with it.
+func nameIsFree(t *turn, name string, row int64) (bool, error) {
 	if _, err := t.ContactByPetname(name); !errors.Is(err, store.ErrNotFound) {
+		return false, err
+	}
+	k, err := knownNames(t.Tx)
+	if err != nil || k.like(name, row) != "" {
 		return false, err
 	}
 	other, err := beginsID(t.Tx, name, 0)

@@ -41,7 +41,7 @@ func (p *person) refusesAll(other *person) {
 	if _, err := p.Send(p.w.Context(), byID(p.contact(other).ID), "hello?", api.Queued, 0); !errors.Is(err, problem.DeviceRevoked) {
 		p.w.Errorf("%s sends: %v", p.name, err)
 	}
-	if _, err := p.Invite(p.w.Context(), 0); !errors.Is(err, problem.DeviceRevoked) {
+	if _, err := p.Invite(p.w.Context(), identity.Single, 0); !errors.Is(err, problem.DeviceRevoked) {
 		p.w.Errorf("%s invites: %v", p.name, err)
 	}
 	if _, err := p.Accept(p.w.Context(), other.Invites(), "", ""); !errors.Is(err, problem.DeviceRevoked) {

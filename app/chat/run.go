@@ -19,6 +19,7 @@ import (
 	"github.com/godwit-im/godwit/identity"
 	"github.com/godwit-im/godwit/p2p/direct"
 	"github.com/godwit-im/godwit/p2p/node"
+	"github.com/godwit-im/godwit/p2p/rate"
 )
 
 const (
@@ -43,7 +44,9 @@ func New(ctx context.Context, cfg Config) (*Chat, error) {
 	c := &Chat{
 		store: cfg.Store, chain: cfg.Chain, head: cfg.Chain.Head(), me: cfg.Device.Public(), device: cfg.Device, agreement: cfg.Agreement, node: cfg.Node, pool: cfg.Pool, boxPool: cfg.Boxes, log: log,
 		keys: keys, ops: make(chan *op), stopped: make(chan struct{}), running: make(chan struct{}),
-		relays: cfg.Relays, brief: cfg.Brief, private: cfg.Private, lots: newLots(), finder: cfg.Finder, stalled: make(map[store.SessionID]bool), knowUs: make(map[identity.DevicePublic]bool), couriers: make(map[identity.DevicePublic]*courier), boxes: make(map[store.PeerID]*box),
+		relays: cfg.Relays, brief: cfg.Brief, private: cfg.Private, lots: newLots(), finder: cfg.Finder, working: make(chan struct{}, 1),
+		strangers: allowance{Limit: rate.Limit{Burst: doorBurst, PerSecond: doorRate}}, callers: allowance{Limit: rate.Limit{Burst: callerBurst, PerSecond: callerRate}},
+		stalled: make(map[store.SessionID]bool), knowUs: make(map[identity.DevicePublic]bool), couriers: make(map[identity.DevicePublic]*courier), boxes: make(map[store.PeerID]*box),
 	}
 	c.choice = newChooser(c, cfg.Choice)
 	return c, c.readRevoked(ctx)
@@ -209,7 +212,8 @@ func (c *Chat) localChores() []chore {
 
 func (c *Chat) chores() []chore {
 	return append(c.localChores(), chore{"retire prekeys", c.retirePrekeys}, chore{"renew queues", c.renewQueues},
-		chore{"forget relays", c.forgetRelays}, chore{"renew seeds", c.renewSeeds})
+		chore{"forget relays", c.forgetRelays}, chore{"renew seeds", c.renewSeeds}, chore{"renew addresses", c.renewAddresses},
+		chore{"give up introductions", c.giveUpIntroductions})
 }
 
 // tidy does what is due by time alone, until the context ends. Each chore makes its
@@ -348,22 +352,29 @@ func (c *Chat) jitter() time.Duration {
 }
 
 // firstContact opens and keeps a first flight that came by a relay.
-func (c *Chat) firstContact(ctx context.Context, cell []byte, relay store.PeerID) error {
-	opened, err := c.openFlight(ctx, cell)
+func (c *Chat) firstContact(ctx context.Context, cell []byte, by origin) error {
+	opened, err := c.openFlight(ctx, cell, by)
 	if err != nil {
 		return err
 	}
-	_, _, err = c.takeOpened(ctx, opened, relay)
+	_, _, err = c.takeOpened(ctx, opened)
 	return err
 }
 
 // takeOpened is takeFlight in a turn of its own. A flight that shows two lists of
 // devices of one account freezes the contact.
-func (c *Chat) takeOpened(ctx context.Context, o openedFlight, relay store.PeerID) (auth [32]byte, hash direct.Hash, err error) {
+func (c *Chat) takeOpened(ctx context.Context, o openedFlight) (auth [32]byte, hash direct.Hash, err error) {
+	asked := false
 	err = c.update(ctx, func(t *turn) (err error) {
-		auth, hash, err = c.takeFlight(t, o, relay)
+		auth, hash, err = c.takeFlight(t, o)
+		if asked = errors.Is(err, errAsked); asked {
+			return nil // it was kept as a request
+		}
 		return err
 	})
+	if err == nil && asked {
+		err = errAsked
+	}
 	return auth, hash, c.freezeIf(ctx, o.chain.Account(), err)
 }
 

@@ -173,6 +173,9 @@ func (c *Chat) queueAt(t *turn, next time.Time, device identity.DevicePublic, cl
 	if err := c.seal(t, &o); err != nil {
 		return err
 	}
+	if o.Flight && class == store.ClassProfile {
+		o.Expires = t.now.Add(introductionFor)
+	}
 	if o.Wire == nil && message != 0 {
 		if err := t.SetState(message, store.Queued, string(problem.FirstAnswer)); err != nil {
 			return err

@@ -160,6 +160,10 @@ func (c *Chat) copies(tx *store.Tx, m store.Message) (least copies, err error) {
 				one.reason = problem.CopyEnded // it promises nothing any more
 				continue
 			}
+			if evictable(d.Receipt) {
+				one.Left++
+				continue
+			}
 			one.Kept++
 			if one.until.IsZero() || d.Until.Before(one.until) {
 				one.until = d.Until
@@ -169,7 +173,10 @@ func (c *Chat) copies(tx *store.Tx, m store.Message) (least copies, err error) {
 			one.reason = problem.OutOfTouch
 		}
 		// A relay that the device has given up since may still keep a copy.
-		one.Named = max(one.Named, one.Kept)
+		one.Named = max(one.Named, one.Kept+one.Left)
+		if one.Left > 0 {
+			one.reason = problem.MayBeDisplaced
+		}
 		if i == 0 || one.Kept < least.Kept {
 			least = one
 		}
@@ -247,6 +254,8 @@ func depositReason(err error) problem.Code {
 	switch {
 	case errors.Is(err, mailbox.ErrBadReceipt):
 		return problem.RelayUnproven
+	case errors.Is(err, mailbox.ErrWork):
+		return problem.RelayRefused
 	case errors.Is(err, mailbox.ErrQuota), errors.Is(err, mailbox.ErrBoxFull):
 		return problem.BoxFull
 	case errors.Is(err, mailbox.ErrFull), errors.Is(err, mailbox.ErrDamaged):

@@ -67,11 +67,19 @@ func (c *Chat) stepView(e store.Evidence) api.Step {
 		v.Proof = api.ProofWrong
 		if r, ok := provenReceipt(e); ok {
 			v.Proof, v.Until = api.ProofGood, api.Time{Time: r.Expiry}
+			if r.Promise == mailbox.Evictable {
+				v.What = api.StepLeft
+			}
 		}
 	case store.WhatAck:
 		v.What, v.Proof = api.StepAcknowledged, c.provenAck(e)
 	case store.WhatReceipt:
 		v.What, v.Proof = api.StepAcknowledged, api.ProofInner
+	case store.WhatRefused:
+		v.What = api.StepRefused
+		if e.Reason == string(problem.Asked) {
+			v.What = api.StepAsked
+		}
 	default:
 		v.What = api.StepRefused
 	}
@@ -80,16 +88,24 @@ func (c *Chat) stepView(e store.Evidence) api.Step {
 
 // provenReceipt is the receipt of a deposit, if the relay signed it for this cell.
 func provenReceipt(e store.Evidence) (r mailbox.Receipt, ok bool) {
-	var q mailbox.QID
-	var cell mailbox.CellID
-	rest := e.Proof
-	if len(rest) < len(q)+len(cell) {
+	if r, ok = receiptIn(e.Proof); !ok {
 		return r, false
 	}
-	rest = rest[copy(q[:], rest):]
-	rest = rest[copy(cell[:], rest):]
-	r, err := mailbox.ParseReceipt(rest)
-	return r, err == nil && r.Verify(peer.ID(e.Peer), q, cell) == nil
+	q, cell := mailbox.QID(e.Proof[:32]), mailbox.CellID(e.Proof[32:48])
+	if r.Promise == mailbox.Evictable {
+		return r, r.VerifyEvictable(peer.ID(e.Peer), q, cell) == nil
+	}
+	return r, r.Verify(peer.ID(e.Peer), q, cell) == nil
+}
+
+// receiptIn is the receipt in what receiptProof made, unchecked.
+func receiptIn(proof []byte) (r mailbox.Receipt, ok bool) {
+	const names = len(mailbox.QID{}) + len(mailbox.CellID{})
+	if len(proof) < names {
+		return r, false
+	}
+	r, err := mailbox.ParseReceipt(proof[names:])
+	return r, err == nil
 }
 
 // provenAck checks a device's acknowledgement under the sessions that there still

@@ -116,6 +116,8 @@ type relay struct {
 	Before func(mailbox.Store) mailbox.Store
 	Signer func(mailbox.Signer) mailbox.Signer
 	Host   func(host.Host) host.Host
+	// Work is the least work for a stranger's deposit, in bits; 0: what relays ask for.
+	Work uint8
 
 	server *mailbox.Server
 	stop   func()
@@ -162,6 +164,15 @@ func (w *world) Relay(name string) *relay {
 	return r
 }
 
+// EasyRelay starts a relay that asks strangers for little work: tests have better to do.
+func (w *world) EasyRelay(name string) *relay {
+	w.Helper()
+	r := w.NewRelay(name)
+	r.Work = 1
+	r.Starts()
+	return r
+}
+
 // NewRelay makes a relay that does not run yet.
 func (w *world) NewRelay(name string) *relay {
 	w.Helper()
@@ -191,7 +202,7 @@ func (r *relay) Starts() {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	routes, left := r.joins(ctx, h)
-	r.server, err = mailbox.NewServer(h, signer, kept, mailbox.ServerConfig{Leases: []mailbox.LeaseKind{mailbox.LeaseOpen}, Routes: routes})
+	r.server, err = mailbox.NewServer(h, signer, kept, mailbox.ServerConfig{Leases: []mailbox.LeaseKind{mailbox.LeaseOpen}, Routes: routes, IntroWork: r.Work})
 	r.w.check(err)
 	done := make(chan error, 1)
 	go func() { done <- r.server.Run(ctx) }()
@@ -447,7 +458,7 @@ func (p *person) knows(other *person) bool {
 // Invites makes an invitation and gives its link.
 func (p *person) Invites() string {
 	p.w.Helper()
-	id, err := p.Invite(p.w.Context(), 0)
+	id, err := p.Invite(p.w.Context(), identity.Single, 0)
 	p.w.check(err)
 	return p.link(id)
 }

@@ -70,6 +70,7 @@ func Lookup(c Code) (Problem, bool) {
 func (c Code) Reason() bool {
 	switch c {
 	case Recovered, DHTCrowd, DHTShrunk, DHTSplit, Expired, ContentUnknown, Renumbered, SessionLost, FirstAnswer, OutOfTouch,
+		MayBeDisplaced, Asked, StrangersCrowd,
 		RelayUnreached, RelayRefused, RelayUnproven, RelayFull, BoxFull, NoRelayNamed, FewRelays, CopyEnded,
 		RelayLoses, RelayForges, RelayReturns, RelaySlow, RelayGone, FewOwnRelays:
 		return true

@@ -26,6 +26,7 @@ const (
 	NoWayIn               Code = "INV-08"
 	InvitationSpent       Code = "INV-09"
 	TooManyInvitations    Code = "INV-10"
+	NoSuchRequest         Code = "INV-11"
 
 	NoSuchContact    Code = "CON-01"
 	AmbiguousContact Code = "CON-02"
@@ -44,6 +45,9 @@ const (
 	SessionLost    Code = "MSG-08"
 	FirstAnswer    Code = "MSG-09"
 	OutOfTouch     Code = "MSG-10"
+	MayBeDisplaced Code = "MSG-11"
+	Asked          Code = "MSG-12"
+	StrangersCrowd Code = "MSG-13"
 
 	CannotListen    Code = "NET-01"
 	BadAddress      Code = "NET-02"
@@ -143,7 +147,7 @@ var table = [...]Problem{
 		"An invitation starts with godwit:i# and is 140 to 400 characters long. This text is not one, or a part of it is missing.",
 		"Copy the whole link again. Mind the quotes: the # must not be eaten by the shell."},
 	{InvitationGone, ExitFailed, "This invitation was used, has expired or was revoked",
-		"A single-use invitation admits one person, for seven days unless its maker chose otherwise.",
+		"A single-use invitation admits one person, for seven days unless its maker chose otherwise. A reusable address cannot be used either while its owner has not been online for 30 days.",
 		"Ask for a new one."},
 	{OwnInvitation, ExitFailed, "This is an invitation of your own",
 		"Accepting it would make you a contact of yourself.",
@@ -158,8 +162,8 @@ var table = [...]Problem{
 		"The keys do not carry the signature of the account that the invitation names. Somebody may be trying to get between you. Nothing was accepted.",
 		"Ask the inviter for a new invitation, over another way if you can."},
 	{InvitationLifetime, ExitUsage, "An invitation cannot live that long",
-		"A single-use invitation is good for 30 days at most, and at least a minute.",
-		"Choose --expires between 1m and 720h."},
+		"A single-use invitation is good for 30 days at most, a reusable address for five years, and each at least a minute.",
+		"Choose --expires between 1m and 720h, with --reusable between 1m and 43800h."},
 	{NoWayIn, ExitUnavailable, "Nobody could find you by an invitation",
 		"This account keeps its mail at no relay, and no node of it is running that could be reached.",
 		"Add a relay with `godwit relay add ADDRESS`, or keep `godwit node` running while the invitation is open."},
@@ -169,6 +173,9 @@ var table = [...]Problem{
 	{TooManyInvitations, ExitFailed, "There are as many open invitations as a relay holds",
 		"A relay holds 64 at a time. One more would not be found there.",
 		"Revoke one with `godwit invite revoke ID`, or wait until one is used or expires."},
+	{NoSuchRequest, ExitFailed, "No request with this id waits",
+		"It was accepted, ignored or blocked before, its time is over, or a stronger one has displaced it. Nothing was changed.",
+		"See `godwit requests`."},
 
 	{NoSuchContact, ExitFailed, "There is no such contact",
 		"No petname and no account id of this profile fits. An account id may be shortened to its first letters, four at the least, if no other contact's begins with them.",
@@ -217,6 +224,15 @@ var table = [...]Problem{
 	{OutOfTouch, ExitUnavailable, "No relay that the contact named takes messages for them any more",
 		"For a day or longer none has. The contact may have moved to other relays while one of you was away, or has been away for more than a month. The message is safe on this device. It goes on when you are both online: at an address that either of you knows, or that the DHT tells; or when the contact's new relays are told through yours.",
 		"Nothing, or keep the node running for a while at a time when the contact is online."},
+	{MayBeDisplaced, ExitTryAgain, "It is left where strangers' messages wait, and may be displaced",
+		"You wrote by a reusable address, so the other person decides whether to be your contact. Until then relays keep the message only while it is not displaced by others who did more work for theirs. This is no promise, so the message is not called kept. It is safe on this device and is left again until it is answered.",
+		"Nothing, but keep a node running now and then: it does the work again, an hour after the first time and then less and less often, once a day at last."},
+	{Asked, ExitTryAgain, "The other person is asked whether to be your contact",
+		"Their device has seen the message and leaves the decision to its owner. Whether it was kept there, and what they decide unless they accept, is not told.",
+		"Nothing: what you sent arrives when they accept."},
+	{StrangersCrowd, ExitTryAgain, "A relay takes no more messages of strangers for this person",
+		"As many wait there already, and all took as much work as is ever asked for. The message is safe on this device and is tried again.",
+		"Nothing, or ask the person for a single-use invitation, which takes no work."},
 
 	{CannotListen, ExitUnavailable, "The node cannot listen there",
 		"The address is taken by another program, is not this computer's, or is not permitted.",

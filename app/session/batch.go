@@ -249,6 +249,29 @@ type Answered struct {
 	Message []byte                 // the ratchet message of the flight
 }
 
+// Peek opens the message of a first flight and begins nothing. Errors: as of Answer,
+// but for ErrSeen.
+func (a Answered) Peek(now time.Time) (payload []byte, err error) {
+	_, payload, _, err = a.first(now)
+	return payload, err
+}
+
+// first opens the message on a copy of the state that it would begin with.
+func (a Answered) first(now time.Time) (state *ratchet.Session, payload []byte, generation uint32, err error) {
+	if state, err = ratchet.NewResponder(ratchetSecrets(a.Secrets), a.Parties, a.Prekey); err != nil {
+		return nil, nil, 0, fmt.Errorf("session: answer: %w", err)
+	}
+	content, err := state.Clone().Open(a.Message, now)
+	if err != nil {
+		return nil, nil, 0, fmt.Errorf("session: answer: %w", err)
+	}
+	payload, generation, err = unwrap(content)
+	if err != nil || generation == 0 {
+		return nil, nil, 0, fmt.Errorf("session: answer: %w: not the message of a flight", ErrMalformed)
+	}
+	return state, payload, generation, nil
+}
+
 // Answer begins a session with the message of its first flight. Only that the
 // message opens shows that the other side is who it says: until then nothing is
 // kept. Errors: those of Open, and ErrSelf of ratchet.
@@ -256,17 +279,9 @@ func (b *Batch) Answer(a Answered, now time.Time) (store.SessionID, []byte, erro
 	if err := b.unseen(a.Message); err != nil {
 		return store.SessionID{}, nil, err
 	}
-	state, err := ratchet.NewResponder(ratchetSecrets(a.Secrets), a.Parties, a.Prekey)
+	state, _, generation, err := a.first(now)
 	if err != nil {
-		return store.SessionID{}, nil, fmt.Errorf("session: answer: %w", err)
-	}
-	content, err := state.Clone().Open(a.Message, now)
-	if err != nil {
-		return store.SessionID{}, nil, fmt.Errorf("session: answer: %w", err)
-	}
-	_, generation, err := unwrap(content)
-	if err != nil || generation == 0 {
-		return store.SessionID{}, nil, fmt.Errorf("session: answer: %w: not the message of a flight", ErrMalformed)
+		return store.SessionID{}, nil, err
 	}
 	row := newRow(a.Offer, a.Secrets, now)
 	row.Device, row.Generation = a.Parties.InitiatorDevice, generation

@@ -432,7 +432,7 @@ func TestSealedRowsAreBoundToTheirPlace(t *testing.T) {
 // and goes on when there is room again.
 func TestTheDiskIsFull(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "godwit.db")
-	s := openAt(t, path, Options{Create: true, maxPages: 60})
+	s := openAt(t, path, Options{Create: true, maxPages: 80})
 	written := fillUp(t, s)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

@@ -30,7 +30,9 @@ func (tx *Tx) expire(now time.Time) error {
 		before int64
 	}{
 		{"DELETE FROM seen WHERE expires <= ?", at},
-		{"DELETE FROM bundles WHERE expires <= ?", now.Add(-PrekeysFor).UnixMilli()},
+		{"DELETE FROM requests WHERE expires <= ?", at},
+		// What a request holds can be opened as long as it waits.
+		{"DELETE FROM bundles WHERE expires <= ? AND NOT EXISTS (SELECT 1 FROM request_flights WHERE bundle = bundles.id)", now.Add(-PrekeysFor).UnixMilli()},
 		{"DELETE FROM prekey_sets WHERE erase_after <= ? AND NOT EXISTS (SELECT 1 FROM bundles WHERE prekey_set = prekey_sets.id)", at},
 		{"DELETE FROM own_queues WHERE invitation IN (SELECT id FROM invitations WHERE expires <= ?)", now.Add(-InvitationsFor).UnixMilli()},
 		{`DELETE FROM own_queues WHERE closed IS NOT NULL

@@ -26,14 +26,15 @@ type Invitation struct {
 	Created time.Time
 	Expires time.Time
 	State   InvitationState
-	Contact int64 // who came by it; 0: nobody
+	Contact int64     // who came by it; 0: nobody
+	Noticed time.Time // when Notice was sealed
 }
 
-const invitationColumns = "id, kind, sealed, notice, created, expires, state, contact"
+const invitationColumns = "id, kind, sealed, notice, created, expires, state, contact, noticed"
 
 func (tx *Tx) scanInvitation(r row) (i Invitation, err error) {
 	var sealed []byte
-	if err = r.Scan(fixed(i.ID[:]), &i.Kind, &sealed, &i.Notice, stamp{&i.Created}, stamp{&i.Expires}, &i.State, nullID{&i.Contact}); err != nil {
+	if err = r.Scan(fixed(i.ID[:]), &i.Kind, &sealed, &i.Notice, stamp{&i.Created}, stamp{&i.Expires}, &i.State, nullID{&i.Contact}, stamp{&i.Noticed}); err != nil {
 		return i, err
 	}
 	value, err := tx.store.rows.open("invitations", i.ID[:], sealed)
@@ -49,9 +50,9 @@ func (tx *Tx) scanInvitation(r row) (i Invitation, err error) {
 
 // InsertInvitation keeps an invitation.
 func (tx *Tx) InsertInvitation(i Invitation) error {
-	return tx.run("INSERT INTO invitations ("+invitationColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+	return tx.run("INSERT INTO invitations ("+invitationColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		i.ID[:], i.Kind, tx.store.rows.seal("invitations", i.ID[:], append(i.Secret[:], i.Link...)), whole(i.Notice),
-		i.Created.UnixMilli(), i.Expires.UnixMilli(), string(i.State), null(i.Contact))
+		i.Created.UnixMilli(), i.Expires.UnixMilli(), string(i.State), null(i.Contact), i.Noticed.UnixMilli())
 }
 
 // Invitation returns an invitation.
@@ -69,9 +70,9 @@ func (tx *Tx) SetInvitationState(id InvitationID, state InvitationState, contact
 	return tx.must("UPDATE invitations SET state = ?, contact = ? WHERE id = ?", string(state), null(contact), id[:])
 }
 
-// SetNotice replaces the sealed bundle of an invitation.
-func (tx *Tx) SetNotice(id InvitationID, notice []byte) error {
-	return tx.must("UPDATE invitations SET notice = ? WHERE id = ?", whole(notice), id[:])
+// SetNotice replaces the sealed bundle of an invitation, sealed at a time.
+func (tx *Tx) SetNotice(id InvitationID, notice []byte, at time.Time) error {
+	return tx.must("UPDATE invitations SET notice = ?, noticed = ? WHERE id = ?", whole(notice), at.UnixMilli(), id[:])
 }
 
 // InvitationRelay is a relay that holds, or is to hold, an invitation.

@@ -126,6 +126,12 @@ func scanTaken(r row) (t Taken, err error) {
 	return t, err
 }
 
+// ExpiredIntroductions returns the first flights without anything said in them whose
+// time is over and that nobody has answered.
+func (tx *Tx) ExpiredIntroductions(now time.Time) ([]Outgoing, error) {
+	return all(tx, scanOutgoing, "SELECT "+outboxColumns+" FROM outbox WHERE flight = 1 AND class = ? AND message IS NULL AND expires <= ?", int(ClassProfile), now.UnixMilli())
+}
+
 // Acknowledge takes the row whose ratchet message has this hash out of the
 // outbox. ErrNotFound: it has left already.
 func (tx *Tx) Acknowledge(h Hash) (Taken, error) {
@@ -172,20 +178,21 @@ type Deposit struct {
 	Until   time.Time // by the receipt
 	Reason  string    // problem code of the refusal, or that the receipt has ended
 	At      time.Time
+	Cell    []byte // of a first flight by a reusable address, to leave the same again; nil: another
 }
 
-const depositColumns = "outbox, relay, receipt, until, reason, at"
+const depositColumns = "outbox, relay, receipt, until, reason, at, cell"
 
 func scanDeposit(r row) (d Deposit, err error) {
-	err = r.Scan(&d.Outbox, peerID{&d.Relay}, &d.Receipt, stamp{&d.Until}, nullText{&d.Reason}, stamp{&d.At})
+	err = r.Scan(&d.Outbox, peerID{&d.Relay}, &d.Receipt, stamp{&d.Until}, nullText{&d.Reason}, stamp{&d.At}, &d.Cell)
 	return d, err
 }
 
 // PutDeposit keeps what a relay said, in place of what it said before.
 func (tx *Tx) PutDeposit(d Deposit) error {
-	return tx.run(`INSERT INTO deposits (outbox, relay, receipt, until, reason, at) VALUES (?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET receipt = excluded.receipt, until = excluded.until, reason = excluded.reason, at = excluded.at`,
-		d.Outbox, []byte(d.Relay), blob(d.Receipt), ms(d.Until), text(d.Reason), d.At.UnixMilli())
+	return tx.run(`INSERT INTO deposits (outbox, relay, receipt, until, reason, at, cell) VALUES (?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET receipt = excluded.receipt, until = excluded.until, reason = excluded.reason, at = excluded.at, cell = excluded.cell`,
+		d.Outbox, []byte(d.Relay), blob(d.Receipt), ms(d.Until), text(d.Reason), d.At.UnixMilli(), blob(d.Cell))
 }
 
 // Deposits returns what relays said about an outbox row.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"reflect"
@@ -306,7 +307,7 @@ func TestInvitations(t *testing.T) {
 	s := openNew(t)
 	bob, _ := withBob(t, s)
 	want := Invitation{ID: InvitationID{1, 2}, Kind: 1, Secret: [16]byte{3}, Link: "godwit:i#abc", Notice: []byte("sealed"),
-		Created: day0(), Expires: day0().Add(168 * time.Hour), State: InvitationOpen}
+		Created: day0(), Noticed: day0(), Expires: day0().Add(168 * time.Hour), State: InvitationOpen}
 	update(t, s, func(tx *Tx) error {
 		if err := tx.InsertInvitation(want); err != nil {
 			return err
@@ -322,9 +323,9 @@ func TestInvitations(t *testing.T) {
 		}
 		relays, err := tx.InvitationRelays(want.ID)
 		same(t, "relays", relays, []InvitationRelay{r})
-		return errors.Join(err, tx.SetInvitationState(want.ID, InvitationUsed, bob), tx.SetNotice(want.ID, []byte("anew")))
+		return errors.Join(err, tx.SetInvitationState(want.ID, InvitationUsed, bob), tx.SetNotice(want.ID, []byte("anew"), day0().Add(time.Hour)))
 	})
-	want.State, want.Contact, want.Notice = InvitationUsed, bob, []byte("anew")
+	want.State, want.Contact, want.Notice, want.Noticed = InvitationUsed, bob, []byte("anew"), day0().Add(time.Hour)
 	same(t, "invitation", get(t, s, func(tx *Tx) (Invitation, error) { return tx.Invitation(want.ID) }), want)
 	same(t, "invitations", get(t, s, (*Tx).Invitations), []Invitation{want})
 	update(t, s, func(tx *Tx) error {
@@ -910,4 +911,104 @@ func TestSeeds(t *testing.T) {
 	_, err = theirs()
 	is(t, "their seed once they are forgotten", err, ErrNotFound)
 	same(t, "seeds once they are forgotten", len(own()), 0)
+}
+
+// Requests wait, the weakest and of those the latest is the first to make room;
+// what was kept of one goes with it.
+func TestRequests(t *testing.T) {
+	s := openNew(t)
+	bundle := Bundle{ID: BundleID{1}, Raw: []byte("bundle"), Expires: day0()}
+	var ids []int64
+	update(t, s, func(tx *Tx) error {
+		set, err := tx.InsertPrekeySet(PrekeySet{Secrets: []byte("secrets"), Created: day0()})
+		if err != nil {
+			return err
+		}
+		bundle.PrekeySet = set
+		if err := tx.InsertBundle(bundle); err != nil {
+			return err
+		}
+		for i, work := range []uint8{9, 7, 7, 8} {
+			id, err := tx.InsertRequest(Request{Account: identity.AccountID{byte(i)}, State: RequestWaiting, Name: "Mallory", Text: "hello", Work: work, At: day0(), Expires: day0().Add(time.Hour)})
+			if err != nil {
+				return err
+			}
+			ids = append(ids, id)
+		}
+		_, err = tx.InsertRequest(Request{Account: identity.AccountID{1}, State: RequestIgnored, At: day0(), Expires: day0()})
+		is(t, "a second of one account", err, ErrExists)
+		for i, id := range ids {
+			f := RequestFlight{Request: id, Hash: Hash{byte(i)}, Bundle: bundle.ID, Cell: []byte("flight")}
+			if err := tx.InsertRequestFlight(f); err != nil {
+				return err
+			}
+			is(t, "the same flight again", tx.InsertRequestFlight(f), ErrExists)
+		}
+		return nil
+	})
+	weakest := get(t, s, (*Tx).WeakestRequest)
+	same(t, "weakest", weakest.ID, ids[2])
+	same(t, "its flights", weakest.Flights, 1)
+	weakest.State, weakest.Text, weakest.Expires = RequestIgnored, "", day0().Add(2*time.Hour)
+	update(t, s, func(tx *Tx) error { return errors.Join(tx.UpdateRequest(weakest), tx.ForgetRequestFlights(weakest.ID)) })
+	same(t, "waiting", get(t, s, (*Tx).CountRequests), int64(3))
+	same(t, "weakest now", get(t, s, (*Tx).WeakestRequest).ID, ids[1])
+	same(t, "kept", get(t, s, func(tx *Tx) (bool, error) { return tx.HasRequestFlight(Hash{2}) }), false)
+	update(t, s, func(tx *Tx) error { return tx.DeleteRequest(ids[0]) })
+	same(t, "kept of a deleted one", get(t, s, func(tx *Tx) (bool, error) { return tx.HasRequestFlight(Hash{0}) }), false)
+
+	// The bundle of what waits outlives its own time.
+	at := day0().Add(PrekeysFor)
+	update(t, s, func(tx *Tx) error {
+		q, err := tx.RequestBy(identity.AccountID{1})
+		q.Expires = at.Add(time.Hour)
+		return errors.Join(err, tx.UpdateRequest(q))
+	})
+	if err := s.Maintain(context.Background(), at); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "waiting after the others' time", len(get(t, s, (*Tx).Requests)), 1)
+	if _, err := getErr(s, func(tx *Tx) (Bundle, error) { return tx.Bundle(bundle.ID) }); err != nil {
+		t.Errorf("the bundle of a request that waits: %v", err)
+	}
+	if err := s.Maintain(context.Background(), at.Add(time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := getErr(s, func(tx *Tx) (Bundle, error) { return tx.Bundle(bundle.ID) })
+	is(t, "the bundle when nothing waits", err, ErrNotFound)
+}
+
+func getErr[T any](s *Store, read func(*Tx) (T, error)) (v T, err error) {
+	err = s.View(context.Background(), func(tx *Tx) (err error) {
+		v, err = read(tx)
+		return err
+	})
+	return v, err
+}
+
+// Whoever has read the outbox up to a row has missed nothing, also when that row was there before
+// the Store was opened and has left since.
+func TestOutboxIDsAreNotGivenTwice(t *testing.T) {
+	s := openNew(t)
+	out := Outgoing{Device: bobsPhone, Class: ClassMessage, Item: []byte("item"), Created: day0(), Next: day0()}
+	var before, after int64
+	update(t, s, func(tx *Tx) (err error) {
+		before, err = tx.Enqueue(out)
+		return err
+	})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = openAt(t, s.Path(), Options{})
+	update(t, s, func(tx *Tx) error {
+		_, err := tx.Withdraw(before)
+		return err
+	})
+	update(t, s, func(tx *Tx) (err error) {
+		after, err = tx.Enqueue(out)
+		return err
+	})
+	if after <= before {
+		t.Errorf("row %d is followed by row %d", before, after)
+	}
 }

@@ -65,7 +65,7 @@ type Store struct {
 	rows    sealer
 
 	writer, views chan *conn // idle connections; nil: to be opened on first use
-	lastOutgoing  int64      // id of the newest outbox row that this Store added; whoever has the writer's
+	lastOutgoing  int64      // id of the newest outbox row that this Store has had; whoever has the writer's
 	closed        chan struct{}
 	closing       sync.Once
 	closeErr      error
@@ -157,8 +157,20 @@ func (s *Store) start(ctx context.Context) error {
 	if err := s.migrate(ctx, c); err != nil {
 		return errors.Join(err, c.close())
 	}
+	if err := s.countOutbox(ctx, c); err != nil {
+		return errors.Join(err, c.close())
+	}
 	s.writer <- c
 	return nil
+}
+
+// countOutbox notes the newest outbox row: its id is given to no other while this Store is
+// open, though the row may go.
+func (s *Store) countOutbox(ctx context.Context, c *conn) error {
+	return c.transact(ctx, "BEGIN", s, func(tx *Tx) (err error) {
+		s.lastOutgoing, err = one(tx, integer, "SELECT coalesce(max(id), 0) FROM outbox")
+		return err
+	})
 }
 
 // Path is the file that Open was given. SQLite keeps a "-wal" and a "-shm"

@@ -7,13 +7,15 @@ import "time"
 type Undelivered struct {
 	Waiting int // all of them
 	Queued  int // those that are on this device only, as far as receipts say
+	Asked   int // of the queued, those that were put off: nobody answers before a person decides
 }
 
 // Undelivered counts what is on its way.
 func (tx *Tx) Undelivered(now time.Time) (Undelivered, error) {
 	return one(tx, func(r row) (u Undelivered, err error) {
-		err = r.Scan(&u.Waiting, &u.Queued)
+		err = r.Scan(&u.Waiting, &u.Queued, &u.Asked)
 		return u, err
-	}, `SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (SELECT 1 FROM deposits WHERE outbox = outbox.id AND receipt IS NOT NULL AND until > ?))
-		FROM outbox WHERE class IN (1, 5)`, now.UnixMilli())
+	}, `SELECT count(*), count(*) FILTER (WHERE alone), count(*) FILTER (WHERE alone AND flight = 1 AND attempts > 0 AND next > ?2)
+		FROM (SELECT *, NOT EXISTS (SELECT 1 FROM deposits WHERE outbox = outbox.id AND receipt IS NOT NULL AND until > ?1) AS alone FROM outbox WHERE class IN (1, 5))`,
+		now.UnixMilli(), now.UnixMilli())
 }

@@ -42,6 +42,9 @@ func humanContact(w io.Writer, p api.Contact) {
 			marks = append(marks, m.word)
 		}
 	}
+	if p.LooksLike != "" {
+		marks = append(marks, notTheOne(p.Claims, p.LooksLike))
+	}
 	line := fmt.Sprintf("%-20s %s %s", visible(p.Name), p.ID, strings.Join(marks, ", "))
 	fmt.Fprintln(w, strings.TrimRight(line, " "))
 }

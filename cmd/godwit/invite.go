@@ -12,6 +12,7 @@ import (
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/chat"
 	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/identity"
 )
 
 func (c *cli) inviteCommand() *cobra.Command {
@@ -21,10 +22,19 @@ func (c *cli) inviteCommand() *cobra.Command {
 		Use:   "invite",
 		Short: "Make an invitation",
 		Long: "Makes an invitation for one person and prints its link. Give it to that person in any way that nobody else reads:\n" +
-			"who accepts it first is your contact.",
+			"who accepts it first is your contact.\n" +
+			"With --reusable it makes an address for any number of people, to be printed on a card or a page. Who writes by it does some work first\n" +
+			"(more while many do), and is a request until you accept it: see `godwit requests`. Until then you answer them nothing.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if expires < chat.MinLifetime || expires > chat.MaxLifetime {
+			if !cmd.Flags().Changed("expires") && reusable {
+				expires = chat.DefaultAddress
+			}
+			kind := identity.Single
+			if reusable {
+				kind = identity.Reusable
+			}
+			if _, longest := chat.Lifetimes(kind); expires < chat.MinLifetime || expires > longest {
 				return problem.Newf(problem.InvitationLifetime, "--expires %s", expires)
 			}
 			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
@@ -44,7 +54,11 @@ func (c *cli) inviteCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				c.note("Good for one person until %s. Revoke it with `godwit invite revoke %s`.", when(i.Expires), i.ID)
+				who := "one person"
+				if reusable {
+					who = "anybody"
+				}
+				c.note("Good for %s until %s. Revoke it with `godwit invite revoke %s`.", who, when(i.Expires), i.ID)
 				if i.Notice != "" {
 					c.note("%s", i.Notice)
 				}
@@ -52,8 +66,8 @@ func (c *cli) inviteCommand() *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().DurationVar(&expires, "expires", 168*time.Hour, "how long it is good for, a `DURATION` such as 24h")
-	cmd.Flags().BoolVar(&reusable, "reusable", false, "for any number of people, who then ask to be contacts (comes with a later version)")
+	cmd.Flags().DurationVar(&expires, "expires", 168*time.Hour, "how long it is good for, a `DURATION` such as 24h (with --reusable 8760h unless given)")
+	cmd.Flags().BoolVar(&reusable, "reusable", false, "for any number of people, who then ask to be contacts")
 	cmd.AddCommand(&cobra.Command{
 		Use:   "revoke ID",
 		Short: "End an invitation",
@@ -89,7 +103,7 @@ func (c *cli) invitesCommand() *cobra.Command {
 }
 
 func humanInvitation(w io.Writer, i api.Invitation) {
-	fmt.Fprintf(w, "%s  %-7s  until %s", i.ID, i.State, when(i.Expires))
+	fmt.Fprintf(w, "%s  %-8s  %-7s  until %s", i.ID, i.Kind, i.State, when(i.Expires))
 	if i.Link != "" {
 		fmt.Fprintf(w, "  %s", i.Link)
 	}
@@ -104,8 +118,10 @@ func (c *cli) acceptCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "accept LINK",
 		Short: "Accept an invitation",
-		Long:  "Accepts an invitation: the inviter becomes a contact. Quote the link, so that the shell leaves its # alone. LINK - reads standard input.",
-		Args:  cobra.ExactArgs(1),
+		Long: "Accepts an invitation: the inviter becomes a contact. Quote the link, so that the shell leaves its # alone. LINK - reads standard input.\n" +
+			"By a reusable address the inviter is only asked, and decides whether to answer. To ask takes work of this computer, a second or some minutes;\n" +
+			"where no node runs, the command stays until that is done, up to 10 minutes. Interrupted, it is done when a node runs again.",
+		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			r.Link = args[0]
 			if r.Link == "-" {
@@ -121,10 +137,14 @@ func (c *cli) acceptCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := c.result(p, func(w io.Writer) { fmt.Fprintf(w, "%s is a contact now (%s).\n", visible(p.Name), p.Contact) }); err != nil {
+				words, linger := "%s is a contact now (%s).\n", lingerTime
+				if p.Asked {
+					words, linger = "%s is asked to be a contact (%s).\n", askingTime
+				}
+				if err := c.result(p, func(w io.Writer) { fmt.Fprintf(w, words, visible(p.Name), p.Contact) }); err != nil {
 					return err
 				}
-				return a.linger(ctx)
+				return a.linger(ctx, linger)
 			})
 		},
 	}

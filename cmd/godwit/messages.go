@@ -117,6 +117,9 @@ func stateWords(s api.State, copies *api.Copies, expires api.Time, reason string
 			words += " until " + day(expires)
 		}
 	}
+	if s == api.Queued && copies != nil && copies.Left > 0 {
+		words += fmt.Sprintf(", left at %d relays without a promise", copies.Left)
+	}
 	if reason != "" {
 		words += ": " + visible(reason)
 	}
@@ -185,7 +188,10 @@ func humanStep(w io.Writer, s api.Step) {
 	if s.What == api.StepState {
 		words = "so it is " + string(s.State)
 	}
-	if !s.Until.IsZero() {
+	switch {
+	case s.What == api.StepLeft:
+		words += ", may be displaced, no longer than until " + day(s.Until)
+	case !s.Until.IsZero():
 		words += " until " + day(s.Until)
 	}
 	switch s.Path {
@@ -301,6 +307,12 @@ func (c *cli) humanEvent(w io.Writer, e api.Event) {
 		fmt.Fprintf(w, "%s  message %s: %s\n", when(e.At), e.ID, stateWords(api.State(e.State), e.Relays, e.Expires, e.Reason))
 	case api.EventContact:
 		fmt.Fprintf(w, "%s  %s: %s\n", when(e.At), visible(e.Name), e.Change)
+	case api.EventRequest:
+		if e.Change != "new" {
+			fmt.Fprintf(w, "%s  request %s: %s\n", when(e.At), e.ID, e.Change)
+			return
+		}
+		humanRequest(w, api.Request{ID: e.ID, Name: e.Name, LooksLike: e.LooksLike, Text: e.Text, Time: e.Time})
 	case api.EventRelay:
 		who := "relay " + e.Relay // without a name: the one that runs here
 		fmt.Fprintf(w, "%s  %s: %s\n", when(e.At), strings.TrimSpace(who), stateWords(api.State(e.State), nil, api.Time{}, e.Reason))

@@ -19,6 +19,7 @@ const (
 	lockPatience = 10 * time.Second       // for another short command to let go of the profile
 	lockInterval = 50 * time.Millisecond  // between two tries
 	lingerTime   = 10 * time.Second       // for what was queued to leave this device
+	askingTime   = 10 * time.Minute       // for the work of a first message to a reusable address
 	lingerTick   = 100 * time.Millisecond // between two looks
 	settleTime   = 3 * time.Second        // for relays to be reached before `status` speaks
 )
@@ -122,11 +123,11 @@ func runWith(ctx context.Context, log *slog.Logger, a *app.App, f func(context.C
 
 // linger gives an app that ends with this command the time to hand over what
 // it has queued. What stays is sent when a node runs again.
-func (a account) linger(ctx context.Context) error {
+func (a account) linger(ctx context.Context, limit time.Duration) error {
 	if !a.own {
 		return nil
 	}
-	return a.settle(ctx, lingerTime, func(s api.Status) bool { return s.Queued == 0 })
+	return a.settle(ctx, limit, func(s api.Status) bool { return s.Queued <= s.Asked })
 }
 
 // settle waits until the status is as wanted, or the time is over, which is no

@@ -46,7 +46,7 @@ func (c *cli) root() *cobra.Command {
 	root.AddCommand(
 		c.initCommand(), c.nodeCommand(), c.relayCommand(),
 		c.inviteCommand(), c.invitesCommand(), c.acceptCommand(),
-		c.contactsCommand(), c.contactCommand(), c.verifyCommand(),
+		c.requestsCommand(), c.requestCommand(), c.contactsCommand(), c.contactCommand(), c.verifyCommand(),
 		c.sendCommand(), c.messagesCommand(), c.listenCommand(),
 		c.statusCommand(), c.phraseCommand(), c.recoverCommand(), c.lockCommand(), c.unlockCommand(),
 		c.demoCommand(), c.benchCommand(),

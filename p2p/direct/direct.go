@@ -70,11 +70,12 @@ const (
 	Full       Code = 5 // cannot be kept now
 	Unknown    Code = 6 // no such notice
 	Used       Code = 7 // the invitation is used, revoked or expired
+	Asked      Code = 8 // a stranger's flight: whatever becomes of it is for a person to say
 )
 
 // String says the code in a word or two.
 func (c Code) String() string {
-	names := [...]string{"accepted", "busy", "refused", "unreadable", "too far ahead", "full", "unknown", "used"}
+	names := [...]string{"accepted", "busy", "refused", "unreadable", "too far ahead", "full", "unknown", "used", "asked"}
 	if int(c) < len(names) {
 		return names[c]
 	}

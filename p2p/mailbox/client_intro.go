@@ -45,18 +45,44 @@ func (c *Client) PutIntro(ctx context.Context, k WriteKey, cell []byte, ttl time
 	return c.deposit(ctx, m, k, IDOf(cell), ttl, Evictable)
 }
 
-// Introduce is Terms, Work and PutIntro. It keeps the connection alive meanwhile, and gives up
-// the work when that ends.
-func (c *Client) Introduce(ctx context.Context, k WriteKey, cell []byte, ttl time.Duration) (Receipt, error) {
-	t, err := c.Terms(ctx, k)
-	if err != nil {
-		return Receipt{}, err
+// introTries is how often Introduce works at most: as often as it may be outdone meanwhile.
+const introTries = 3
+
+// Introduce is Terms, Work and PutIntro, again with new terms where stronger cells filled the
+// queue meanwhile. It keeps the connection alive, and gives up the work when that ends.
+func (c *Client) Introduce(ctx context.Context, k WriteKey, cell []byte, ttl time.Duration) (r Receipt, err error) {
+	for range introTries {
+		t, terr := c.Terms(ctx, k)
+		if terr != nil {
+			return Receipt{}, terr
+		}
+		p, werr := c.work(ctx, t, cell)
+		if werr != nil {
+			return Receipt{}, werr
+		}
+		if r, err = c.putWorked(ctx, k, cell, ttl, p); !errors.Is(err, ErrWork) && !errors.Is(err, ErrQuota) {
+			return r, err
+		}
 	}
-	p, err := c.work(ctx, t, cell)
-	if err != nil {
-		return Receipt{}, err
+	return r, err
+}
+
+// putWorked is PutIntro, which waits while the relay is busy: the work is good for a while.
+func (c *Client) putWorked(ctx context.Context, k WriteKey, cell []byte, ttl time.Duration, p Proof) (Receipt, error) {
+	for wait := time.Second; ; wait = min(2*wait, pingEvery) {
+		r, err := c.PutIntro(ctx, k, cell, ttl, p)
+		busy := errors.Is(err, ErrTooMany) || errors.Is(err, ErrTryLater)
+		if !busy || time.Until(p.terms.Until) < wait {
+			return r, err
+		}
+		select {
+		case <-ctx.Done():
+			return Receipt{}, ctx.Err()
+		case <-c.done:
+			return Receipt{}, c.Err()
+		case <-time.After(wait):
+		}
 	}
-	return c.PutIntro(ctx, k, cell, ttl, p)
 }
 
 // work is Work on a connection that must outlive it: a relay closes one that is quiet for

@@ -7,7 +7,8 @@ CREATE TABLE invitations (
     created INTEGER NOT NULL,   -- unix ms
     expires INTEGER NOT NULL,   -- unix ms
     state   TEXT    NOT NULL CHECK (state IN ('open', 'used', 'revoked')),
-    contact INTEGER REFERENCES contacts (id)                     -- who came by it
+    contact INTEGER REFERENCES contacts (id),                    -- who came by it
+    noticed INTEGER NOT NULL DEFAULT 0                           -- unix ms, when the notice was sealed
 ) STRICT, WITHOUT ROWID;
 
 -- The relays that hold an invitation's notice and queue.

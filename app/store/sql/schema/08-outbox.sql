@@ -30,5 +30,6 @@ CREATE TABLE deposits (
     until   INTEGER,            -- unix ms, by the receipt
     reason  TEXT,               -- problem code of the refusal
     at      INTEGER NOT NULL,   -- unix ms
+    cell    BLOB,               -- of a first flight by a reusable address, to leave the same again; NULL: another
     PRIMARY KEY (outbox, relay)
 ) STRICT, WITHOUT ROWID;
