@@ -54,6 +54,12 @@ func (c *census) size(now time.Time) int {
 	return int(live[len(live)/2]+live[(len(live)-1)/2]+1) / 2
 }
 
+func (c *census) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.counts = nil
+}
+
 func (c *census) add(x count) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -122,6 +128,7 @@ func (d *DHT) compare(ctx context.Context) {
 	switch {
 	case err != nil || ctx.Err() != nil:
 	case hides(string(key[:]), by, own):
+		d.census.forget() // what was counted before is not the DHT
 		d.alarms.raise(Alarm{Kind: Split}, time.Now())
 	default:
 		d.alarms.end(Split)

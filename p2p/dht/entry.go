@@ -372,9 +372,11 @@ func (d *DHT) refresh() {
 				// Who just came in has people to look for; what they need of this
 				// they wait for (counted).
 				d.kad.RefreshRoutingTable()
-				if !rest(d.ctx, settleTime) {
-					return
+				if rest(d.ctx, settleTime) {
+					d.greet()
+					d.counted(d.ctx)
 				}
+				return
 			}
 			d.greet()
 			d.takeCensus(d.ctx)

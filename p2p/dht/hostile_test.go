@@ -88,6 +88,9 @@ func TestSybilsRoundAKey(t *testing.T) {
 				}
 				time.Sleep(10 * time.Second) // they become known
 				gang(sybils)
+				if _, err := bob.Find(within(t, time.Minute), seed, time.Now()); !errors.Is(err, ErrNotFound) {
+					t.Fatalf("found before it was there: %v", err)
+				}
 				anna.publish(seed)
 				for range 10 {
 					anna.publish(w.seed()) // lookups of other keys make the crowd no less odd
