@@ -45,7 +45,7 @@ func (c *cli) recoverCommand() *cobra.Command {
 		Short: "Make the account on this device from its 24 recovery words",
 		Long: "Makes the account on this device from its 24 recovery words, which are read from standard input, and revokes all its other devices.\n" +
 			"The words are the account and nothing else: who your contacts are, their addresses, your relays, the history, and messages that only the other device had\n" +
-			"are not in them. A contact is there again when you accept an invitation of theirs, or they one of yours. To them you are the same person: same id, same safety number,\n" +
+			"are not in them. A contact is there again when you accept an invitation or address of theirs, or they one of yours (one for all: `godwit invite --reusable`). To them you are the same person: same id, same safety number,\n" +
 			"the conversation goes on, with a note in it that the account was recovered. What they sent that your other device did not acknowledge comes to this one then.\n" +
 			"What contacts whom you never meet again left at relays stays there until it expires, and they are told that it failed.\n" +
 			"A device that was revoked learns it from the first contact who meets the new one, by its relays, and stops.",
@@ -70,7 +70,7 @@ func (c *cli) recoverCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.made(account, "The account is yours again, and its other devices are revoked. Contacts, relays and history are not in the words: add a relay (`godwit relay add`), and make or accept an invitation for each contact. To them you are the same person, and what they sent that nobody has read comes then.")
+			return c.made(account, "The account is yours again, and its other devices are revoked. Contacts, relays and history are not in the words: add a relay (`godwit relay add`), and accept an invitation or address of each contact, or have them accept yours (`godwit invite --reusable`). To them you are the same person, and what they sent that nobody has read comes then.")
 		},
 	}
 	cmd.Flags().StringVar(&name, "name", "", "what contacts are told at first contact (`NAME`)")
