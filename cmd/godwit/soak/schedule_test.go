@@ -82,8 +82,10 @@ type chapter struct {
 	// When the storm is over one is away while another writes and then goes; the first
 	// has to find it at the relays.
 	reader, writer self
-	words          int  // messages that are said so
-	killed         bool // how the writer goes: else in order
+	words          int           // messages that are said so
+	killed         bool          // how the writer goes: else in order
+	strikes        []int         // the reader is killed again after so many bytes
+	slow           time.Duration // and syncs as slowly
 }
 
 // schedule makes chapters, one after the other, from a seed.
@@ -144,7 +146,11 @@ func (s *schedule) next() (c chapter) {
 	slices.SortStableFunc(c.steps, func(a, b step) int { return int(a.At - b.At) })
 	c.apart = r.IntN(2) == 0
 	turn := r.Perm(len(people))
-	c.reader, c.writer, c.words, c.killed = people[turn[0]], people[turn[1]], 3+r.IntN(6), r.IntN(2) == 0
+	c.reader, c.writer, c.words, c.killed = people[turn[0]], people[turn[1]], 5+r.IntN(20), r.IntN(2) == 0
+	for range r.IntN(4) {
+		c.strikes = append(c.strikes, 1+r.IntN(100_000))
+	}
+	c.slow = time.Duration(r.IntN(3)) * 50 * time.Millisecond
 	return c
 }
 
@@ -155,7 +161,7 @@ func TestSchedule(t *testing.T) {
 		had := map[string]int{}
 		for range 3 {
 			one, other := a.next(), b.next()
-			if !slices.Equal(one.steps, other.steps) || one.reader != other.reader || one.writer != other.writer || one.words != other.words {
+			if !slices.Equal(one.steps, other.steps) || one.reader != other.reader || one.writer != other.writer || one.words != other.words || !slices.Equal(one.strikes, other.strikes) {
 				t.Fatalf("seed %d has two schedules", seed)
 			}
 			for _, s := range one.steps {

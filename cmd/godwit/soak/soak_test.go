@@ -189,7 +189,7 @@ func (w *world) lives(n int, c chapter) {
 }
 
 // act is somebody away, to whom another writes and then goes: what relays promised to
-// keep they have to give.
+// keep they have to give, however often who fetches it is killed meanwhile.
 func (w *world) act(n int, c chapter) {
 	reader, writer := w.all[c.reader], w.all[c.writer]
 	reader.turn.Lock()
@@ -210,7 +210,27 @@ func (w *world) act(n int, c chapter) {
 	}
 	writer.turn.Unlock()
 	w.write(witness.Line{What: "absent", Who: c.writer.String()})
+	reader.weather.disk(c.slow)
+	for _, bytes := range c.strikes {
+		hit := make(chan struct{})
+		disarm := w.network.after(c.reader, bytes, func() {
+			reader.strike()
+			close(hit)
+		})
+		reader.start()
+		select {
+		case <-hit:
+		case <-time.After(2 * time.Second):
+		}
+		disarm()
+		reader.turn.Lock()
+		if reader.kill() {
+			w.did(faultCaught)
+		}
+		reader.turn.Unlock()
+	}
 	reader.start()
+	reader.weather.disk(0)
 	until(fetchTime, func() bool {
 		list := reader.peek(c.writer)
 		return !slices.ContainsFunc(ids, func(id string) bool { return !strings.Contains(string(list), `"`+id+`"`) })
