@@ -47,7 +47,8 @@ func (w *world) befall(s step, over <-chan struct{}) {
 		w.killFor(p, s, pause, nil)
 	case faultCaught:
 		hit := make(chan struct{})
-		disarm := w.network.after(s.Who, s.N, func() {
+		p.weather.disk(s.Off)
+		disarm := w.network.after(s.Who, s.Said, s.N, func() {
 			p.strike()
 			close(hit)
 		})
@@ -58,6 +59,7 @@ func (w *world) befall(s step, over <-chan struct{}) {
 			case <-over:
 			}
 			disarm()
+			p.weather.disk(0)
 		})
 	case faultPart, faultAlone:
 		w.network.part(s.Who, s.Other)

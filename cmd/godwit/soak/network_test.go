@@ -47,10 +47,11 @@ type link struct {
 	incomplete bool        // something was thrown away: nothing more may pass
 }
 
-// trap calls a function once so many bytes have gone to somebody, before the last of
-// them does.
+// trap calls a function once so many bytes have gone to somebody, or were said by them,
+// before the last of these arrive.
 type trap struct {
-	to   self
+	who  self
+	said bool // by who, else to who
 	left int
 	call func()
 }
@@ -192,7 +193,7 @@ func (n *network) may(l *link, says, hears self, bytes int) bool {
 		n.changed.Wait()
 	}
 	for t := range n.traps {
-		if t.to == hears {
+		if t.who == hears && !t.said || t.who == says && t.said {
 			if t.left -= bytes; t.left <= 0 {
 				delete(n.traps, t)
 				t.call()
@@ -250,9 +251,9 @@ func (n *network) hear(says, hears self) {
 	}
 }
 
-// after calls a function once so many bytes have gone to somebody.
-func (n *network) after(to self, bytes int, call func()) (disarm func()) {
-	t := &trap{to, bytes, call}
+// after calls a function once so many bytes have gone to somebody, or were said by them.
+func (n *network) after(who self, said bool, bytes int, call func()) (disarm func()) {
+	t := &trap{who, said, bytes, call}
 	n.mu.Lock()
 	n.traps[t] = true
 	n.mu.Unlock()
@@ -370,10 +371,14 @@ func TestNetwork(t *testing.T) {
 	}
 	c = dial(me)
 	called := make(chan bool, 1)
-	n.after(other, 3, func() { called <- true })
+	n.after(other, false, 3, func() { called <- true })
 	say(c, "12")
 	hears(c, "12")
 	say(c, "345")
 	hears(c, "345")
 	<-called
+	n.after(other, true, 3, func() { called <- true })
+	say(c, "678")
+	<-called
+	hears(c, "678")
 }

@@ -43,7 +43,7 @@ const stormTime = 25 * time.Second
 // The faults.
 const (
 	faultKill   = "kill -9"
-	faultCaught = "kill -9 in the act" // once some bytes have gone to it
+	faultCaught = "kill -9 in the act" // once it got or said so many bytes, on a slow disk
 	faultPart   = "partition of two"
 	faultAlone  = "partition of one"
 	faultFreeze = "freeze"
@@ -68,7 +68,14 @@ type step struct {
 	For   time.Duration // how long a fault lasts
 	Off   time.Duration // how far a clock is off, or how long a sync takes
 	N     int           // length of a text in bytes, or bytes before a kill
+	Said  bool          // these are what it said, else what it got
 	Lie   string
+}
+
+// strike is when somebody is killed.
+type strike struct {
+	said  bool // once they said so many bytes, else once they got them
+	bytes int
 }
 
 func (s step) String() string {
@@ -84,7 +91,7 @@ type chapter struct {
 	reader, writer self
 	words          int           // messages that are said so
 	killed         bool          // how the writer goes: else in order
-	strikes        []int         // the reader is killed again after so many bytes
+	strikes        []strike      // the reader is killed again
 	slow           time.Duration // and syncs as slowly
 }
 
@@ -122,7 +129,8 @@ func (s *schedule) next() (c chapter) {
 		s.deck = s.deck[1:]
 		switch f.Do {
 		case faultCaught:
-			f.N = 1 + r.IntN(30_000)
+			f.N, f.Said = 1+r.IntN(30_000), r.IntN(2) == 0
+			f.Off = time.Duration(r.IntN(3)) * 50 * time.Millisecond
 		case faultPart, faultMute:
 			for f.Other = f.Who; f.Other == f.Who || f.Who > carla && f.Other > carla; {
 				f.Who, f.Other = one(everybody), one(everybody)
@@ -148,7 +156,7 @@ func (s *schedule) next() (c chapter) {
 	turn := r.Perm(len(people))
 	c.reader, c.writer, c.words, c.killed = people[turn[0]], people[turn[1]], 5+r.IntN(20), r.IntN(2) == 0
 	for range r.IntN(4) {
-		c.strikes = append(c.strikes, 1+r.IntN(100_000))
+		c.strikes = append(c.strikes, strike{r.IntN(2) == 0, 1 + r.IntN(60_000)})
 	}
 	c.slow = time.Duration(r.IntN(3)) * 50 * time.Millisecond
 	return c

@@ -211,9 +211,9 @@ func (w *world) act(n int, c chapter) {
 	writer.turn.Unlock()
 	w.write(witness.Line{What: "absent", Who: c.writer.String()})
 	reader.weather.disk(c.slow)
-	for _, bytes := range c.strikes {
+	for _, s := range c.strikes {
 		hit := make(chan struct{})
-		disarm := w.network.after(c.reader, bytes, func() {
+		disarm := w.network.after(c.reader, s.said, s.bytes, func() {
 			reader.strike()
 			close(hit)
 		})
