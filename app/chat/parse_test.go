@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -97,6 +98,17 @@ func FuzzParsePrekeys(f *testing.F) {
 		}
 		if back, err := keys.marshal(); err != nil || !bytes.Equal(back, raw) {
 			t.Errorf("%x is read as what is written %x (%v)", raw, back, err)
+		}
+	})
+}
+
+func FuzzParseTally(f *testing.F) {
+	f.Add(tally{begin: time.UnixMilli(1), count: 2}.marshal())
+	f.Add([]byte{})
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		d, err := parseTally(raw)
+		if err == nil && !bytes.Equal(d.marshal(), raw) {
+			t.Errorf("%x is read as %+v, which is %x", raw, d, d.marshal())
 		}
 	})
 }

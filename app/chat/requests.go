@@ -154,14 +154,19 @@ func requestDay(tx *store.Tx, now time.Time) (d tally, err error) {
 	if err != nil {
 		return d, err
 	}
+	if d, err = parseTally(raw); err == nil && now.Sub(d.begin).Abs() >= 24*time.Hour { // or a clock that jumped
+		d = tally{begin: now}
+	}
+	return d, err
+}
+
+func parseTally(raw []byte) (d tally, err error) {
 	s := cryptobyte.String(raw)
 	var begin uint64
 	if !s.ReadUint64(&begin) || !s.ReadUint32(&d.count) || !s.Empty() {
 		return d, fmt.Errorf("count of requests: %w", store.ErrDamaged)
 	}
-	if d.begin = time.UnixMilli(int64(begin)); now.Sub(d.begin).Abs() >= 24*time.Hour { // or a clock that jumped
-		d = tally{begin: now}
-	}
+	d.begin = time.UnixMilli(int64(begin))
 	return d, nil
 }
 

@@ -489,3 +489,21 @@ func TestTheAnnaYouKnow(t *testing.T) {
 		})
 	})
 }
+
+// Mia thinks better of it while her computer still works for a relay that asks for the most: the
+// work ends, and nothing is left.
+func TestAskingIsGivenUp(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.NewRelay("oak")
+		oak.Work = mailbox.MaxIntroWork
+		oak.Starts()
+		anna, mia := w.Person("anna", oak), w.Person("mia")
+		link, _ := anna.Addresses()
+		mia.Accepts(anna, link, "hello")
+		w.check(mia.RemoveContact(w.Context(), mia.contact(anna).ID))
+		w.Advance(time.Minute)
+		if n := len(oak.kept()); n != 0 || len(mia.working) != 0 {
+			w.Errorf("%d cells are left, and %d are worked for", n, len(mia.working))
+		}
+	})
+}
