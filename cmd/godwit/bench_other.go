@@ -20,3 +20,8 @@ func residentMiB(int) (float64, error) {
 func cpuTime(int) (time.Duration, error) {
 	return 0, errors.New("the CPU time of another process is measured on Linux only")
 }
+
+// socketBytes is known on Linux only.
+func socketBytes(int) (map[string]uint64, error) {
+	return nil, errors.New("what passes the sockets of another process is measured on Linux only")
+}

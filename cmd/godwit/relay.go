@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/libp2p/go-libp2p/gologshim"
 	"github.com/spf13/cobra"
 
 	"github.com/godwit-im/godwit/app/api"
@@ -63,6 +64,8 @@ func (c *cli) relay(ctx context.Context, data string) error {
 		usual = slog.LevelWarn // the events on the same screen say the rest
 	}
 	level := slog.HandlerOptions{Level: c.logLevel(cfg, usual)}
+	// libp2p would say, at -v, who reaches whom through this relay.
+	gologshim.SetDefaultHandler(slog.DiscardHandler)
 	r, err := relay.New(relay.Config{
 		Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Peers: cfg.Peers, Listed: cfg.Listed, MaxDisk: cfg.MaxDisk, HTTP: cfg.HTTP,
 		Logger: slog.New(slog.NewTextHandler(c.err, &level)),
