@@ -19,6 +19,7 @@ import (
 	"github.com/godwit-im/godwit/app/content"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity"
 	"github.com/godwit-im/godwit/p2p/dht"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
@@ -396,6 +397,10 @@ func TestARelayByHandStays(t *testing.T) {
 		alice.mu.Unlock()
 		if !said {
 			w.Error("no event tells of it")
+		}
+		inv := must(identity.ParseLink(alice.Invites()))
+		if len(inv.Hints) != 3 || slices.ContainsFunc(inv.Hints, func(h identity.Hint) bool { return string(h.Peer) == string(own.id()) }) {
+			w.Error("an invitation names the relay that lies, and not the three that work")
 		}
 		// She takes it away, and it is not chosen though it announces itself.
 		y.announces(own)

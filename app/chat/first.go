@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -192,6 +193,10 @@ func (c *Chat) hints(tx *store.Tx, kind byte) ([]identity.Hint, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Those that fail come last, and may find no place.
+	slices.SortStableFunc(relays, func(a, b store.Relay) int {
+		return cmp.Compare(len(c.choice.failing(a.Peer)), len(c.choice.failing(b.Peer)))
+	})
 	var hints []identity.Hint
 	for _, r := range relays {
 		if r.Removed.IsZero() && len(hints) < identity.MaxHints {
