@@ -17,7 +17,7 @@ import (
 
 // hurried is a pace at which relays are found, tested and replaced in seconds. However
 // busy the computer is, a relay that is honest is not blamed: it is asked.
-var hurried = config.Pace{Look: 200 * time.Millisecond, List: 500 * time.Millisecond, Lie: 500 * time.Millisecond, Down: 3 * time.Second, Change: time.Second}
+var hurried = config.Pace{Look: 500 * time.Millisecond, List: 500 * time.Millisecond, Lie: 10 * time.Second, Down: 3 * time.Second, Change: time.Second}
 
 // uses are the names of the relays that a person uses, and of those that are drained.
 func uses(ctx context.Context, p *apptest.Person, relays map[string]*apptest.Relay) (inUse, drained []string) {
