@@ -434,10 +434,39 @@ func (c *Chat) sentView(tx *store.Tx, m store.Message) (api.Sent, error) {
 	if m.State == store.Kept {
 		v.Expires = api.Time{Time: n.until}
 	}
-	if m.State == store.Queued && v.Reason == "" && n.Named == 0 {
+	switch {
+	case m.State != store.Queued || v.Reason != "":
+	case n.Named == 0:
 		v.Reason = Reason(string(problem.NoRelayNamed))
+	case time.Since(m.At) > directPatience:
+		m.Reason, err = c.ahead(tx, m)
+		v.Reason = c.reason(m)
 	}
-	return v, nil
+	return v, err
+}
+
+// ahead is what hinders the messages before one that was not tried yet: only so many are
+// under way at once. It is empty if there is nothing that does.
+func (c *Chat) ahead(tx *store.Tx, m store.Message) (reason string, err error) {
+	rows, err := tx.OutgoingOf(m.ID)
+	if err != nil || len(rows) == 0 {
+		return "", err
+	}
+	const enough = 8 // the first may be something else than messages
+	first, err := tx.Pending(rows[0].Device, 0, enough)
+	for _, o := range first {
+		if o.ID >= rows[0].ID || err != nil {
+			break
+		}
+		var deposits []store.Deposit
+		deposits, err = tx.Deposits(o.ID)
+		for _, d := range deposits {
+			if d.Receipt == nil {
+				reason = d.Reason
+			}
+		}
+	}
+	return reason, err
 }
 
 // Reason is a stored problem code in words, with the code for `godwit explain`.

@@ -385,3 +385,28 @@ func TestPresenceIsStaleInAnHour(t *testing.T) {
 		}
 	})
 }
+
+// More wait for Bob than are tried at once: each has the reason, also those that have
+// not had their turn.
+func TestEachOfManyHasTheReason(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
+		alice.Meets(bob)
+		bob.Leaves()
+		oak.Stops()
+		w.Advance(time.Minute)
+		alice.SaysMany(bob, window+100)
+		w.Advance(time.Minute)
+		list, err := alice.Messages(w.Context(), alice.contact(bob), "", 2*window)
+		w.check(err)
+		for i, m := range list {
+			if m.State != api.Queued || m.Reason != Reason(string(problem.NoRelayReached)) {
+				w.Fatalf("message %d is %s because of %q", i, m.State, m.Reason)
+			}
+		}
+		if len(list) != window+100 {
+			w.Errorf("there are %d messages", len(list))
+		}
+	})
+}

@@ -335,8 +335,8 @@ func (d *DHT) Close() error {
 		return nil
 	}
 	d.cancel()
+	d.wg.Wait() // what we began may still ask kad-dht for something, which must not meet its Close
 	err := d.kad.Close()
 	d.server.close()
-	d.wg.Wait()
 	return err
 }

@@ -141,9 +141,10 @@ func (w *world) lives(n int, c chapter) {
 			continue
 		}
 		to := [2]self{s.Who, s.Other}
-		if lines[to] == nil {
-			lines[to] = make(chan string, len(c.steps))
-			texts := lines[to]
+		texts := lines[to]
+		if texts == nil {
+			texts = make(chan string, len(c.steps))
+			lines[to] = texts
 			saying.Go(func() {
 				turn := 0
 				for text := range texts {
@@ -160,7 +161,7 @@ func (w *world) lives(n int, c chapter) {
 		text += strings.Repeat("~", max(0, s.N-len(text)))
 		going.Go(func() {
 			<-time.After(time.Until(began.Add(s.At)))
-			lines[to] <- text
+			texts <- text
 		})
 	}
 	for _, s := range c.steps {

@@ -369,8 +369,12 @@ func (p *process) watch(run int, out io.Reader, ready chan bool) {
 			continue
 		}
 		first = false
-		if p.who >= oak {
+		switch {
+		case p.who < oak:
+		case p.account == "": // others read it from now on
 			p.account, p.addr = e.Peer, e.Addrs[0]
+		case p.account != e.Peer || p.addr != e.Addrs[0]:
+			p.w.fault("%s was %s and is %s at %s", p.who, p.addr, e.Peer, e.Addrs[0])
 		}
 		close(ready)
 	}

@@ -69,6 +69,11 @@ func aFullDisk(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 	}
+	// Nothing can be made anew.
+	fillUp()
+	if _, err := Open(Config{Dir: filepath.Join(dir, "another"), MaxBytes: 16 << 20}); !errors.Is(err, syscall.ENOSPC) || errors.Is(err, mailbox.ErrDamaged) {
+		t.Errorf("a new store on a full disk: %v", err)
+	}
 	if err := os.Remove(filler); err != nil {
 		t.Fatal(err)
 	}

@@ -96,7 +96,7 @@ type segment struct {
 }
 
 // Open opens the Store in a directory, or makes one. Its errors wrap ErrNewer,
-// mailbox.ErrDamaged or the operating system's.
+// mailbox.ErrDamaged or the operating system's, such as of a full disk.
 func Open(cfg Config) (_ *Store, err error) {
 	if cfg.MaxBytes == 0 {
 		cfg.MaxBytes = DefaultMaxBytes
@@ -122,16 +122,30 @@ func Open(cfg Config) (_ *Store, err error) {
 		return nil, fmt.Errorf("disk: make directory: %w", err)
 	}
 	s.ballast = newBallasted(s.fs, s.path("ballast"))
-	if err := s.ballast.lay(); err != nil {
-		s.log.Warn("no room for the ballast of the index", "error", err)
+	noRoom := s.ballast.lay()
+	if noRoom != nil {
+		s.log.Warn("no room for the ballast of the index", "error", noRoom)
 	}
-	if s.db, err = pebble.Open(s.path("index"), s.options()); err != nil {
+	if err := s.openIndex(); err != nil && noRoom != nil {
+		return nil, fmt.Errorf("disk: open index: %w", noRoom) // which nothing can be said without
+	} else if err != nil {
 		return nil, fmt.Errorf("%w: open index: %w", mailbox.ErrDamaged, err)
 	}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(err, s.shut())
 	}
 	return s, nil
+}
+
+// openIndex opens the index. What Pebble cannot go on after while it opens is an error.
+func (s *Store) openIndex() (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%v", r)
+		}
+	}()
+	s.db, err = pebble.Open(s.path("index"), s.options())
+	return err
 }
 
 func (s *Store) path(parts ...string) string {
