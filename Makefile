@@ -57,12 +57,14 @@ lint: need-go ## staticcheck
 vuln: need-go ## govulncheck, where its database can be reached
 	@.ci/vuln
 
-# With the race detector, then, without it, the long runs of chance that it
-# would slow down tenfold: those tests shorten themselves under the detector.
+# With the race detector, then, without it, the long runs of chance and the stories of
+# months that it would slow down tenfold: those tests shorten themselves under the
+# detector, or leave themselves out.
 # The corpora of the fuzz targets run as tests.
 .PHONY: unit
 unit: need-go need-gcc ## all tests
 	CGO_ENABLED=1 go test -race -timeout 15m ./...
+	go test -timeout 15m ./app/chat
 	go test -timeout 15m -run Schedules $$(grep -rlE '^func Test\w*Schedules' --include='*_test.go' . | xargs -n1 dirname | sort -u)
 
 # Also part of all tests, for three minutes.

@@ -232,6 +232,7 @@ func must[T any](v T, err error) T {
 // One of Alice's three relays turns out to lie, or two do. All that Bob says arrives.
 // The liars are replaced, one after the other, and the log says why without saying who.
 func TestLiarsAreReplaced(t *testing.T) {
+	long(t)
 	whys := map[string]problem.Code{hiding: problem.RelayLoses, losing: problem.RelayLoses, forging: problem.RelayForges, returning: problem.RelayReturns}
 	for _, ways := range [][]string{{hiding}, {returning}, {losing, forging}} {
 		t.Run(strings.Join(ways, ", another "), func(t *testing.T) {
@@ -314,6 +315,7 @@ func TestLiarsAreReplaced(t *testing.T) {
 // another takes its place and Bob is told; what he left before is not lost. That her
 // own line fails for as long says nothing of her relays.
 func TestARelayVanishes(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		y := new(yard)
 		oak, elm, ash, fir, yew := w.Relay("oak"), w.Relay("elm"), w.Relay("ash"), w.Relay("fir"), w.Relay("yew")
@@ -371,6 +373,7 @@ func TestARelayVanishes(t *testing.T) {
 // A relay that Alice gave by hand lies. It stays, as she wished; she is told, and
 // another stands beside it.
 func TestARelayByHandStays(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		y := new(yard)
 		own, lies := w.turncoat("own", losing)
@@ -416,6 +419,7 @@ func TestARelayByHandStays(t *testing.T) {
 // A relay loses its disk once, while Alice is away for days. She notices; but that can
 // happen to anybody.
 func TestARelayLosesItsDiskOnce(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		y := new(yard)
 		oak := w.Relay("oak")
@@ -448,6 +452,7 @@ func TestARelayLosesItsDiskOnce(t *testing.T) {
 
 // A relay's disk is slow. It is replaced.
 func TestASlowRelay(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		y := new(yard)
 		slow := w.NewRelay("slow")

@@ -31,6 +31,7 @@ func (w *world) goes(people []*person, relays ...*relay) {
 // Attack 34: the clock goes back a year, for everybody, after one in which they
 // talked. They go on, directly and by mailbox, and can meet others.
 func TestTheClockIsPutBackAYear(t *testing.T) {
+	long(t)
 	dir := t.TempDir()
 	var oak *relay
 	var alice, bob *person
@@ -142,6 +143,7 @@ func TestTheClockIsTenYearsAheadForAnHour(t *testing.T) {
 // Alice's clock was most of a day ahead when she wrote. What she wrote does not wait
 // until that hour has come.
 func TestWrittenByAClockThatWasAhead(t *testing.T) {
+	long(t)
 	dir := t.TempDir()
 	var oak *relay
 	var alice, bob *person

@@ -81,6 +81,7 @@ func TestDescriptorsAreRenewed(t *testing.T) {
 // Months pass in which both are there now and then: queues of the past are closed,
 // and messages go through in each week.
 func TestMonthsOfQueues(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		oak := w.Relay("oak")
 		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
@@ -208,6 +209,7 @@ func (s skewedStore) Commit(now time.Time, changes []mailbox.Change) error {
 // The relay's clock is hours ahead or behind, so that its day is another than
 // the people's for a part of each: mail goes through at every hour.
 func TestTheRelaysClockIsWrong(t *testing.T) {
+	long(t)
 	for _, by := range []time.Duration{-11 * time.Hour, -5 * time.Hour, 5 * time.Hour, 11 * time.Hour} {
 		t.Run(by.String(), func(t *testing.T) {
 			inWorld(t, func(w *world) {
@@ -397,6 +399,7 @@ func TestSixteenFlights(t *testing.T) {
 // Far more waits for Bob than is held in memory at once or fits one day's queue.
 // All of it arrives, in order, once, by mailbox and directly mixed.
 func TestMoreThanAWindow(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		oak := w.Relay("oak")
 		alice, bob := w.Person("alice", oak), w.Person("bob", oak)

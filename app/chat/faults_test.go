@@ -162,6 +162,7 @@ func TestARelayStalls(t *testing.T) {
 // The relays of more people hang than there are hosts to leave things from. What Bob
 // says to Alice, whose relay is well, is kept in a minute or two all the same.
 func TestOthersRelaysHang(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		oak, bad := w.Relay("oak"), w.NewRelay("bad")
 		d := bad.on(new(disk))
@@ -355,6 +356,7 @@ func (p *person) keepsAt(r *relay, to *person, n int) {
 // A message comes so long after those that follow it that Alice has given its keys up.
 // Bob is told that she cannot read it, not that she has it.
 func TestKeysAreGivenUp(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		oak := w.Relay("oak")
 		alice, bob := w.Person("alice", oak), w.Person("bob", oak)

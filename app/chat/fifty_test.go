@@ -59,6 +59,7 @@ func (p *person) joins() (_ *dht.DHT, leave func()) {
 // at other addresses, their relays are gone and they have others. They find each other
 // through a DHT of fifty servers, and go on.
 func TestFoundAfterSixtyDays(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		b := w.Board()
 		oak, elm := w.Relay("oak"), w.Relay("elm")

@@ -106,6 +106,7 @@ func (p *person) Looks() {
 // there are no more than there is room for, the rest stays at the relay, unread, and goes when Anna
 // revokes the address. Her contacts notice nothing.
 func TestAFloodOfStrangers(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		oak := w.EasyRelay("oak")
 		anna, tom := w.Person("anna", oak), w.Person("tom", oak)

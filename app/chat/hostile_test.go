@@ -638,6 +638,7 @@ func TestASkipBomb(t *testing.T) {
 // So many of Bob's messages wait for others that never come that no more may: what he
 // says next is shown without waiting, and no more is hidden than before.
 func TestTooManyWaitForTheirPredecessors(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		oak := w.Relay("oak")
 		alice, bob := w.Person("alice", oak), w.Person("bob", oak)

@@ -52,6 +52,7 @@ func TestTwoPeopleTalk(t *testing.T) {
 // Bob and the relay are gone for more than a day. Alice's node keeps trying, ever less
 // often, and says why the message waits.
 func TestTriesForDays(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		oak := w.Relay("oak")
 		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
@@ -238,6 +239,7 @@ func TestDepositsAreRenewed(t *testing.T) {
 // renew them. With the last receipts her message falls back to waiting and says why;
 // when a relay is back it is left there anew and is kept again.
 func TestKeptEnds(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		oak, elm := w.NewRelay("oak"), w.NewRelay("elm")
 		for _, r := range []*relay{oak, elm} {

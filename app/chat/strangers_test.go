@@ -327,6 +327,7 @@ func (r *relay) holds(id mailbox.CellID) bool {
 // another relay: who has the card can still write. Mia, who fetched the notice last month and was
 // away since, can too.
 func TestAnAddressLasts(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		oak, elm := w.EasyRelay("oak"), w.EasyRelay("elm")
 		anna, mia := w.Person("anna", oak), w.NewPerson("mia")
