@@ -2,6 +2,6 @@
 
 package dht
 
-// largeWorld is how many servers the largest simulated DHT has: so many that the region of a
-// key is a part of it.
-const largeWorld = 90
+import "testing"
+
+func long(*testing.T) {}
