@@ -145,7 +145,8 @@ func (t *turn) then(f func()) { t.after = append(t.after, f) }
 // (store.Tx.Lazy): it need not be on the disk when update returns, but lazyFor later.
 func (t *turn) mayWait() { t.lazy++ }
 
-// update has the owner make a change and returns when it is durable. The
+// update has the owner make a change and returns when it is durable (or may wait for
+// that, see turn.mayWait). The
 // function may be called again if another change of the same batch fails, so it
 // must reset what it writes outside of the turn.
 func (c *Chat) update(ctx context.Context, change func(*turn) error) error {

@@ -244,11 +244,8 @@ func (ch *chooser) observe(ctx context.Context, s situation) error {
 			down = saved
 		}
 		ok, _ := ch.serves(r.Peer)
-		switch {
-		case ok:
+		if down += passed; ok {
 			down = 0
-		default:
-			down += passed
 		}
 		ch.down[r.Peer] = down
 		if ok && saved > 0 || down-saved >= downSaved || saved < ch.pace.Down && down >= ch.pace.Down {

@@ -273,7 +273,7 @@ func (p *process) start() {
 			p.w.fault("%s does not start: %v", p.who, err)
 			return
 		}
-		time.Sleep(200 * time.Millisecond)
+		time.Sleep(200 * time.Millisecond) // a service manager's pause: nothing tells when there is room again
 	}
 }
 
