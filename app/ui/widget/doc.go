@@ -1,0 +1,7 @@
+// Package widget has the small parts that the screens of Godwit are put together
+// from: layouts without seams, text and icons that follow the theme, things to press,
+// avatars. It knows nothing of accounts or messages.
+//
+// Everything that can be pressed is at least theme.Target high and wide, works by
+// keyboard (Tab, Space, Enter), shows its focus, and has a name for screen readers.
+package widget

@@ -1,0 +1,152 @@
+package widget
+
+import (
+	"strings"
+	"testing"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	"fyne.io/fyne/v2/container"
+	"fyne.io/fyne/v2/test"
+
+	"github.com/godwit-im/godwit/app/ui/theme"
+)
+
+func window(t *testing.T, o fyne.CanvasObject) fyne.Window {
+	t.Helper()
+	test.NewTempApp(t)
+	test.ApplyTheme(t, theme.New(theme.Light))
+	w := test.NewTempWindow(t, o)
+	w.SetPadded(false)
+	return w
+}
+
+func TestAPersonPressesByMouseAndByKeys(t *testing.T) {
+	pressed, asked := 0, 0
+	b := NewButton("Invite someone", Primary, func() { pressed++ })
+	b.OnSecondary(func(fyne.Position) { asked++ })
+	w := window(t, container.NewVBox(b))
+	test.Tap(b)
+	w.Canvas().FocusNext()
+	if w.Canvas().Focused() != fyne.Focusable(b) {
+		t.Fatalf("Tab leads to %T", w.Canvas().Focused())
+	}
+	b.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	b.TypedKey(&fyne.KeyEvent{Name: fyne.KeySpace})
+	b.TypedKey(&fyne.KeyEvent{Name: "Menu"})
+	if pressed != 3 || asked != 1 {
+		t.Errorf("pressed %d times and asked %d times", pressed, asked)
+	}
+	b.Disable()
+	test.Tap(b)
+	if pressed != 3 {
+		t.Error("a disabled button works")
+	}
+	if b.AccessibilityLabel() != "Invite someone" {
+		t.Errorf("a screen reader says %q", b.AccessibilityLabel())
+	}
+}
+
+func TestWhatCanBePressedIsLargeEnough(t *testing.T) {
+	w := window(t, container.NewWithoutLayout())
+	_ = w
+	for name, o := range map[string]fyne.CanvasObject{
+		"icon": NewIconButton("search", "Search", nil), "button": NewButton("OK", Plain, nil), "link": NewButton("x", Link, nil), "round": NewRoundButton("plus", "New", 36, nil),
+	} {
+		if m := o.MinSize(); m.Width < theme.Target || m.Height < theme.Target {
+			t.Errorf("%s: %v", name, m)
+		}
+	}
+}
+
+func TestFocusIsSeen(t *testing.T) {
+	b := NewIconButton("search", "Search", func() {})
+	w := window(t, container.NewVBox(b))
+	before := test.RenderToMarkup(w.Canvas())
+	w.Canvas().Focus(b)
+	if test.RenderToMarkup(w.Canvas()) == before {
+		t.Error("nothing shows the focus")
+	}
+}
+
+func TestTwoPeopleOfOneNameLookDifferent(t *testing.T) {
+	a, b := LookOf("anna-1"), LookOf("anna-2")
+	if a == b {
+		t.Error("two keys have one look")
+	}
+	if a != LookOf("anna-1") {
+		t.Error("a look changes")
+	}
+	seen := map[Look]bool{}
+	for i := range 1000 {
+		l := LookOf(strings.Repeat("x", i))
+		if l.Face == l.Ring {
+			t.Fatalf("face and ring of %d have one hue", i)
+		}
+		seen[l] = true
+	}
+	if len(seen) < 990 {
+		t.Errorf("of 1000 keys only %d looks", len(seen))
+	}
+}
+
+func TestInitials(t *testing.T) {
+	for name, want := range map[string]string{"anna": "A", " ★ émile": "É", "": "?", "こんにちは": "こ", "🎉": "?", "\u202egnp.exe": "G"} {
+		if got := Initial(name); got != want {
+			t.Errorf("%q: %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestNamesAreMadeHarmless(t *testing.T) {
+	for in, want := range map[string]string{
+		"Anna":                  "Anna",
+		"a\nb\t\tc":             "a b c",
+		"\u202egnp.exe\x1b[31m": "gnp.exe[31m",
+	} {
+		if got := OneLine(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+	if n := len([]rune(OneLine(strings.Repeat("é", 1<<20)))); n > maxLine+1 {
+		t.Errorf("a name of a megabyte gives %d runes", n)
+	}
+}
+
+func TestLongNamesEndInAnEllipsis(t *testing.T) {
+	name := NewText(strings.Repeat("Bartholomew ", 20), theme.TextBody, theme.Text).Shrink()
+	w := window(t, container.NewWithoutLayout(name))
+	w.Resize(fyne.NewSize(400, 100))
+	name.Resize(fyne.NewSize(120, 20))
+	shown := test.WidgetRenderer(name).Objects()[0].(*canvas.Text)
+	if !strings.HasSuffix(shown.Text, "…") || fyne.MeasureText(shown.Text, shown.TextSize, shown.TextStyle).Width > 121 {
+		t.Errorf("%q", shown.Text)
+	}
+	name.Resize(fyne.NewSize(40, 20))
+	name.Resize(fyne.NewSize(5000, 20))
+	if shown.Text != name.String() {
+		t.Errorf("with room again it is %q", shown.Text)
+	}
+	if got := Cut("abc", 0, func(s string) float32 { return float32(len(s)) }); got != "…" {
+		t.Errorf("no room at all: %q", got)
+	}
+}
+
+func TestEdgeLeavesNoSeams(t *testing.T) {
+	bar, list, rest := NewFill(theme.Rail, 0), NewFill(theme.Pane, 0), NewFill(theme.Canvas, 0)
+	w := window(t, Edge(Exactly(0, 10, bar), nil, Exactly(72, 0, list), nil, rest))
+	w.Resize(fyne.NewSize(800, 600))
+	at := fyne.CurrentApp().Driver().AbsolutePositionForObject
+	if at(rest) != fyne.NewPos(72, 10) || rest.Size() != fyne.NewSize(728, 590) {
+		t.Errorf("the centre is at %v, %v", at(rest), rest.Size())
+	}
+}
+
+func TestGrowTakesWhatIsLeft(t *testing.T) {
+	a, b := NewFill(theme.Rail, 0), NewFill(theme.Pane, 0)
+	w := window(t, Row(8, Exactly(50, 20, a), Grow(AtLeast(10, 20, b))))
+	w.Resize(fyne.NewSize(400, 40))
+	if b.Size().Width != 342 {
+		t.Errorf("%v", b.Size())
+	}
+}
