@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -225,7 +226,7 @@ func listed(p store.Contact) bool {
 }
 
 func contactView(p store.Contact) api.Contact {
-	v := api.Contact{ID: p.Account.String(), Name: chat.DisplayName(p), Kind: "person", Verified: !p.Verified.IsZero(), Blocked: !p.Blocked.IsZero(), Frozen: p.Frozen}
+	v := api.Contact{ID: chat.ContactID(p), Name: chat.DisplayName(p), Kind: chat.Kind(p), Verified: !p.Verified.IsZero(), Blocked: !p.Blocked.IsZero(), Frozen: p.Frozen}
 	if p.Name != v.Name {
 		v.Claims = p.Name
 	}
@@ -251,8 +252,16 @@ func (a *App) find(ctx context.Context, name string) (who store.Contact, err err
 	return who, storeProblem(err)
 }
 
+// named is lookUp of a name.
+func named(name string) chat.Find {
+	return func(tx *store.Tx) (store.Contact, error) { return lookUp(tx, name) }
+}
+
 // lookUp is find inside a transaction.
 func lookUp(tx *store.Tx, name string) (store.Contact, error) {
+	if who, err := chat.Local(tx, name); !errors.Is(err, store.ErrNotFound) {
+		return who, err
+	}
 	who, err := exact(tx, name)
 	if err == nil && listed(who) || err != nil && !errors.Is(err, store.ErrNotFound) {
 		return who, err
@@ -470,16 +479,15 @@ func (a *App) Send(ctx context.Context, r api.SendRequest) (api.Sent, error) {
 	if limit == 0 {
 		limit = defaultWait
 	}
-	to := func(tx *store.Tx) (store.Contact, error) { return lookUp(tx, r.Contact) }
-	sent, err := a.chat.Send(ctx, to, r.Text, r.Wait, limit)
+	sent, err := a.chat.Send(ctx, named(r.Contact), r.Text, r.Wait, limit)
 	if err == nil && ctx.Err() != nil && !sent.State.Meets(r.Wait) {
 		err = ctx.Err() // the caller left; it is not the time that is over
 	}
 	return sent, storeProblem(err)
 }
 
-// The bounds of Messages.
-const defaultMessages, maxMessages = 50, 10_000
+// defaultMessages is how many messages are read if nobody says how many.
+const defaultMessages = 50
 
 // Messages implements api.Backend.
 func (a *App) Messages(ctx context.Context, r api.MessagesRequest) ([]api.Message, error) {
@@ -487,12 +495,20 @@ func (a *App) Messages(ctx context.Context, r api.MessagesRequest) ([]api.Messag
 	if err != nil {
 		return nil, err
 	}
-	limit := r.Limit
-	if limit <= 0 {
-		limit = defaultMessages
+	at := chat.Page{Before: r.Before, After: r.After, Around: r.Around}
+	if id := cmp.Or(at.Before, at.After, at.Around); at != (chat.Page{}) && at != (chat.Page{Before: id}) && at != (chat.Page{After: id}) && at != (chat.Page{Around: id}) {
+		return nil, problem.Newf(problem.BadRequest, "before, after and around exclude each other")
 	}
-	list, err := a.chat.Messages(ctx, who, r.Before, min(limit, maxMessages))
+	list, err := a.chat.Messages(ctx, who, at, pageLimit(r.Limit))
 	return list, storeProblem(err)
+}
+
+// pageLimit is how many messages are read for somebody who asks for so many.
+func pageLimit(wanted int) int {
+	if wanted <= 0 {
+		return defaultMessages
+	}
+	return min(wanted, api.MaxMessages)
 }
 
 // Trail implements api.Backend.
@@ -506,6 +522,62 @@ func (a *App) Events(ctx context.Context, _ api.EventsRequest, each func(api.Eve
 	ready := api.Event{Event: api.EventReady, At: api.Time{Time: time.Now()}, Account: a.account.ID.String(), Peer: a.node.Host().ID().String(),
 		Addrs: a.addrs(), Network: string(a.cfg.Network)}
 	return a.chat.Events(ctx, ready, each)
+}
+
+// Conversations implements api.Backend.
+func (a *App) Conversations(ctx context.Context, r api.ConversationsRequest) ([]api.Conversation, error) {
+	var only []chat.Find
+	for _, name := range r.Only {
+		only = append(only, named(name))
+	}
+	list, err := a.chat.Conversations(ctx, only...)
+	return list, storeProblem(err)
+}
+
+// SetConversation implements api.Backend.
+func (a *App) SetConversation(ctx context.Context, r api.SetConversationRequest) (api.Conversation, error) {
+	v, err := a.chat.SetConversation(ctx, named(r.Conversation), r)
+	return v, storeProblem(err)
+}
+
+// MarkRead implements api.Backend.
+func (a *App) MarkRead(ctx context.Context, r api.MarkReadRequest) (api.Conversation, error) {
+	v, err := a.chat.MarkRead(ctx, named(r.Conversation), r.UpTo)
+	return v, storeProblem(err)
+}
+
+// Star implements api.Backend.
+func (a *App) Star(ctx context.Context, r api.StarRequest) (api.Message, error) {
+	m, err := a.chat.Star(ctx, r.ID, r.Starred)
+	return m, storeProblem(err)
+}
+
+// PinMessage implements api.Backend.
+func (a *App) PinMessage(ctx context.Context, r api.PinMessageRequest) (api.Message, error) {
+	m, err := a.chat.PinMessage(ctx, r.ID, r.Pinned)
+	return m, storeProblem(err)
+}
+
+// Marked implements api.Backend.
+func (a *App) Marked(ctx context.Context, r api.MarkedRequest) ([]api.Message, error) {
+	var with chat.Find
+	switch {
+	case r.Conversation != "":
+		with = named(r.Conversation)
+	case r.Mark == api.MarkPinned:
+		return nil, problem.Newf(problem.BadRequest, "messages are pinned in a conversation: it has to be named")
+	}
+	if r.Mark != api.MarkPinned && r.Mark != api.MarkStarred {
+		return nil, problem.Newf(problem.BadRequest, "%q is no mark", r.Mark)
+	}
+	list, err := a.chat.Marked(ctx, r.Mark, with, r.Before, pageLimit(r.Limit))
+	return list, storeProblem(err)
+}
+
+// AddEcho implements api.Backend.
+func (a *App) AddEcho(ctx context.Context, r api.AddEchoRequest) (api.Conversation, error) {
+	v, err := a.chat.AddEcho(ctx, r.Greeting)
+	return v, storeProblem(err)
 }
 
 // AddRelay implements api.Backend.

@@ -100,6 +100,27 @@ func (f *fake) Trail(_ context.Context, r TrailRequest) ([]Step, error) {
 func (f *fake) Messages(_ context.Context, r MessagesRequest) ([]Message, error) {
 	return answer[MessagesRequest, []Message](f, r)
 }
+func (f *fake) Conversations(_ context.Context, r ConversationsRequest) ([]Conversation, error) {
+	return answer[ConversationsRequest, []Conversation](f, r)
+}
+func (f *fake) SetConversation(_ context.Context, r SetConversationRequest) (Conversation, error) {
+	return answer[SetConversationRequest, Conversation](f, r)
+}
+func (f *fake) MarkRead(_ context.Context, r MarkReadRequest) (Conversation, error) {
+	return answer[MarkReadRequest, Conversation](f, r)
+}
+func (f *fake) Star(_ context.Context, r StarRequest) (Message, error) {
+	return answer[StarRequest, Message](f, r)
+}
+func (f *fake) PinMessage(_ context.Context, r PinMessageRequest) (Message, error) {
+	return answer[PinMessageRequest, Message](f, r)
+}
+func (f *fake) Marked(_ context.Context, r MarkedRequest) ([]Message, error) {
+	return answer[MarkedRequest, []Message](f, r)
+}
+func (f *fake) AddEcho(_ context.Context, r AddEchoRequest) (Conversation, error) {
+	return answer[AddEchoRequest, Conversation](f, r)
+}
 func (f *fake) AddRelay(_ context.Context, r AddRelayRequest) (Relay, error) {
 	return answer[AddRelayRequest, Relay](f, r)
 }

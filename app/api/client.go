@@ -215,6 +215,41 @@ func (c *Client) Trail(ctx context.Context, r TrailRequest) ([]Step, error) {
 	return calls[Step](ctx, c, "messages/trail", r)
 }
 
+// Conversations is Backend's.
+func (c *Client) Conversations(ctx context.Context, r ConversationsRequest) ([]Conversation, error) {
+	return calls[Conversation](ctx, c, "conversations", r)
+}
+
+// SetConversation is Backend's.
+func (c *Client) SetConversation(ctx context.Context, r SetConversationRequest) (Conversation, error) {
+	return call[Conversation](ctx, c, "conversation/set", r)
+}
+
+// MarkRead is Backend's.
+func (c *Client) MarkRead(ctx context.Context, r MarkReadRequest) (Conversation, error) {
+	return call[Conversation](ctx, c, "conversation/read", r)
+}
+
+// Star is Backend's.
+func (c *Client) Star(ctx context.Context, r StarRequest) (Message, error) {
+	return call[Message](ctx, c, "message/star", r)
+}
+
+// PinMessage is Backend's.
+func (c *Client) PinMessage(ctx context.Context, r PinMessageRequest) (Message, error) {
+	return call[Message](ctx, c, "message/pin", r)
+}
+
+// Marked is Backend's.
+func (c *Client) Marked(ctx context.Context, r MarkedRequest) ([]Message, error) {
+	return calls[Message](ctx, c, "messages/marked", r)
+}
+
+// AddEcho is Backend's.
+func (c *Client) AddEcho(ctx context.Context, r AddEchoRequest) (Conversation, error) {
+	return call[Conversation](ctx, c, "echo", r)
+}
+
 // AddRelay is Backend's.
 func (c *Client) AddRelay(ctx context.Context, r AddRelayRequest) (Relay, error) {
 	return call[Relay](ctx, c, "relay/add", r)

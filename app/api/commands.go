@@ -63,12 +63,35 @@ type Backend interface {
 	// Errors: problem.NoSuchContact, AmbiguousContact, ContactBlocked,
 	// ContactFrozen, BadText, DiskFull.
 	Send(context.Context, SendRequest) (Sent, error)
-	// Messages reads a conversation, oldest first: the newest Limit messages
-	// before Before. Errors: problem.NoSuchContact, NoSuchMessage.
+	// Messages reads a conversation, oldest first: the newest Limit messages, or a page
+	// before, after or around a message. Errors: problem.NoSuchContact, NoSuchMessage,
+	// BadRequest.
 	Messages(context.Context, MessagesRequest) ([]Message, error)
 	// Trail tells what became of one message of one's own: each step, in order,
 	// with the proof it rests on checked again. Errors: problem.NoSuchMessage.
 	Trail(context.Context, TrailRequest) ([]Step, error)
+
+	// Conversations lists the conversations: those that are pinned first, and then by what
+	// was said last. Those with nobody but oneself are listed once there is something in
+	// them. Errors: those of finding a contact, for Only.
+	Conversations(context.Context, ConversationsRequest) ([]Conversation, error)
+	// SetConversation changes what a person does with a conversation: pins, mutes or
+	// archives it, or keeps a draft. Errors: those of finding a contact; BadText.
+	SetConversation(context.Context, SetConversationRequest) (Conversation, error)
+	// MarkRead notes up to which message a conversation was read. Errors: those of finding
+	// a contact; problem.NoSuchMessage.
+	MarkRead(context.Context, MarkReadRequest) (Conversation, error)
+	// Star marks a message. Errors: problem.NoSuchMessage.
+	Star(context.Context, StarRequest) (Message, error)
+	// PinMessage has a message stand above its conversation. Errors: problem.NoSuchMessage.
+	PinMessage(context.Context, PinMessageRequest) (Message, error)
+	// Marked reads starred or pinned messages, oldest first. Errors: those of finding a
+	// contact; problem.NoSuchMessage, BadRequest.
+	Marked(context.Context, MarkedRequest) ([]Message, error)
+	// AddEcho adds Echo, who lives on this computer and answers what it is told; if it is
+	// there already nothing changes. It is removed as a contact is.
+	AddEcho(context.Context, AddEchoRequest) (Conversation, error)
+
 	// Events calls the function with everything that happens, in order and from
 	// one goroutine, until the context ends or the function fails, and returns
 	// that error. The first event is always ready; from then on nothing is
@@ -300,7 +323,7 @@ type RenameRequest struct {
 type Contact struct {
 	ID        string `json:"id"` // account id
 	Name      string `json:"name"`
-	Kind      string `json:"kind"`                 // person
+	Kind      string `json:"kind"`                 // KindPerson, KindSelf or KindEcho
 	Claims    string `json:"claims,omitempty"`     // what they call themselves, if it is not their name here
 	LooksLike string `json:"looks_like,omitempty"` // another contact, for whom that could be taken
 	Verified  bool   `json:"verified"`
@@ -343,8 +366,8 @@ type Copies struct {
 // Sent is how far a message of one's own has come.
 type Sent struct {
 	ID           string  `json:"id"`
-	Conversation string  `json:"conversation"` // the contact's account id
-	State        State   `json:"state"`
+	Conversation string  `json:"conversation"` // the contact's account id, Self or Echo
+	State        State   `json:"state"`        // what is for this computer alone is delivered at once
 	Relays       *Copies `json:"relays,omitempty"`
 	Expires      Time    `json:"expires,omitzero"` // when it is given up, or when the relays' copies end
 	Reason       string  `json:"reason,omitempty"` // why it is not further, in words
@@ -353,26 +376,31 @@ type Sent struct {
 // MaxMessages is the most that one request reads.
 const MaxMessages = 10000
 
-// MessagesRequest reads a conversation.
+// MessagesRequest reads a page of a conversation: the newest messages, or those at one of
+// the three message ids.
 type MessagesRequest struct {
 	Contact string `json:"contact"`
 	Limit   int    `json:"limit,omitempty"`  // 0: 50; MaxMessages at most
-	Before  string `json:"before,omitempty"` // a message id; empty: the end
+	Before  string `json:"before,omitempty"` // those before this one
+	After   string `json:"after,omitempty"`  // those after it
+	Around  string `json:"around,omitempty"` // half of them before it, then itself and those after it
 }
 
 // Message is a line of a conversation.
 type Message struct {
 	ID           string  `json:"id"`
-	Conversation string  `json:"conversation"`   // the contact's account id
-	Author       string  `json:"author"`         // account id
+	Conversation string  `json:"conversation"`   // the contact's account id, Self or Echo
+	Author       string  `json:"author"`         // account id, or Echo
 	Name         string  `json:"name,omitempty"` // the author's petname; left out for oneself
 	Time         Time    `json:"time"`           // when it was written, by the author's clock
 	Kind         string  `json:"kind"`           // text; others as later versions know them
 	Text         string  `json:"text,omitempty"`
-	State        State   `json:"state,omitempty"` // of one's own messages
+	State        State   `json:"state,omitempty"` // of one's own messages that were sent to somebody
 	Relays       *Copies `json:"relays,omitempty"`
 	Expires      Time    `json:"expires,omitzero"`
 	Reason       string  `json:"reason,omitempty"`
+	Starred      bool    `json:"starred,omitempty"`
+	Pinned       bool    `json:"pinned,omitempty"`
 }
 
 // TrailRequest asks what became of a message of one's own.
@@ -430,8 +458,11 @@ const (
 	EventContact = "contact" // Contact, Name, Verified, Change
 	EventRequest = "request" // somebody unknown asks to be a contact: the fields of Request, Change
 	EventRelay   = "relay"   // Relay, Addrs, State, Reason
-	EventNetwork = "network" // Network, Addrs, Reason
-	EventAccount = "account" // Account, Change (revoked), Reason
+	// EventConversation says that Conversations would now answer something else about
+	// Conversation; Change is removed if it would not list it any more.
+	EventConversation = "conversation"
+	EventNetwork      = "network" // Network, Addrs, Reason
+	EventAccount      = "account" // Account, Change (revoked), Reason
 )
 
 // Event is something that happened. Which fields are filled follows from Event;

@@ -24,6 +24,8 @@
 //	reusable.go  addresses for strangers; introduce.go: writing by somebody else's
 //	strangers.go what strangers left, fetched as far as there is room
 //	requests.go  strangers who wait for the person's decision
+//	conversations.go  the list of conversations, and what a person does with them
+//	local.go     notes to oneself, and Echo
 //	rendezvous.go  devices whose addresses changed, found through the DHT
 //
 // What the states of a message mean and what each rests on is in state.go.
@@ -98,6 +100,7 @@ type Chat struct {
 	stopped chan struct{} // closed when the owner is gone
 	events  hub
 	changed broadcast
+	echoed  broadcast // Echo was told something
 	doors   broadcast // there may be room for requests
 
 	strangers allowance     // of flights by relays
@@ -137,6 +140,8 @@ type turn struct {
 	receipts map[identity.DevicePublic][][32]byte
 	// notes tell of messages that were given up in this turn.
 	notes map[identity.DevicePublic][]content.Item
+	// touched are the conversations whose entries in the list changed in this turn.
+	touched map[string]bool
 }
 
 func (t *turn) then(f func()) { t.after = append(t.after, f) }
@@ -234,6 +239,9 @@ func (c *Chat) transact(batch []*op) (after []func(), lazy bool, err error) {
 		}
 		if err := c.flushNotes(t); err != nil {
 			return err
+		}
+		for id := range t.touched {
+			t.then(func() { c.conversationEvent(id, "") })
 		}
 		if after, lazy = t.after, t.lazy == len(batch); lazy {
 			t.Lazy()

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/godwit-im/godwit/app/api"
-	"github.com/godwit-im/godwit/app/content"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
 	"github.com/godwit-im/godwit/p2p/direct"
@@ -156,46 +155,6 @@ func (c *Chat) RemoveContact(ctx context.Context, row int64) error {
 		})
 		return t.ForgetContact(row, t.now)
 	})
-}
-
-// Messages reads a conversation, oldest first: up to limit messages before the
-// one of the given id, or the newest. Errors: problem.NoSuchMessage.
-func (c *Chat) Messages(ctx context.Context, who store.Contact, before string, limit int) (list []api.Message, err error) {
-	err = c.store.View(ctx, func(tx *store.Tx) error {
-		list = nil
-		conv, err := tx.ConversationWith(who.ID)
-		if errors.Is(err, store.ErrNotFound) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		var row int64
-		if before != "" {
-			id, err := content.ParseID(before)
-			if err != nil {
-				return problem.New(problem.NoSuchMessage, nil)
-			}
-			m, err := tx.MessageByID(store.MessageID(id))
-			if err != nil || m.Conversation != conv.ID {
-				return problem.New(problem.NoSuchMessage, nil)
-			}
-			row = m.ID
-		}
-		rows, err := tx.Messages(conv.ID, row, limit)
-		if err != nil {
-			return err
-		}
-		for _, m := range rows {
-			v, err := c.lineView(tx, m, who)
-			if err != nil {
-				return err
-			}
-			list = append(list, v)
-		}
-		return nil
-	})
-	return list, err
 }
 
 // lineView is a message with how far it has come.

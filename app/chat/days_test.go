@@ -370,7 +370,7 @@ func TestSixteenFlights(t *testing.T) {
 		if n := len(oak.kept()); n != 16 {
 			w.Errorf("the relay keeps %d flights", n)
 		}
-		list, err := bob.Messages(context.Background(), bob.contact(alice), "", 100)
+		list, err := bob.Messages(context.Background(), bob.contact(alice), Page{}, 100)
 		w.check(err)
 		if m := list[0]; m.State != api.Kept {
 			w.Errorf("the first message is %s (%s)", m.State, m.Reason)

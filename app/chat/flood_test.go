@@ -272,7 +272,7 @@ func TestStrangersWhoCheat(t *testing.T) {
 		mob.leaves(oak, 3, replayed)
 		anna.Looks()
 		var texts []string
-		list, err := anna.Messages(context.Background(), anna.by(own.Account()), "", 100)
+		list, err := anna.Messages(context.Background(), anna.by(own.Account()), Page{}, 100)
 		w.check(err)
 		for _, m := range list {
 			texts = append(texts, m.Text)

@@ -505,7 +505,7 @@ func TestAnInvitationIsFlooded(t *testing.T) {
 		}
 		bob.Accepts(alice, link, "let me in")
 		w.Advance(time.Minute)
-		list, err := bob.Messages(w.Context(), bob.contact(alice), "", 10)
+		list, err := bob.Messages(w.Context(), bob.contact(alice), Page{}, 10)
 		w.check(err)
 		if list[0].State != api.Queued || list[0].Reason != Reason(string(problem.BoxFull)) {
 			w.Errorf("the message is %s (%s)", list[0].State, list[0].Reason)

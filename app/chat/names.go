@@ -6,6 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/store"
 )
 
@@ -23,6 +24,8 @@ func CheckName(name string) error {
 		return errors.New("it has more than 64 characters")
 	case strings.TrimSpace(name) != name:
 		return errors.New("it begins or ends with white space")
+	case store.PetnameKey(name) == api.Self, store.PetnameKey(name) == api.Echo:
+		return errors.New("it is what a conversation with nobody else is called")
 	case store.PetnameKey(name) == store.PetnameKey(Self):
 		return errors.New("it is what you are called here")
 	case likeID(name):
@@ -73,8 +76,13 @@ const shownID = 12
 // start of the account id. What people call themselves is not used alone: it
 // could be somebody else's name.
 func DisplayName(who store.Contact) string {
-	if who.Petname != "" {
+	switch {
+	case who.Petname != "":
 		return who.Petname
+	case isEcho(who):
+		return "Echo"
+	case isLocal(who):
+		return "Notes to self"
 	}
 	return who.Account.String()[:shownID]
 }

@@ -333,7 +333,7 @@ func (c *Chat) advance(t *turn, who store.Contact, s store.Stream, hash [32]byte
 
 // show shows a message that waited.
 func (c *Chat) show(t *turn, who store.Contact, m *store.Message) (err error) {
-	if m.ID, err = t.Show(m.ID); err != nil {
+	if m.ID, err = t.Show(m.ID, t.now); err != nil {
 		return err
 	}
 	if m.Reason != "" {
@@ -360,6 +360,7 @@ func (c *Chat) itemHash(tx *store.Tx, m store.Message) [32]byte {
 }
 
 func (c *Chat) shown(t *turn, who store.Contact, m store.Message) {
+	t.touch(ContactID(who))
 	t.then(func() { c.events.emit(api.MessageEvent(t.now, c.messageView(m, who, nil))) })
 }
 

@@ -81,6 +81,9 @@ func (c *Chat) Run(ctx context.Context) error {
 			c.start(c.publish)
 			c.mu.Unlock()
 		}
+		c.mu.Lock()
+		c.start(c.echo)
+		c.mu.Unlock()
 		if c.choice != nil {
 			c.mu.Lock()
 			c.start(c.choice.run)
@@ -436,8 +439,12 @@ func (c *Chat) Sent(ctx context.Context, id content.ID) (sent api.Sent, err erro
 
 // contactEvent tells of a change of a contact.
 func (c *Chat) contactEvent(who store.Contact, change string) {
-	c.events.emit(api.Event{Event: api.EventContact, At: api.Time{Time: time.Now()}, Contact: who.Account.String(), Name: DisplayName(who),
+	c.events.emit(api.Event{Event: api.EventContact, At: api.Time{Time: time.Now()}, Contact: accountID(who.Account), Name: DisplayName(who),
 		Verified: !who.Verified.IsZero(), Change: change})
+	if change != "removed" {
+		change = ""
+	}
+	c.conversationEvent(ContactID(who), change)
 }
 
 // online tells that a contact's device came or went.

@@ -37,11 +37,13 @@ func (c *Chat) Send(ctx context.Context, to Find, text string, want api.State, l
 	id := content.NewID()
 	news := c.events.subscribe(id.String())
 	defer c.events.unsubscribe(news)
+	stays := false // on this computer
 	err = c.update(ctx, func(t *turn) error {
 		who, err := sendable(t, to)
 		if err != nil {
 			return err
 		}
+		stays = isLocal(who)
 		item, row, err := c.say(t, who, id, content.KindText, body)
 		if err != nil {
 			return err
@@ -51,7 +53,7 @@ func (c *Chat) Send(ctx context.Context, to Find, text string, want api.State, l
 	if err != nil {
 		return api.Sent{}, err
 	}
-	if want == "" || want == api.Queued {
+	if want == "" || want == api.Queued || stays {
 		return c.Sent(ctx, id)
 	}
 	wait := ctx
@@ -80,10 +82,8 @@ func (c *Chat) Send(ctx context.Context, to Find, text string, want api.State, l
 
 // sendable is the contact, if it can be written to.
 func sendable(t *turn, to Find) (store.Contact, error) {
-	who, err := to(t.Tx)
+	who, err := present(t, to)
 	switch {
-	case errors.Is(err, store.ErrNotFound) || err == nil && !who.Removed.IsZero():
-		return who, problem.New(problem.NoSuchContact, nil)
 	case err != nil:
 		return who, err
 	case !who.Blocked.IsZero():
@@ -116,6 +116,7 @@ func (c *Chat) say(t *turn, who store.Contact, id content.ID, kind content.Kind,
 		return item, 0, err
 	}
 	m.ID = row
+	t.touch(ContactID(who))
 	t.then(func() { c.events.emit(api.MessageEvent(t.now, c.messageView(m, who, nil))) })
 	return item, row, nil
 }
@@ -131,8 +132,12 @@ func (c *Chat) conversation(tx *store.Tx, who store.Contact) (store.Conversation
 	return conv, err
 }
 
-// queueToAll puts items into the outbox once for each device of a contact.
+// queueToAll puts items into the outbox once for each device of a contact. For one who lives
+// on this computer there is nothing to do.
 func (c *Chat) queueToAll(t *turn, who store.Contact, message int64, items ...content.Item) error {
+	if isLocal(who) {
+		return c.keepHere(t, who, message)
+	}
 	devices, err := t.Devices(who.ID)
 	if err != nil {
 		return err

@@ -51,6 +51,7 @@ func (c *Chat) setState(t *turn, m store.Message, state store.State, reason prob
 	if err != nil {
 		return err
 	}
+	t.touch(sent.Conversation)
 	t.then(func() { c.events.emit(api.StateEvent(t.now, sent)) })
 	return nil
 }
@@ -402,11 +403,14 @@ func (c *Chat) messageView(m store.Message, who store.Contact, kept *api.Copies)
 		m.Sent = m.At // RFC 3339 has no word for what the author claims
 	}
 	v := api.Message{
-		ID: content.ID(m.Message).String(), Conversation: who.Account.String(), Author: who.Account.String(), Name: DisplayName(who),
-		Time: api.Time{Time: m.Sent}, Kind: content.Kind(m.Kind).String(), Reason: c.reason(m),
+		ID: content.ID(m.Message).String(), Conversation: ContactID(who), Author: accountID(who.Account), Name: DisplayName(who),
+		Time: api.Time{Time: m.Sent}, Kind: content.Kind(m.Kind).String(), Reason: c.reason(m), Starred: !m.Starred.IsZero(), Pinned: !m.Pinned.IsZero(),
 	}
 	if m.Mine {
-		v.Author, v.Name, v.State, v.Relays = c.self().String(), "", api.State(m.State), kept
+		v.Author, v.Name = c.self().String(), ""
+	}
+	if m.Mine && !isLocal(who) {
+		v.State, v.Relays = api.State(m.State), kept
 	}
 	if content.Kind(m.Kind) == content.KindText {
 		v.Text = string(m.Body)
@@ -421,7 +425,7 @@ func (c *Chat) sentView(tx *store.Tx, m store.Message) (api.Sent, error) {
 	if err != nil {
 		return v, err
 	}
-	v.Conversation = account.String()
+	v.Conversation = accountID(account)
 	if m.State != store.Queued && m.State != store.Kept {
 		return v, nil
 	}

@@ -400,7 +400,7 @@ func TestEachOfManyHasTheReason(t *testing.T) {
 		w.Advance(time.Minute)
 		alice.SaysMany(bob, window+100)
 		w.Advance(time.Minute)
-		list, err := alice.Messages(w.Context(), alice.contact(bob), "", 2*window)
+		list, err := alice.Messages(w.Context(), alice.contact(bob), Page{}, 2*window)
 		w.check(err)
 		for i, m := range list {
 			if m.State != api.Queued || m.Reason != Reason(string(problem.NoRelayReached)) {

@@ -29,7 +29,7 @@ func (p *person) Addresses() (link string, id store.InvitationID) {
 func (p *person) Asks(other *person, link, text string) content.ID {
 	p.w.Helper()
 	p.Accepts(other, link, text)
-	list, err := p.Messages(context.Background(), p.contact(other), "", 10)
+	list, err := p.Messages(context.Background(), p.contact(other), Page{}, 10)
 	p.w.check(err)
 	if len(list) == 0 {
 		p.w.Fatal("nothing was said")
@@ -246,7 +246,7 @@ func TestAnAddressIsRevoked(t *testing.T) {
 		}
 		tom.Says(anna, "too late")
 		tom.Awaits("to be told", func() bool {
-			list, err := tom.Messages(w.Context(), tom.contact(anna), "", 10)
+			list, err := tom.Messages(w.Context(), tom.contact(anna), Page{}, 10)
 			w.check(err)
 			return strings.Contains(list[len(list)-1].Reason, string(problem.InvitationGone))
 		})

@@ -567,7 +567,7 @@ func (p *person) Sees(id content.ID, want api.State) api.Sent {
 // heard are the messages of another that the person sees, in order.
 func (p *person) heard(from *person) (list []api.Message) {
 	p.w.Helper()
-	all, err := p.Messages(context.Background(), p.contact(from), "", 10_000)
+	all, err := p.Messages(context.Background(), p.contact(from), Page{}, 10_000)
 	p.w.check(err)
 	for _, m := range all {
 		if m.Author == from.chain.Account().String() {

@@ -14,7 +14,8 @@ import (
 type ContactKind string
 
 // The kinds of contacts. Who came by a single-use invitation is new, who came
-// by a reusable one is a request until accepted; self is the person's own notes.
+// by a reusable one is a request until accepted; those of kind self live on this
+// computer alone and have no device: the person's own notes, and Echo.
 const (
 	ContactNew     ContactKind = "new"
 	ContactKnown   ContactKind = "contact"

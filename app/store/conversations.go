@@ -2,6 +2,8 @@ package store
 
 import (
 	"errors"
+	"strings"
+	"time"
 
 	"github.com/godwit-im/godwit/identity"
 )
@@ -13,18 +15,26 @@ type Conversation struct {
 	Contact      int64
 	SendSeq      uint64   // number of our next message
 	SendPrev     [32]byte // hash of our last message; zeros at first
+
+	ReadTo     int64     // messages up to this row id were read
+	Active     time.Time // when something was last shown in it; zero: never
+	Pinned     time.Time // since when; zero: not; likewise Archived
+	Archived   time.Time
+	MutedUntil time.Time // zero: not muted
+	Draft      string    // what was written and not sent
 }
 
-const conversationColumns = "id, conversation, contact, send_seq, send_prev"
+const conversationColumns = "id, conversation, contact, send_seq, send_prev, read_to, active, pinned, archived, muted_until, draft"
 
 func scanConversation(r row) (c Conversation, err error) {
 	var seq int64
-	err = r.Scan(&c.ID, fixed(c.Conversation[:]), &c.Contact, &seq, fixed(c.SendPrev[:]))
+	err = r.Scan(&c.ID, fixed(c.Conversation[:]), &c.Contact, &seq, fixed(c.SendPrev[:]),
+		&c.ReadTo, stamp{&c.Active}, stamp{&c.Pinned}, stamp{&c.Archived}, stamp{&c.MutedUntil}, nullText{&c.Draft})
 	c.SendSeq = uint64(seq)
 	return c, err
 }
 
-// InsertConversation adds a conversation and returns its row id.
+// InsertConversation adds a conversation that nothing was done with yet, and returns its row id.
 func (tx *Tx) InsertConversation(c Conversation) (int64, error) {
 	return tx.insert("INSERT INTO conversations (conversation, contact, send_seq, send_prev) VALUES (?, ?, ?, ?)",
 		c.Conversation[:], c.Contact, int64(c.SendSeq), c.SendPrev[:])
@@ -61,6 +71,93 @@ func (tx *Tx) Conversations() ([]Conversation, error) {
 // AdvanceSend notes the number of our next message and the hash of the last.
 func (tx *Tx) AdvanceSend(conversation int64, seq uint64, prev [32]byte) error {
 	return tx.must("UPDATE conversations SET send_seq = ?, send_prev = ? WHERE id = ?", int64(seq), prev[:], conversation)
+}
+
+// ArrangeConversation keeps what the person does with a conversation: Pinned, Archived,
+// MutedUntil and Draft.
+func (tx *Tx) ArrangeConversation(c Conversation) error {
+	return tx.must("UPDATE conversations SET pinned = ?, archived = ?, muted_until = ?, draft = ? WHERE id = ?",
+		ms(c.Pinned), ms(c.Archived), ms(c.MutedUntil), text(c.Draft), c.ID)
+}
+
+// MarkRead notes that the messages up to a row id were read. It tells whether that is news.
+func (tx *Tx) MarkRead(conversation, upTo int64) (bool, error) {
+	n, err := tx.count("UPDATE conversations SET read_to = ? WHERE id = ? AND read_to < ?", upTo, conversation, upTo)
+	return n == 1, err
+}
+
+// stir notes that something is shown in a conversation, which takes it out of the archive
+// unless it is muted.
+func (tx *Tx) stir(conversation int64, at time.Time) error {
+	return tx.must(`UPDATE conversations SET active = max(coalesce(active, 0), ?), archived = CASE WHEN muted_until > ? THEN archived END WHERE id = ?`,
+		at.UnixMilli(), at.UnixMilli(), conversation)
+}
+
+// Listed is a conversation as a list shows it.
+type Listed struct {
+	Contact      Contact
+	Conversation Conversation // the zero value if nothing was said yet, nor done with it
+	Unread       int          // shown messages of the other side that were not read
+	FirstUnread  MessageID    // if there are such
+	Last         *Message     // the newest that is shown; nil: none
+}
+
+// listedQuery looks up three things in messages_conversation for each conversation: the
+// newest message, the first that was not read, and from there on how many.
+func listedQuery(where string) string {
+	return "SELECT " + prefixed("p.", contactColumns) + ", " + prefixed("c.", conversationColumns) + `,
+		(SELECT count(*) FROM messages WHERE conversation = c.id AND id > c.read_to AND mine = 0 AND shown = 1),
+		(SELECT message FROM messages WHERE conversation = c.id AND id > c.read_to AND mine = 0 AND shown = 1 ORDER BY id LIMIT 1),
+		` + prefixed("m.", messageColumns) + `
+	FROM contacts p LEFT JOIN conversations c ON c.contact = p.id
+	LEFT JOIN messages m ON m.id = (SELECT id FROM messages WHERE conversation = c.id AND shown = 1 ORDER BY id DESC LIMIT 1)
+	WHERE ` + where
+}
+
+func prefixed(with, columns string) string {
+	return with + strings.ReplaceAll(columns, ", ", ", "+with)
+}
+
+func columns(list string) int { return strings.Count(list, ",") + 1 }
+
+func scanListed(r row) (l Listed, err error) {
+	take := func(n int) (part row) {
+		part, r = r[:n], r[n:]
+		return part
+	}
+	if l.Contact, err = scanContact(take(columns(contactColumns))); err != nil {
+		return l, err
+	}
+	if part := take(columns(conversationColumns)); part[0] != nil {
+		if l.Conversation, err = scanConversation(part); err != nil {
+			return l, err
+		}
+	}
+	if err := take(1).Scan(&l.Unread); err != nil {
+		return l, err
+	}
+	if part := take(1); part[0] != nil {
+		if err := part.Scan(fixed(l.FirstUnread[:])); err != nil {
+			return l, err
+		}
+	}
+	if r[0] != nil {
+		m, err := scanMessage(r)
+		l.Last = &m
+		return l, err
+	}
+	return l, nil
+}
+
+// ListConversations returns the conversations with all contacts that are neither removed
+// nor strangers, in no order.
+func (tx *Tx) ListConversations() ([]Listed, error) {
+	return all(tx, scanListed, listedQuery("p.removed IS NULL AND p.kind <> 'request'"))
+}
+
+// ListConversation returns the conversation with a contact, whoever that is.
+func (tx *Tx) ListConversation(contact int64) (Listed, error) {
+	return one(tx, scanListed, listedQuery("p.id = ?"), contact)
 }
 
 // Stream is what is expected next from a device in a conversation.

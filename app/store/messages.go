@@ -1,6 +1,7 @@
 package store
 
 import (
+	"math"
 	"slices"
 	"time"
 
@@ -39,25 +40,52 @@ type Message struct {
 	Expires      time.Time // when we give up; zero: never
 	Shown        bool      // false: waits for its predecessor
 	ShowBy       time.Time // shown then even so; zero: never
+	Starred      time.Time // since when; zero: not
+	Pinned       time.Time // since when it stands above its conversation; zero: not
 }
 
-const messageColumns = "id, message, conversation, author, mine, seq, prev, sent, at, kind, body, state, reason, expires, shown, show_by"
+const messageColumns = "id, message, conversation, author, mine, seq, prev, sent, at, kind, body, state, reason, expires, shown, show_by, starred, pinned"
 
 func scanMessage(r row) (m Message, err error) {
 	var seq int64
 	err = r.Scan(&m.ID, fixed(m.Message[:]), &m.Conversation, fixed(m.Author[:]), &m.Mine, &seq, fixed(m.Prev[:]), stamp{&m.Sent}, stamp{&m.At},
-		&m.Kind, &m.Body, &m.State, nullText{&m.Reason}, stamp{&m.Expires}, &m.Shown, stamp{&m.ShowBy})
+		&m.Kind, &m.Body, &m.State, nullText{&m.Reason}, stamp{&m.Expires}, &m.Shown, stamp{&m.ShowBy}, stamp{&m.Starred}, stamp{&m.Pinned})
 	m.Seq = uint64(seq)
 	return m, err
 }
 
-// InsertMessage keeps a message and returns its row id. ErrExists: there is one
-// of this MessageID.
+// InsertMessage keeps a message, but for Starred and Pinned, and returns its row id,
+// which no message had before. ErrExists: there is one of this MessageID.
 func (tx *Tx) InsertMessage(m Message) (int64, error) {
-	return tx.insert(`INSERT INTO messages (message, conversation, author, mine, seq, prev, sent, at, kind, body, state, reason, expires, shown, show_by)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		m.Message[:], m.Conversation, m.Author[:], m.Mine, int64(m.Seq), m.Prev[:], m.Sent.UnixMilli(), m.At.UnixMilli(),
+	id, err := tx.nextMessage()
+	if err != nil {
+		return 0, err
+	}
+	_, err = tx.insert(`INSERT INTO messages (id, message, conversation, author, mine, seq, prev, sent, at, kind, body, state, reason, expires, shown, show_by)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		id, m.Message[:], m.Conversation, m.Author[:], m.Mine, int64(m.Seq), m.Prev[:], m.Sent.UnixMilli(), m.At.UnixMilli(),
 		m.Kind, whole(m.Body), string(m.State), text(m.Reason), ms(m.Expires), m.Shown, ms(m.ShowBy))
+	if err != nil {
+		return 0, err
+	}
+	tx.store.lastMessage = id
+	if !m.Shown {
+		return id, nil
+	}
+	return id, tx.stir(m.Conversation, m.At)
+}
+
+// nextMessage is a row id that no message had before: another's would be taken as read if
+// that was.
+func (tx *Tx) nextMessage() (int64, error) {
+	if tx.store.lastMessage == 0 {
+		last, err := one(tx, integer, "SELECT max((SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(read_to), 0) FROM conversations))")
+		if err != nil {
+			return 0, err
+		}
+		tx.store.lastMessage = last
+	}
+	return tx.store.lastMessage + 1, nil
 }
 
 // Message returns the message with this row id.
@@ -74,10 +102,57 @@ func (tx *Tx) MessageByID(id MessageID) (Message, error) {
 // the row id before (0: the newest), oldest first.
 func (tx *Tx) Messages(conversation, before int64, limit int) ([]Message, error) {
 	if before == 0 {
-		before = 1<<63 - 1
+		before = math.MaxInt64
 	}
 	list, err := all(tx, scanMessage, "SELECT "+messageColumns+" FROM messages WHERE conversation = ? AND id < ? AND shown = 1 ORDER BY id DESC LIMIT ?",
 		conversation, before, limit)
+	slices.Reverse(list)
+	return list, err
+}
+
+// MessagesAfter returns up to limit shown messages of a conversation that came after the
+// row id after, oldest first.
+func (tx *Tx) MessagesAfter(conversation, after int64, limit int) ([]Message, error) {
+	return all(tx, scanMessage, "SELECT "+messageColumns+" FROM messages WHERE conversation = ? AND id > ? AND shown = 1 ORDER BY id LIMIT ?",
+		conversation, after, limit)
+}
+
+// Unread returns up to limit messages of others that were not read, up to the row id upTo, oldest first.
+func (tx *Tx) Unread(conversation, upTo int64, limit int) ([]Message, error) {
+	return all(tx, scanMessage, "SELECT "+messageColumns+` FROM messages
+		WHERE conversation = ? AND id > (SELECT read_to FROM conversations WHERE id = ?) AND id <= ? AND mine = 0 AND shown = 1 ORDER BY id LIMIT ?`,
+		conversation, conversation, upTo, limit)
+}
+
+// Star marks a message; the zero time takes the mark off.
+func (tx *Tx) Star(id int64, since time.Time) error {
+	return tx.must("UPDATE messages SET starred = ? WHERE id = ?", ms(since), id)
+}
+
+// PinMessage has a message stand above its conversation; the zero time takes it away.
+func (tx *Tx) PinMessage(id int64, since time.Time) error {
+	return tx.must("UPDATE messages SET pinned = ? WHERE id = ?", ms(since), id)
+}
+
+// Starred returns up to limit starred messages that came before the row id before (0: the
+// newest), oldest first: of one conversation, or of all if that is 0.
+func (tx *Tx) Starred(conversation, before int64, limit int) ([]Message, error) {
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	list, err := all(tx, scanMessage, "SELECT "+messageColumns+` FROM messages
+		WHERE starred IS NOT NULL AND shown = 1 AND id < ? AND (? = 0 OR +conversation = ?) ORDER BY id DESC LIMIT ?`, before, conversation, conversation, limit)
+	slices.Reverse(list)
+	return list, err
+}
+
+// Pinned is Starred for pinned messages of one conversation.
+func (tx *Tx) Pinned(conversation, before int64, limit int) ([]Message, error) {
+	if before == 0 {
+		before = math.MaxInt64
+	}
+	list, err := all(tx, scanMessage, "SELECT "+messageColumns+` FROM messages
+		WHERE conversation = ? AND pinned IS NOT NULL AND shown = 1 AND id < ? ORDER BY id DESC LIMIT ?`, conversation, before, limit)
 	slices.Reverse(list)
 	return list, err
 }
@@ -114,8 +189,17 @@ func (tx *Tx) Overdue(now time.Time) ([]Message, error) {
 
 // Show shows a message that waited, after everything that is shown already, and
 // returns its new row id.
-func (tx *Tx) Show(id int64) (int64, error) {
-	return one(tx, integer, "UPDATE messages SET id = (SELECT max(id) + 1 FROM messages), shown = 1, show_by = NULL WHERE id = ? AND shown = 0 RETURNING id", id)
+func (tx *Tx) Show(id int64, now time.Time) (int64, error) {
+	next, err := tx.nextMessage()
+	if err != nil {
+		return 0, err
+	}
+	conversation, err := one(tx, integer, "UPDATE messages SET id = ?, shown = 1, show_by = NULL WHERE id = ? AND shown = 0 RETURNING conversation", next, id)
+	if err != nil {
+		return 0, err
+	}
+	tx.store.lastMessage = next
+	return next, tx.stir(conversation, now)
 }
 
 // SetState notes what is known of a message. That a state does not fall which

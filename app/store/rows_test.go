@@ -428,11 +428,11 @@ func TestAMessageWaitsForItsPredecessor(t *testing.T) {
 		if _, err := tx.InsertMessage(said(id, 1)); err != nil {
 			return err
 		}
-		row, err = tx.Show(second.ID)
+		row, err = tx.Show(second.ID, day0())
 		if err != nil {
 			return err
 		}
-		_, err = tx.Show(row)
+		_, err = tx.Show(row, day0())
 		is(t, "shown twice", err, ErrNotFound)
 		list, err = tx.Messages(id, 0, 10)
 		if err != nil {

@@ -66,6 +66,7 @@ type Store struct {
 
 	writer, views chan *conn // idle connections; nil: to be opened on first use
 	lastOutgoing  int64      // id of the newest outbox row that this Store has had; whoever has the writer's
+	lastMessage   int64      // row id of the newest message that there was ever, 0: not known yet; likewise
 	closed        chan struct{}
 	closing       sync.Once
 	closeErr      error

@@ -316,6 +316,7 @@ func (c *cli) humanEvent(w io.Writer, e api.Event) {
 	case api.EventRelay:
 		who := "relay " + e.Relay // without a name: the one that runs here
 		fmt.Fprintf(w, "%s  %s: %s\n", when(e.At), strings.TrimSpace(who), stateWords(api.State(e.State), nil, api.Time{}, e.Reason))
+	case api.EventConversation: // what a person hears of it is the message, or their own doing
 	case api.EventAccount:
 		fmt.Fprintf(w, "%s  account %s: %s\n", when(e.At), e.Change, visible(e.Reason))
 	default:

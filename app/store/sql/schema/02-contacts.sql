@@ -1,4 +1,5 @@
--- People. A row stays when a contact is removed, so that its history keeps an author.
+-- People, and those of kind self, who live on this computer alone: the person's own notes, and Echo. A row stays when a
+-- contact is removed, so that its history keeps an author.
 CREATE TABLE contacts (
     id          INTEGER PRIMARY KEY,
     account     BLOB    NOT NULL UNIQUE CHECK (length(account) = 32), -- AccountID

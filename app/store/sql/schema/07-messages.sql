@@ -18,7 +18,11 @@ CREATE TABLE messages (
     expires      INTEGER,             -- unix ms; when we give up
     shown        INTEGER NOT NULL CHECK (shown IN (0, 1)),             -- 0: waits for its predecessor
     show_by      INTEGER,             -- unix ms; shown then even so
+    starred      INTEGER,             -- unix ms, since when; NULL: not
+    pinned       INTEGER,             -- unix ms, since when it stands above its conversation; NULL: not
     CHECK (mine = (state <> 'received'))
 ) STRICT;
 CREATE INDEX messages_conversation ON messages (conversation, id);
 CREATE INDEX messages_hidden ON messages (conversation, author, seq) WHERE shown = 0;
+CREATE INDEX messages_starred ON messages (id) WHERE starred IS NOT NULL;
+CREATE INDEX messages_pinned ON messages (conversation, id) WHERE pinned IS NOT NULL;
