@@ -16,6 +16,7 @@ import (
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/chat"
 	"github.com/godwit-im/godwit/app/config"
+	"github.com/godwit-im/godwit/app/link"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
 	"github.com/godwit-im/godwit/identity"
@@ -713,4 +714,19 @@ func (a *App) unlock(passphrase []byte) error {
 		err = a.vault.RemovePassphrase(vault.ByKeyFile)
 	}
 	return vaultProblem(err)
+}
+
+// ShowWindow implements api.Backend.
+func (a *App) ShowWindow(ctx context.Context, r api.ShowWindowRequest) (api.Shown, error) {
+	if a.cfg.Window == nil {
+		return api.Shown{}, problem.New(problem.NoWindow, nil)
+	}
+	var what link.Link
+	if r.Link != "" {
+		var err error
+		if what, err = link.Parse(r.Link); err != nil {
+			return api.Shown{}, problem.New(problem.BadLink, err)
+		}
+	}
+	return api.Shown{PID: os.Getpid()}, a.cfg.Window(ctx, what, r.Token)
 }

@@ -139,6 +139,9 @@ func (f *fake) Lock(_ context.Context, r LockRequest) (Protection, error) {
 func (f *fake) Unlock(_ context.Context, r UnlockRequest) (Protection, error) {
 	return answer[UnlockRequest, Protection](f, r)
 }
+func (f *fake) ShowWindow(_ context.Context, r ShowWindowRequest) (Shown, error) {
+	return answer[ShowWindowRequest, Shown](f, r)
+}
 
 func (f *fake) Events(ctx context.Context, _ EventsRequest, each func(Event) error) error {
 	if err := each(Event{Event: EventReady, At: someTime, Account: "me", Addrs: []string{"/ip4/127.0.0.1/tcp/1"}}); err != nil {

@@ -280,6 +280,11 @@ func (c *Client) Unlock(ctx context.Context, r UnlockRequest) (Protection, error
 	return call[Protection](ctx, c, "unlock", r)
 }
 
+// ShowWindow is Backend's.
+func (c *Client) ShowWindow(ctx context.Context, r ShowWindowRequest) (Shown, error) {
+	return call[Shown](ctx, c, "window/show", r)
+}
+
 // Events is Backend's. It ends with problem.NodeStopped when the node does.
 func (c *Client) Events(ctx context.Context, _ EventsRequest, each func(Event) error) error {
 	resp, err := c.do(ctx, http.MethodGet, "events", nil)

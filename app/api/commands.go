@@ -117,6 +117,11 @@ type Backend interface {
 	// Unlock takes the passphrase off again. Errors: problem.WrongPassphrase,
 	// NotLocked.
 	Unlock(context.Context, UnlockRequest) (Protection, error)
+
+	// ShowWindow brings the window of this account to the front, with what a link names.
+	// It is how a second start of the desktop program finds the first, and hands it the
+	// link that it was started with. Errors: problem.NoWindow, BadLink.
+	ShowWindow(context.Context, ShowWindowRequest) (Shown, error)
 }
 
 // State is how far a message of one's own is known to have come: what is known
@@ -150,6 +155,19 @@ func (s State) Valid() bool { return s.rank() >= 0 }
 // Meets says whether a message in state s fulfils a wait for want: any state as
 // late or later does. Failed meets nothing.
 func (s State) Meets(want State) bool { return s.rank() >= 0 && s.rank() >= want.rank() }
+
+// ShowWindowRequest asks for the window.
+type ShowWindowRequest struct {
+	Link string `json:"link,omitempty"` // godwit:..., as package link reads it; empty: as the window is
+	// Token is what the desktop gave the second start so that the window may come to
+	// the front (XDG_ACTIVATION_TOKEN, DESKTOP_STARTUP_ID).
+	Token string `json:"token,omitempty"`
+}
+
+// Shown is the program whose window was brought to the front.
+type Shown struct {
+	PID int `json:"pid"`
+}
 
 // Account is who lives in a profile.
 type Account struct {

@@ -115,6 +115,7 @@ func (s *Server) handler() http.Handler {
 	one(mux, "phrase", b.Phrase)
 	one(mux, "lock", b.Lock)
 	one(mux, "unlock", b.Unlock)
+	one(mux, "window/show", b.ShowWindow)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, problem.Newf(problem.BadRequest, "there is no %s %s", r.Method, r.URL.Path))
 	})

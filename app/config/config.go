@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/dustin/go-humanize"
+
+	"github.com/godwit-im/godwit/app/link"
 )
 
 // Network is how far the node reaches.
@@ -65,6 +67,9 @@ type Config struct {
 	Create bool
 	// Brief says that the account runs for the length of one command.
 	Brief bool
+	// Window brings the window to the front and shows what a link names. Nil: there is
+	// none. token is the desktop's leave to do so, or empty.
+	Window func(ctx context.Context, l link.Link, token string) error
 	// Passphrase is asked only if the keys need it. It is never written down.
 	// Nil, or an error of it, ends with problem.Locked.
 	Passphrase func(context.Context) (string, error)

@@ -103,6 +103,8 @@ const (
 	BadRequest  Code = "API-03"
 	EventsLost  Code = "API-04"
 	NodeStopped Code = "API-05"
+	NoWindow    Code = "API-06"
+	BadLink     Code = "API-07"
 
 	Unexpected   Code = "SYS-01"
 	Interrupted  Code = "SYS-02"
@@ -382,6 +384,12 @@ var table = [...]Problem{
 	{NodeStopped, ExitUnavailable, "The node was stopped",
 		"It ended while the command was waiting for it. What was committed stays.",
 		"Start it again, and look whether the command was done before you repeat it."},
+	{NoWindow, ExitUnavailable, "This account has no window",
+		"It is run by `godwit node` or another program without one.",
+		"Start godwit-desktop."},
+	{BadLink, ExitUsage, "This is not a link that Godwit knows",
+		"A link begins with godwit: and is an invitation, or names a conversation. It was not opened.",
+		"Copy the whole link, and try again."},
 
 	{Unexpected, ExitFailed, "Something unexpected went wrong",
 		"Godwit has no better word for it; the detail says what is known.",

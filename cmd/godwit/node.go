@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/godwit-im/godwit/app"
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/config"
 	"github.com/godwit-im/godwit/app/problem"
@@ -51,7 +52,7 @@ func (c *cli) node(ctx context.Context) (err error) {
 		slog.NewTextHandler(c.err, &slog.HandlerOptions{Level: c.logLevel(cfg, cfg.LogLevel)}),
 	))
 
-	a, client, err := open(ctx, cfg)
+	a, client, err := app.Reach(ctx, cfg)
 	if err != nil {
 		return err
 	}

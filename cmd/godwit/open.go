@@ -16,12 +16,10 @@ import (
 
 // Bounds of a command that runs the account itself.
 const (
-	lockPatience = 10 * time.Second       // for another short command to let go of the profile
-	lockInterval = 50 * time.Millisecond  // between two tries
-	lingerTime   = 10 * time.Second       // for what was queued to leave this device
-	askingTime   = 10 * time.Minute       // for the work of a first message to a reusable address
-	lingerTick   = 100 * time.Millisecond // between two looks
-	settleTime   = 3 * time.Second        // for relays to be reached before `status` speaks
+	lingerTime = 10 * time.Second       // for what was queued to leave this device
+	askingTime = 10 * time.Minute       // for the work of a first message to a reusable address
+	lingerTick = 100 * time.Millisecond // between two looks
+	settleTime = 3 * time.Second        // for relays to be reached before `status` speaks
 )
 
 // account is what a command works on: the node of the profile, or the app in
@@ -46,7 +44,7 @@ func (c *cli) with(ctx context.Context, change func(*config.Config), f func(cont
 	if _, err := os.Stat(cfg.Dirs.Data); errors.Is(err, fs.ErrNotExist) && !cfg.Create {
 		return problem.New(problem.NoAccount, nil) // a mistyped --profile is not made
 	}
-	a, client, err := open(ctx, cfg)
+	a, client, err := app.Reach(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -55,36 +53,6 @@ func (c *cli) with(ctx context.Context, change func(*config.Config), f func(cont
 		return f(ctx, account{Backend: client})
 	}
 	return runWith(ctx, cfg.Logger, a, func(ctx context.Context) error { return f(ctx, account{Backend: a, own: true}) })
-}
-
-// open opens the app, or finds the node that has it open already. Where another
-// process has the profile and does not answer, it is a short command, or a node
-// that is just starting: both are soon over, so open waits a while for it.
-func open(ctx context.Context, cfg config.Config) (*app.App, *api.Client, error) {
-	patience := time.After(lockPatience)
-	for {
-		client, err := api.Dial(ctx, cfg.Dirs.Socket)
-		if err == nil {
-			return nil, client, nil
-		}
-		if !errors.Is(err, api.ErrNoNode) {
-			return nil, nil, err
-		}
-		a, err := app.Open(ctx, cfg)
-		if err == nil {
-			return a, nil, nil
-		}
-		if !errors.Is(err, problem.ProfileInUse) {
-			return nil, nil, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, nil, ctx.Err()
-		case <-patience:
-			return nil, nil, err
-		case <-time.After(lockInterval):
-		}
-	}
 }
 
 // runWith runs the app for as long as f takes, and waits for both.

@@ -1,0 +1,57 @@
+// Package single sees to it that an account has one window: a second start of the
+// desktop program hands its link to the first, over the local API, and ends. What a
+// person clicks in a browser arrives that way too.
+package single
+
+import (
+	"context"
+	"errors"
+
+	"github.com/godwit-im/godwit/app"
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/config"
+	"github.com/godwit-im/godwit/app/link"
+	"github.com/godwit-im/godwit/app/problem"
+)
+
+// Entry is how this start works on the account. Both nil: another window has it, and
+// came to the front.
+type Entry struct {
+	App  *app.App    // opened here, for the caller to Run and Close
+	Node *api.Client // a node without a window runs the account; for the caller to Close
+}
+
+// Enter opens the account for a window. text is the link that the program was started
+// with, and empty without one; in the first window it is for the caller to show, as is
+// the App to be run together with its local API, so that further starts find it.
+// Errors: problem.BadLink; those of app.Reach, of which problem.ProfileInUse is that a
+// process has the profile and does not answer; those of showing the window.
+func Enter(ctx context.Context, cfg config.Config, text, token string) (Entry, error) {
+	if text != "" {
+		if _, err := link.Parse(text); err != nil {
+			return Entry{}, problem.New(problem.BadLink, err)
+		}
+	}
+	a, node, err := app.Reach(ctx, cfg)
+	if err != nil {
+		return Entry{}, err
+	}
+	if a != nil {
+		return Entry{App: a}, nil
+	}
+	_, err = node.ShowWindow(ctx, api.ShowWindowRequest{Link: text, Token: token})
+	if errors.Is(err, problem.NoWindow) {
+		return Entry{Node: node}, nil
+	}
+	node.Close()
+	return Entry{}, err
+}
+
+// Token is the leave to come to the front that the desktop gave this start: of
+// xdg-activation (Wayland), or of startup notification (X11).
+func Token(getenv func(string) string) string {
+	if t := getenv("XDG_ACTIVATION_TOKEN"); t != "" {
+		return t
+	}
+	return getenv("DESKTOP_STARTUP_ID")
+}

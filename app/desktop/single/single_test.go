@@ -1,0 +1,144 @@
+package single
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/config"
+	"github.com/godwit-im/godwit/app/link"
+	"github.com/godwit-im/godwit/app/problem"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+func profile(t *testing.T) config.Config {
+	t.Helper()
+	env := map[string]string{"GODWIT_NETWORK": "loopback"}
+	cfg, _, err := config.Load(config.Sources{Getenv: func(k string) string { return env[k] }, Profile: filepath.Join(t.TempDir(), "profile")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Create = true
+	return cfg
+}
+
+// start is a first start, whose node runs with its local API until the test ends.
+func start(t *testing.T, cfg config.Config) {
+	t.Helper()
+	first, err := Enter(t.Context(), cfg, "", "")
+	if err != nil || first.App == nil || first.Node != nil {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	server, err := api.Listen(cfg.Dirs.Socket, first.App, config.Version)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	ended := make(chan error, 2)
+	go func() { ended <- server.Run(ctx) }()
+	go func() { ended <- first.App.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		for range 2 {
+			if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}
+		if err := first.App.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// shown is what a window was asked to show.
+type shown struct {
+	link  link.Link
+	token string
+}
+
+func TestASecondStartHandsItsLinkToTheFirst(t *testing.T) {
+	cfg, asked := profile(t), make(chan shown, 1)
+	first := cfg
+	first.Window = func(_ context.Context, l link.Link, token string) error {
+		asked <- shown{l, token}
+		return nil
+	}
+	start(t, first)
+	for text, want := range map[string]link.Link{"": {}, "godwit:requests": {Kind: link.Requests}, "godwit:c#echo": {Kind: link.Conversation, Conversation: "echo"}} {
+		second, err := Enter(t.Context(), cfg, text, "token-7")
+		if err != nil || second.App != nil || second.Node != nil {
+			t.Fatalf("%q: %+v, %v", text, second, err)
+		}
+		select {
+		case got := <-asked:
+			if got != (shown{want, "token-7"}) {
+				t.Errorf("%q: %+v", text, got)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("the first window heard nothing")
+		}
+	}
+
+	if _, err := Enter(t.Context(), cfg, "http://example.com", ""); !errors.Is(err, problem.BadLink) {
+		t.Errorf("a link of others: %v", err)
+	}
+	// One who speaks to the socket without asking us.
+	node, err := api.Dial(t.Context(), cfg.Dirs.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer node.Close()
+	if _, err := node.ShowWindow(t.Context(), api.ShowWindowRequest{Link: "godwit:c#../../etc"}); !errors.Is(err, problem.BadLink) {
+		t.Errorf("a link of no known form: %v", err)
+	}
+	select {
+	case got := <-asked:
+		t.Errorf("the window was shown %+v", got)
+	default:
+	}
+}
+
+func TestTheWindowWorksOnANodeThatRuns(t *testing.T) {
+	cfg := profile(t)
+	start(t, cfg) // as `godwit node`
+	second, err := Enter(t.Context(), cfg, "godwit:", "")
+	if err != nil || second.Node == nil || second.App != nil {
+		t.Fatalf("%+v, %v", second, err)
+	}
+	defer second.Node.Close()
+	if s, err := second.Node.Status(t.Context(), api.StatusRequest{}); err != nil || s.Account == "" {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestAFirstStartWithABadLinkMakesNothing(t *testing.T) {
+	cfg := profile(t)
+	if _, err := Enter(t.Context(), cfg, "godwit:send?x", ""); !errors.Is(err, problem.BadLink) {
+		t.Fatal(err)
+	}
+	cfg.Create = false
+	if _, err := Enter(t.Context(), cfg, "", ""); !errors.Is(err, problem.NoAccount) {
+		t.Errorf("an account was made: %v", err)
+	}
+}
+
+func TestToken(t *testing.T) {
+	for _, c := range []struct {
+		env  map[string]string
+		want string
+	}{
+		{nil, ""},
+		{map[string]string{"DESKTOP_STARTUP_ID": "x"}, "x"},
+		{map[string]string{"DESKTOP_STARTUP_ID": "x", "XDG_ACTIVATION_TOKEN": "w"}, "w"},
+	} {
+		if got := Token(func(k string) string { return c.env[k] }); got != c.want {
+			t.Errorf("%v: %q", c.env, got)
+		}
+	}
+}
