@@ -203,11 +203,11 @@ func (a *App) open(ctx context.Context) error {
 		return err
 	}
 	a.boxes = node.NewPool(nodeConfig)
-	nodeConfig.Circuits = a.private()
+	nodeConfig.Circuits = a.routing() != chat.Straight
 	a.pool = node.NewPool(nodeConfig)
 	a.chat, err = chat.New(ctx, chat.Config{
 		Store: a.store, Chain: chain, Device: identity.NewDevicePrivate(secrets.Device), Agreement: identity.NewAgreementPrivate(secrets.Agreement),
-		Node: a.node, Pool: a.pool, Boxes: a.boxes, Log: a.cfg.Logger, Relays: relays, Private: a.private(), Brief: a.cfg.Brief, Finder: a.dht,
+		Node: a.node, Pool: a.pool, Boxes: a.boxes, Log: a.cfg.Logger, Relays: relays, Routing: a.routing(), Brief: a.cfg.Brief, Finder: a.dht,
 		Choice: chat.Choice{On: a.cfg.Chooses(), From: a.dht, Pace: chat.Pace(a.cfg.Pace)},
 	})
 	if err != nil {
@@ -276,7 +276,16 @@ func (a *App) alarmed(x dht.Alarm) {
 	a.log().Warn(v.Reason, "code", v.Code, "since", x.Since)
 }
 
-func (a *App) private() bool { return a.cfg.Private.On(a.cfg.Network) }
+// routing is how what is for others goes to their relays.
+func (a *App) routing() chat.Routing {
+	switch a.cfg.Private.In(a.cfg.Network) {
+	case config.PrivateOnly:
+		return chat.OnlyPrivate
+	case config.PrivateOn:
+		return chat.Private
+	}
+	return chat.Straight
+}
 
 func (a *App) log() *slog.Logger {
 	if a.cfg.Logger == nil {

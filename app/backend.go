@@ -29,7 +29,7 @@ import (
 func (a *App) Status(ctx context.Context, _ api.StatusRequest) (s api.Status, err error) {
 	self := accountView(a.account)
 	s = api.Status{
-		Account: self.Account, Device: self.Device, Name: self.Name, Peer: a.node.Host().ID().String(), Addrs: a.addrs(), Network: string(a.cfg.Network), Private: a.private(),
+		Account: self.Account, Device: self.Device, Name: self.Name, Peer: a.node.Host().ID().String(), Addrs: a.addrs(), Network: string(a.cfg.Network), Private: a.routing() != chat.Straight, NeverStraight: a.routing() == chat.OnlyPrivate,
 		Connected: a.chat.Connected(), Protection: a.protection(), Version: config.Version, Started: api.Time{Time: a.started}, PID: os.Getpid(),
 	}
 	if at := a.chat.Revoked(); !at.IsZero() {
@@ -209,12 +209,15 @@ func (a *App) RevokeInvite(ctx context.Context, r api.InvitationRequest) (api.In
 
 // Accept implements api.Backend.
 func (a *App) Accept(ctx context.Context, r api.AcceptRequest) (api.Accepted, error) {
-	row, err := a.chat.Accept(ctx, r.Link, r.Name, r.Message)
+	met, err := a.chat.Accept(ctx, r.Link, r.Name, r.Message)
 	if err != nil {
 		return api.Accepted{}, storeProblem(err)
 	}
-	who, err := a.contactByRow(ctx, row)
+	who, err := a.contactByRow(ctx, met.Contact)
 	v := api.Accepted{Contact: who.Account.String(), Name: chat.DisplayName(who)}
+	for _, relay := range met.SeenBy {
+		v.SeenBy = append(v.SeenBy, relay.String())
+	}
 	if inv, lerr := identity.ParseLink(r.Link); lerr == nil {
 		v.Asked = inv.Kind == identity.Reusable
 	}

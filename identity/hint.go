@@ -25,7 +25,7 @@ const (
 type Hint struct {
 	Kind  byte
 	Peer  []byte   // a libp2p peer id, 1 to MaxPeer bytes; opaque here
-	Addrs [][]byte // multiaddrs without /p2p, up to MaxAddrs; opaque here
+	Addrs [][]byte // multiaddrs without the peer's own /p2p, up to MaxAddrs; opaque here
 }
 
 func addHints(b *cryptobyte.Builder, hints []Hint) {

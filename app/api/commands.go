@@ -27,7 +27,7 @@ type Backend interface {
 	RevokeInvite(context.Context, InvitationRequest) (Invitation, error)
 	// Accept adds the inviter as a contact. It returns once the first flight is
 	// durable here. Errors: problem.NotAnInvitation, InvitationGone,
-	// OwnInvitation, InvitationUnreachable, InvitationForged, BadName, BadText.
+	// OwnInvitation, InvitationUnreachable, NoOtherRelay, InvitationForged, BadName, BadText.
 	Accept(context.Context, AcceptRequest) (Accepted, error)
 
 	// Requests lists the strangers who wrote by a reusable address and wait for a
@@ -193,26 +193,28 @@ type StatusRequest struct{}
 
 // Status is how an account is doing.
 type Status struct {
-	Account    string     `json:"account"`
-	Device     string     `json:"device"`
-	Name       string     `json:"name,omitempty"`
-	Peer       string     `json:"peer,omitempty"`  // this start's PeerID, if the node runs
-	Addrs      []string   `json:"addrs,omitempty"` // multiaddrs with the PeerID
-	Network    string     `json:"network"`         // public, lan or loopback
-	Private    bool       `json:"private_routing"` // whether messages are left at relays by way of other relays
-	Relays     []Relay    `json:"relays,omitempty"`
-	Choice     *Choice    `json:"choice,omitempty"` // if relays are chosen
-	DHT        *DHT       `json:"dht,omitempty"`    // if the node runs
-	Contacts   int        `json:"contacts"`
-	Connected  int        `json:"connected"`       // contacts that are connected directly now
-	Waiting    int        `json:"waiting"`         // own messages and first flights without an acknowledgement from the other side
-	Queued     int        `json:"queued"`          // of these, those that are on this device only
-	Asked      int        `json:"asked,omitempty"` // of the queued, those that a device has seen whose owner has to decide: by a reusable address
-	Protection Protection `json:"protection"`
-	Version    string     `json:"version"`
-	Started    Time       `json:"started,omitzero"`
-	Revoked    Time       `json:"revoked,omitzero"` // when this device learned that the account was recovered on another
-	PID        int        `json:"pid"`
+	Account string   `json:"account"`
+	Device  string   `json:"device"`
+	Name    string   `json:"name,omitempty"`
+	Peer    string   `json:"peer,omitempty"`  // this start's PeerID, if the node runs
+	Addrs   []string `json:"addrs,omitempty"` // multiaddrs with the PeerID
+	Network string   `json:"network"`         // public, lan or loopback
+	Private bool     `json:"private_routing"` // whether messages are left at relays by way of other relays
+	// NeverStraight says that they wait where no other relay leads there.
+	NeverStraight bool       `json:"never_straight,omitempty"`
+	Relays        []Relay    `json:"relays,omitempty"`
+	Choice        *Choice    `json:"choice,omitempty"` // if relays are chosen
+	DHT           *DHT       `json:"dht,omitempty"`    // if the node runs
+	Contacts      int        `json:"contacts"`
+	Connected     int        `json:"connected"`       // contacts that are connected directly now
+	Waiting       int        `json:"waiting"`         // own messages and first flights without an acknowledgement from the other side
+	Queued        int        `json:"queued"`          // of these, those that are on this device only
+	Asked         int        `json:"asked,omitempty"` // of the queued, those that a device has seen whose owner has to decide: by a reusable address
+	Protection    Protection `json:"protection"`
+	Version       string     `json:"version"`
+	Started       Time       `json:"started,omitzero"`
+	Revoked       Time       `json:"revoked,omitzero"` // when this device learned that the account was recovered on another
+	PID           int        `json:"pid"`
 }
 
 // Choice is how the choice of relays stands.
@@ -292,6 +294,9 @@ type Accepted struct {
 	Contact string `json:"contact"` // account id
 	Name    string `json:"name"`
 	Asked   bool   `json:"asked,omitempty"` // by a reusable address: they decide whether to answer
+	// SeenBy are relays of the inviter to which no other relay led, so that they were asked
+	// straight and saw the address of this computer, though private routing is on.
+	SeenBy []string `json:"seen_by,omitempty"`
 }
 
 // RequestsRequest asks for the requests that wait.

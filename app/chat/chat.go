@@ -67,7 +67,7 @@ type Config struct {
 	Boxes     *node.Pool      // for the boxes, which stay connected
 	Relays    []peer.AddrInfo // to be used besides those that the store knows
 	Finder    Finder          // by which contacts and we find each other; nil: none
-	Private   bool            // leave messages at relays by way of other relays; Pool was made with Circuits
+	Routing   Routing         // to others' relays; unless it is Straight, Pool was made with Circuits
 	Choice    Choice          // of relays beside those given by hand
 	Brief     bool            // Run ends soon: no invitation may name this device's address
 	Log       *slog.Logger
@@ -89,7 +89,7 @@ type Chat struct {
 	keys      *session.Keeper
 	relays    []peer.AddrInfo
 	brief     bool
-	private   bool
+	routing   Routing
 	lots      [32]byte // decide between hops, anew in each run
 	finder    Finder   // nil: none
 	choice    *chooser // nil: relays are only those given by hand

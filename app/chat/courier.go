@@ -328,7 +328,7 @@ func (k *courier) takeNews() {
 		}
 		d := k.depots[r.at.key()]
 		d.busy = false
-		if atOnce := d.way.went(r, now); r.err != nil && !atOnce {
+		if atOnce := d.way.went(k.c.routing, r, now); r.err != nil && !atOnce {
 			d.pause.failed(now)
 		} else {
 			d.pause.reset()
@@ -527,7 +527,7 @@ func (k *courier) deposit(ctx context.Context, now time.Time) time.Duration {
 		}
 		d.busy = true
 		w := d.way
-		k.background(func() report { return k.round(ctx, at, due, w, w.isStraight(k.c.private, at, now)) })
+		k.background(func() report { return k.round(ctx, at, due, w, w.isStraight(k.c.routing, at, now)) })
 	}
 	return again
 }

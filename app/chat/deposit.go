@@ -62,9 +62,6 @@ func (c *Chat) places(tx *store.Tx, device identity.DevicePublic) (list []place,
 			Relay: relay.ID, Addrs: relay.Addrs, Seed: q.Seed, Epoch0: q.Epoch0, N: uint16(q.N), Expiry: q.Expires,
 		}})
 	}
-	if err := c.orderHops(tx, device, list); err != nil {
-		return nil, at, err
-	}
 	heads, err := tx.SessionHeads(device)
 	if err != nil {
 		return nil, at, err
@@ -81,11 +78,12 @@ func (c *Chat) places(tx *store.Tx, device identity.DevicePublic) (list []place,
 		if err != nil {
 			return nil, at, err
 		}
-		for _, relay := range in.relays() {
-			list = append(list, place{relay: relay, intro: in, session: h.ID})
+		for _, at := range c.hintedPlaces(in.invitation) {
+			at.intro, at.session = in, h.ID
+			list = append(list, at)
 		}
 	}
-	return list, at, nil
+	return list, at, c.orderHops(tx, device, list)
 }
 
 // takes says whether a parcel can go to a place: flights go to the queues of
@@ -190,6 +188,9 @@ func (c *Chat) deposit(ctx context.Context, device identity.DevicePublic, at pla
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	if at.stranger() && !straight { // the work must not outlive the circuit
+		w.carried, due = circuitRound, due[:min(len(due), asksPerCircuit)]
+	}
 	r = report{at: &at, carried: w.carried}
 	l, err := c.reach(ctx, device, at, w, straight)
 	if err != nil {
@@ -198,7 +199,7 @@ func (c *Chat) deposit(ctx context.Context, device identity.DevicePublic, at pla
 	}
 	defer l.Close()
 	var wait sync.WaitGroup
-	if c.private && at.descriptor != nil {
+	if c.routing != Straight && at.descriptor != nil {
 		wait.Go(func() { r.moved = c.learnRoutes(ctx, l, device, at) })
 	}
 	due = l.fits(due)
@@ -320,7 +321,7 @@ func (c *Chat) recordDeposit(t *turn, at place, r depositResult) (over bool, err
 		d.Receipt, d.Until, d.Cell = r.proof, r.until, r.cell
 		e.What, e.Proof = store.WhatDeposit, r.proof
 	} else {
-		reason := string(depositReason(r.err))
+		reason := string(c.depositReason(r.err))
 		switch {
 		case errors.Is(r.err, errNoSession):
 			return false, nil // it is not wanted there any more

@@ -21,6 +21,7 @@ import (
 	"github.com/godwit-im/godwit/identity/ratchet"
 	"github.com/godwit-im/godwit/p2p/direct"
 	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/node"
 )
 
 // The lifetime of invitations.
@@ -96,7 +97,7 @@ func (c *Chat) invite(t *turn, kind byte, lifetime time.Duration) (id store.Invi
 	if err := roomToInvite(t); err != nil {
 		return id, 0, err
 	}
-	known := identity.NewInvitation(kind, c.self(), hints)
+	known := identity.NewInvitation(kind, c.self(), inLink(hints))
 	noticeID := known.NoticeID()
 	inv := store.Invitation{ID: store.InvitationID(noticeID[:8]), Kind: kind, Secret: known.Secret, Link: known.Link(),
 		Created: t.now, Noticed: t.now, Expires: t.now.Add(lifetime).Truncate(time.Second), State: store.InvitationOpen}
@@ -185,7 +186,7 @@ func roomToInvite(t *turn) error {
 	return nil
 }
 
-// hints say where who is invited finds us: our relays, and in the places left
+// hints say where who is invited finds us: our relays, with the others that lead there, and in the places left
 // over this device itself. A reusable address, which anybody may read, names the device only if
 // nothing else leads to us.
 func (c *Chat) hints(tx *store.Tx, kind byte) ([]identity.Hint, error) {
@@ -200,7 +201,7 @@ func (c *Chat) hints(tx *store.Tx, kind byte) ([]identity.Hint, error) {
 	var hints []identity.Hint
 	for _, r := range relays {
 		if r.Removed.IsZero() && len(hints) < identity.MaxHints {
-			hints = append(hints, hint(identity.HintRelay, []byte(r.Peer), r.Addrs))
+			hints = append(hints, hint(identity.HintRelay, []byte(r.Peer), withRoutes(r.Addrs, r.Routes)))
 		}
 	}
 	if kind == identity.Reusable && len(hints) > 0 {
@@ -259,38 +260,52 @@ func (c *Chat) Revoke(ctx context.Context, id store.InvitationID) error {
 	})
 }
 
-// Accept adds the inviter as a contact and returns its row once the first flight
+// Met is who was met by an invitation.
+type Met struct {
+	Contact int64     // its row
+	SeenBy  []peer.ID // relays that saw where we are, though private routing is on
+}
+
+// Accept adds the inviter as a contact and returns once the first flight
 // is durable here. petname and text may be empty.
 // Errors: problem.NotAnInvitation, NotYet, OwnInvitation, InvitationGone,
-// InvitationUnreachable, InvitationForged, BadName, BadText, DeviceRevoked.
-func (c *Chat) Accept(ctx context.Context, link, petname, text string) (contact int64, err error) {
+// InvitationUnreachable, NoOtherRelay, InvitationForged, BadName, BadText, DeviceRevoked.
+func (c *Chat) Accept(ctx context.Context, link, petname, text string) (met Met, err error) {
 	if err := c.inUse(); err != nil {
-		return 0, err
+		return met, err
 	}
 	inv, err := identity.ParseLink(link)
 	switch {
 	case err != nil:
-		return 0, problem.New(problem.NotAnInvitation, err)
+		return met, problem.New(problem.NotAnInvitation, err)
 	case inv.Account == c.self():
-		return 0, problem.New(problem.OwnInvitation, nil)
+		return met, problem.New(problem.OwnInvitation, nil)
 	}
 	if petname != "" {
 		if err := CheckName(petname); err != nil {
-			return 0, problem.New(problem.BadName, err)
+			return met, problem.New(problem.BadName, err)
 		}
 	}
 	var body []byte
 	if text != "" {
 		if body, err = (content.Text{Text: text}).Marshal(); err != nil {
-			return 0, problem.New(problem.BadText, err)
+			return met, problem.New(problem.BadText, err)
 		}
 	}
 	for _, h := range inv.Hints {
-		c.wayIn(peer.AddrInfo{ID: peer.ID(h.Peer), Addrs: multiaddrs(h.Addrs)})
+		if at := (peer.AddrInfo{ID: peer.ID(h.Peer), Addrs: multiaddrs(h.Addrs)}); h.Kind == identity.HintRelay {
+			at.Addrs, _ = splitPlaces(at.Addrs)
+			c.wayInByContact(at)
+		} else {
+			c.wayIn(at)
+		}
 	}
-	raw, err := c.fetchNotice(ctx, inv)
+	raw, seenBy, err := c.fetchNotice(ctx, inv)
 	if err != nil {
-		return 0, err
+		return met, err
+	}
+	if met.SeenBy = seenBy; len(seenBy) > 0 {
+		c.log.Warn("no other relay led to those of an invitation: they saw where this device is", "relays", seenBy)
 	}
 	bundle, err := identity.ParseBundle(raw)
 	if err == nil {
@@ -298,30 +313,30 @@ func (c *Chat) Accept(ctx context.Context, link, petname, text string) (contact 
 	}
 	switch {
 	case errors.Is(err, identity.ErrExpired):
-		return 0, problem.New(problem.InvitationGone, err)
+		return met, problem.New(problem.InvitationGone, err)
 	case err != nil:
-		return 0, problem.New(problem.InvitationForged, err)
+		return met, problem.New(problem.InvitationForged, err)
 	}
 	// The contact, its queues and the flight, which tells where they are, are
 	// kept at once: an end in between leaves no contact that knows nothing of
 	// us. The flight leaves when our relays have opened the queues.
 	err = c.update(ctx, func(t *turn) (err error) {
-		if contact, err = acceptedBefore(t, bundle.Device, inv); err != nil || contact != 0 {
-			return errors.Join(err, c.acceptAgain(t, contact, petname, body))
+		if met.Contact, err = acceptedBefore(t, bundle.Device, inv); err != nil || met.Contact != 0 {
+			return errors.Join(err, c.acceptAgain(t, met.Contact, petname, body))
 		}
-		if contact, err = c.meet(t, bundle, inv, petname); err != nil {
+		if met.Contact, err = c.meet(t, bundle, inv, petname); err != nil {
 			return err
 		}
 		if err := c.noteHints(t, inv.Account, bundle.Relays); err != nil {
 			return err
 		}
-		return c.firstFlight(t, t.now.Add(openingTime), contact, bundle.Device, body)
+		return c.firstFlight(t, t.now.Add(openingTime), met.Contact, bundle.Device, body)
 	})
 	if err != nil {
-		return 0, c.freezeIf(ctx, inv.Account, err)
+		return met, c.freezeIf(ctx, inv.Account, err)
 	}
 	c.openQueues(ctx, bundle.Device)
-	return contact, c.update(context.WithoutCancel(ctx), func(t *turn) error { return c.letGo(t, bundle.Device) })
+	return met, c.update(context.WithoutCancel(ctx), func(t *turn) error { return c.letGo(t, bundle.Device) })
 }
 
 // acceptedBefore is the contact of an invitation that was accepted already and has
@@ -396,59 +411,129 @@ func errBeginsID(name string) error {
 }
 
 // fetchNotice finds the bundle of an invitation. That one place has it not says
-// that it is gone; that none answers says nothing.
-func (c *Chat) fetchNotice(ctx context.Context, inv identity.Invitation) ([]byte, error) {
-	var gone, failed error
-	for _, h := range inv.Hints {
-		at := peer.AddrInfo{ID: peer.ID(h.Peer), Addrs: multiaddrs(h.Addrs)}
-		notice, err := c.fetchFrom(ctx, h.Kind, at, inv.NoticeID())
-		switch {
-		case err == nil:
-			raw, err := inv.OpenNotice(notice)
-			if err == nil {
-				return raw, nil
-			}
-			failed = problem.New(problem.InvitationForged, err)
-		case errors.Is(err, mailbox.ErrNotFound), errors.Is(err, direct.Unknown), errors.Is(err, direct.Used):
-			gone = err
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case failed == nil:
-			c.log.Debug("an invitation's place does not answer", "peer", at.ID, "err", err)
-			failed = problem.New(problem.InvitationUnreachable, errors.New(why(err)))
-		}
+// that it is gone; that none answers says nothing. With private routing its relays are asked
+// by way of others, and those that did not answer so are asked straight, which shows them
+// where we are: seenBy are these.
+func (c *Chat) fetchNotice(ctx context.Context, inv identity.Invitation) (raw []byte, seenBy []peer.ID, err error) {
+	s := search{c: c, inv: inv}
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		s.relays = c.hintedPlaces(inv)
+		return c.orderHops(tx, identity.DevicePublic{}, s.relays)
+	})
+	if err != nil {
+		return nil, nil, err
 	}
-	if gone != nil {
-		return nil, problem.New(problem.InvitationGone, gone)
+	if c.routing == Straight {
+		raw = s.relaysAnswer(ctx, true)
+	} else {
+		through, cancel := context.WithTimeout(ctx, routePatience)
+		raw = s.relaysAnswer(through, false)
+		cancel()
 	}
-	if failed == nil {
-		failed = problem.New(problem.InvitationUnreachable, errors.New("the invitation names no place"))
+	if raw == nil {
+		raw = s.devicesAnswer(ctx)
 	}
-	return nil, failed
+	if raw == nil && c.routing == Private {
+		raw = s.relaysAnswer(ctx, true)
+	}
+	switch {
+	case raw != nil:
+		return raw, s.seenBy, nil
+	case ctx.Err() != nil:
+		return nil, nil, ctx.Err()
+	case s.gone != nil:
+		return nil, nil, problem.New(problem.InvitationGone, s.gone)
+	case s.failed == nil:
+		s.failed = problem.New(problem.InvitationUnreachable, errors.New("the invitation names no place"))
+	}
+	return nil, nil, s.failed
 }
 
-func (c *Chat) fetchFrom(ctx context.Context, kind byte, at peer.AddrInfo, id [32]byte) ([]byte, error) {
+// search is a search for the notice of an invitation.
+type search struct {
+	c      *Chat
+	inv    identity.Invitation
+	relays []place // that have not answered yet
+	seenBy []peer.ID
+	gone   error // one has it not
+	failed error
+}
+
+// relaysAnswer asks relays one after the other.
+func (s *search) relaysAnswer(ctx context.Context, straight bool) (raw []byte) {
+	s.relays = slices.DeleteFunc(s.relays, func(at place) bool {
+		if raw != nil || ctx.Err() != nil {
+			return false
+		}
+		if straight && s.c.routing != Straight {
+			s.seenBy = append(s.seenBy, at.relay.ID)
+		}
+		var answered bool
+		raw, answered = s.take(ctx, at.relay.ID, func(ctx context.Context) ([]byte, error) { return s.c.fetchFrom(ctx, at, s.inv.NoticeID(), straight) })
+		return answered
+	})
+	return raw
+}
+
+// devicesAnswer asks the devices.
+func (s *search) devicesAnswer(ctx context.Context) (raw []byte) {
+	for _, h := range s.inv.Hints {
+		if h.Kind != identity.HintDevice || raw != nil || ctx.Err() != nil {
+			continue
+		}
+		at := peer.AddrInfo{ID: peer.ID(h.Peer), Addrs: multiaddrs(h.Addrs)}
+		raw, _ = s.take(ctx, at.ID, func(ctx context.Context) ([]byte, error) {
+			select {
+			case <-s.c.running:
+				return s.c.direct.FetchNotice(ctx, at, s.inv.NoticeID())
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		})
+	}
+	return raw
+}
+
+// take fetches the notice from one place, and says whether that answered at all.
+func (s *search) take(ctx context.Context, from peer.ID, fetch func(context.Context) ([]byte, error)) (raw []byte, answered bool) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
-	if kind == identity.HintDevice {
-		select {
-		case <-c.running:
-			return c.direct.FetchNotice(ctx, at, id)
-		case <-ctx.Done():
-			return nil, ctx.Err()
+	notice, err := fetch(ctx)
+	switch {
+	case err == nil:
+		if raw, err = s.inv.OpenNotice(notice); err != nil {
+			s.failed = problem.New(problem.InvitationForged, err)
 		}
+		return raw, true
+	case errors.Is(err, mailbox.ErrNotFound), errors.Is(err, direct.Unknown), errors.Is(err, direct.Used):
+		s.gone = err
+		return nil, true
 	}
-	h, release, err := c.pool.Host(ctx, "fetch "+string(id[:]))
+	s.c.log.Debug("an invitation's place does not answer", "peer", from, "err", err)
+	switch {
+	case errors.Is(s.failed, problem.InvitationForged), errors.Is(s.failed, problem.NoOtherRelay):
+	case s.c.routing == OnlyPrivate && errors.Is(err, node.ErrNoCircuit):
+		s.failed = problem.New(problem.NoOtherRelay, nil)
+	default:
+		s.failed = problem.New(problem.InvitationUnreachable, errors.New(why(err)))
+	}
+	return nil, false
+}
+
+// fetchFrom asks a relay for a notice.
+func (c *Chat) fetchFrom(ctx context.Context, at place, id [32]byte, straight bool) ([]byte, error) {
+	purpose := "fetch " + string(id[:])
+	l, err := (*link)(nil), error(nil)
+	if straight {
+		l, err = c.straightTo(ctx, purpose, at.relay)
+	} else {
+		l, err = c.through(ctx, purpose, at.relay.ID, at.hops, 0)
+	}
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-	client, err := mailbox.Dial(ctx, h, at)
-	if err != nil {
-		return nil, err
-	}
-	defer client.Close()
-	return client.Fetch(ctx, mailbox.NoticeID(id))
+	defer l.Close()
+	return l.Fetch(ctx, mailbox.NoticeID(id))
 }
 
 // meet makes a contact of who signed a verified bundle, and begins a session.
@@ -938,16 +1023,6 @@ func parseIntro(raw []byte) (*intro, error) {
 	}
 	inv, err := identity.ParseLink(string(link))
 	return &intro{inv, []byte(s)}, err
-}
-
-// relays are those that hold the invitation's queue.
-func (i intro) relays() (list []peer.AddrInfo) {
-	for _, h := range i.invitation.Hints {
-		if h.Kind == identity.HintRelay {
-			list = append(list, peer.AddrInfo{ID: peer.ID(h.Peer), Addrs: multiaddrs(h.Addrs)})
-		}
-	}
-	return list
 }
 
 // presence is where this device listens now.

@@ -21,6 +21,9 @@ const (
 	// workTime bounds a round of deposits that take work: terms are good for ten
 	// minutes, and three tries may be needed.
 	workTime = 30 * time.Minute
+	// asksPerCircuit is how many flights that take work are left over one circuit, which
+	// ends after node.CircuitTime.
+	asksPerCircuit = 4
 	// askFirst and askLast bound the pauses before a flight is left or sent again: as long
 	// as it has waited already, within these.
 	askFirst, askLast = time.Hour, 24 * time.Hour

@@ -269,7 +269,7 @@ func (b *box) writer(ctx context.Context, r store.Relay) (*link, error) {
 	var nobody identity.DevicePublic
 	rand.Read(nobody[:])
 	at := place{relay: peer.AddrInfo{ID: peer.ID(r.Peer), Addrs: multiaddrs(r.Addrs)}, hops: node.Hops(b.c.node.Mode(), multiaddrs(r.Routes))}
-	l, err := b.c.reach(ctx, nobody, at, way{}, (&way{}).isStraight(b.c.private, at, time.Now()))
+	l, err := b.c.reach(ctx, nobody, at, way{}, (&way{}).isStraight(b.c.routing, at, time.Now()))
 	if errors.Is(err, node.ErrNoCircuit) { // which is no fault of this relay
 		l, err = b.c.reach(ctx, nobody, at, way{}, true)
 	}

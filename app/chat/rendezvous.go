@@ -249,7 +249,7 @@ func (c *Chat) wayIn(peers ...peer.AddrInfo) {
 func (c *Chat) wayInByContact(relays ...peer.AddrInfo) {
 	switch {
 	case c.finder == nil:
-	case c.private:
+	case c.routing != Straight:
 		c.finder.AddSpares(relays...)
 	default:
 		c.finder.AddPeers(relays...)

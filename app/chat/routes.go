@@ -101,6 +101,15 @@ func (c *Chat) lot(device identity.DevicePublic, at place, hop peer.AddrInfo) []
 	return h[:]
 }
 
+// Routing says how what is for others goes to their relays.
+type Routing int
+
+const (
+	Straight    Routing = iota // from this computer to the relay
+	Private                    // by way of other relays; straight if for routePatience none leads there
+	OnlyPrivate                // by way of other relays, or not at all
+)
+
 // way is how deposits go to a relay now. The courier keeps it for each.
 type way struct {
 	blocked  time.Time // since when none of the hops leads there; zero: one does
@@ -110,12 +119,13 @@ type way struct {
 }
 
 // isStraight says whether to go straight.
-func (w *way) isStraight(private bool, at place, now time.Time) bool {
-	return !private || len(at.hops) == 0 || now.Before(w.straight)
+func (w *way) isStraight(routing Routing, at place, now time.Time) bool {
+	return routing == Straight || routing == Private && (len(at.hops) == 0 || now.Before(w.straight))
 }
 
-// went takes note of a round, and says whether the next may begin at once.
-func (w *way) went(r report, now time.Time) (atOnce bool) {
+// went takes note of a round, and says whether the next may begin at once, because it goes
+// straight.
+func (w *way) went(routing Routing, r report, now time.Time) (atOnce bool) {
 	w.carried = r.carried
 	cut := r.via != "" && isCut(r.err)
 	if cut {
@@ -129,7 +139,7 @@ func (w *way) went(r report, now time.Time) (atOnce bool) {
 		}
 	case w.blocked.IsZero():
 		w.blocked = now
-	case now.Sub(w.blocked) >= routePatience:
+	case routing == Private && now.Sub(w.blocked) >= routePatience:
 		w.blocked, w.straight = time.Time{}, now.Add(straightFor)
 		return true
 	}
@@ -160,37 +170,51 @@ func (l *link) Close() {
 // node.ErrNoCircuit if no other relay leads there.
 func (c *Chat) reach(ctx context.Context, device identity.DevicePublic, at place, w way, straight bool) (*link, error) {
 	if straight {
-		h, release, err := c.pool.Host(ctx, "deposit "+string(device[:]))
-		if err != nil {
-			return nil, err
-		}
-		client, err := mailbox.Dial(ctx, h, at.relay)
-		if err != nil {
-			release()
-			return nil, err
-		}
-		return &link{Client: client, release: release}, nil
+		return c.straightTo(ctx, "deposit "+string(device[:]), at.relay)
 	}
-	h, release, err := c.pool.Host(ctx, "circuit "+string(device[:])+string(at.relay.ID))
+	return c.through(ctx, string(device[:])+string(at.session[:]), at.relay.ID, w.order(at.hops), w.carried)
+}
+
+// straightTo connects to a relay from the throw-away host of a purpose.
+func (c *Chat) straightTo(ctx context.Context, purpose string, relay peer.AddrInfo) (*link, error) {
+	h, release, err := c.pool.Host(ctx, purpose)
 	if err != nil {
 		return nil, err
 	}
-	l := &link{carried: w.carried, release: release}
-	if l.carried > circuitRound/2 || len(h.Network().ConnsToPeer(at.relay.ID)) == 0 {
-		h.Network().ClosePeer(at.relay.ID)
+	client, err := mailbox.Dial(ctx, h, relay)
+	if err != nil {
+		release()
+		return nil, err
+	}
+	return &link{Client: client, release: release}, nil
+}
+
+// through connects to a relay through the first of the hops that leads there, from the
+// throw-away host of a purpose. carried are the bytes that went over the circuit that it
+// has; a new one is made if that is much. The error wraps node.ErrNoCircuit if no hop leads there.
+func (c *Chat) through(ctx context.Context, purpose string, relay peer.ID, hops []peer.AddrInfo, carried int) (*link, error) {
+	if len(hops) == 0 {
+		return nil, node.ErrNoCircuit
+	}
+	h, release, err := c.pool.Host(ctx, "circuit "+purpose+string(relay))
+	if err != nil {
+		return nil, err
+	}
+	l := &link{carried: carried, release: release, cut: func() { h.Network().ClosePeer(relay) }}
+	if l.carried > circuitRound/2 || len(h.Network().ConnsToPeer(relay)) == 0 {
+		l.cut()
 		l.carried = 0
 	}
 	errs := []error{node.ErrNoCircuit}
-	for _, hop := range w.order(at.hops) {
-		if l.via, err = node.DialCircuit(ctx, h, c.node.Mode(), []peer.AddrInfo{hop}, at.relay.ID); err == nil {
-			l.Client, err = mailbox.Connect(ctx, h, at.relay.ID)
+	for _, hop := range hops {
+		if l.via, err = node.DialCircuit(ctx, h, c.node.Mode(), []peer.AddrInfo{hop}, relay); err == nil {
+			l.Client, err = mailbox.Connect(ctx, h, relay)
 		}
 		refused := new(mailbox.Refusal)
 		if err == nil || errors.As(err, &refused) {
 			break
 		}
-		// What it cannot be opened over is of no more use.
-		h.Network().ClosePeer(at.relay.ID)
+		l.cut() // what it cannot be opened over is of no more use
 		errs = append(errs, err)
 		err = errors.Join(errs...)
 	}
@@ -198,7 +222,6 @@ func (c *Chat) reach(ctx context.Context, device identity.DevicePublic, at place
 		release()
 		return nil, err
 	}
-	l.cut = func() { h.Network().ClosePeer(at.relay.ID) }
 	return l, nil
 }
 
@@ -223,8 +246,12 @@ func (l *link) fits(due []*parcel) []*parcel {
 		return due
 	}
 	for i, p := range due {
-		if l.carried += len(p.wire) + mailbox.CellOverhead; l.carried > circuitRound && i > 0 {
-			l.carried -= len(p.wire) + mailbox.CellOverhead
+		size := len(p.wire) + mailbox.CellOverhead
+		if p.flight {
+			size = mailbox.CellMedium
+		}
+		if l.carried += size; l.carried > circuitRound && i > 0 {
+			l.carried -= size
 			return due[:i]
 		}
 	}
@@ -282,6 +309,42 @@ func shared(a, b []peer.ID) (n int) {
 		}
 	}
 	return n
+}
+
+// hintedPlaces are the relays that an invitation names.
+func (c *Chat) hintedPlaces(inv identity.Invitation) (list []place) {
+	for _, h := range inv.Hints {
+		if h.Kind == identity.HintRelay {
+			straight, circuits := splitPlaces(multiaddrs(h.Addrs))
+			list = append(list, place{relay: peer.AddrInfo{ID: peer.ID(h.Peer), Addrs: straight}, hops: node.Hops(c.node.Mode(), circuits)})
+		}
+	}
+	return list
+}
+
+// inLink is what of hints a link names, which people pass on and so is to be short: of the
+// circuits no more than as many as there are hops of one relay, of each hop one, shared
+// out among the relays. The notice names all.
+func inLink(hints []identity.Hint) []identity.Hint {
+	relays := only(hints, func(h identity.Hint) bool { return h.Kind == identity.HintRelay })
+	each := max(node.MaxHops/max(len(relays), 1), 1)
+	var used []peer.ID // a hop that is gone should not be that of all relays
+	short := slices.Clone(hints)
+	for i, h := range hints {
+		straight, circuits := splitPlaces(multiaddrs(h.Addrs))
+		slices.SortStableFunc(circuits, func(a, b ma.Multiaddr) int {
+			return cmp.Compare(shared(hopsOf([]ma.Multiaddr{a}), used), shared(hopsOf([]ma.Multiaddr{b}), used))
+		})
+		var few []ma.Multiaddr
+		for _, a := range circuits {
+			if hop := hopsOf([]ma.Multiaddr{a}); len(few) < each && shared(hop, hopsOf(few)) == 0 {
+				few = append(few, a)
+			}
+		}
+		used = append(used, hopsOf(few)...)
+		short[i].Addrs = addrBytes(slices.Concat(straight, few))
+	}
+	return short
 }
 
 // moveQueues notes where a relay is that a device told us of. Through whom it is

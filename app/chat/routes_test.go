@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,7 +16,9 @@ import (
 
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/content"
+	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity"
 	"github.com/godwit-im/godwit/p2p/circuit"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/node"
@@ -192,6 +195,143 @@ func TestHopsThatChange(t *testing.T) {
 		// Bob has heard too, and tells: but once, not for each of them.
 		bob.Awaits("his contacts to know", func() bool { return bob.waiting() == 0 })
 		alice.ways(bob, 1)
+	})
+}
+
+// reached says whether somebody dialled one of the relays since they had dialled so many.
+func (p *person) reached(since int, relays ...*relay) bool {
+	return slices.ContainsFunc(p.w.wires.from(p.name)[since:], func(to string) bool {
+		return slices.ContainsFunc(relays, func(r *relay) bool { return r.name == to })
+	})
+}
+
+// flights are the steps of a message's trail that left it, or tried to, as a first flight.
+func (p *person) flights(id content.ID) []api.Step {
+	p.w.Helper()
+	return slices.DeleteFunc(p.steps(id), func(s api.Step) bool { return s.Path != string(store.PathFlight) || s.Reason != "" })
+}
+
+// Alice accepts what Bob, who is away, invites by: a single-use invitation, or an address for
+// strangers. His relays see neither where she fetches his notice from, nor where her first
+// words come from.
+func TestFirstContactThroughOtherRelays(t *testing.T) {
+	for _, kind := range []byte{identity.Single, identity.Reusable} {
+		inPrivate(t, 6, func(w *world, r []*relay) {
+			for _, bobs := range r[3:] {
+				bobs.Stops()
+				bobs.Work = 1
+				bobs.Starts()
+			}
+			w.Advance(30 * time.Second)
+			alice, bob := w.Person("alice", r[0]), w.Person("bob", r[3:]...)
+			w.Advance(10 * time.Second) // Bob learns through whom his relays are reached
+			id, err := bob.Invite(w.Context(), kind, 0)
+			w.check(err)
+			link := bob.link(id)
+			if kind == identity.Single && len(link) > 700 {
+				t.Errorf("the link has %d characters", len(link))
+			}
+			bob.Leaves()
+			before := len(w.wires.from(alice.name))
+			met, err := alice.Accept(w.Context(), link, "bob", "who saw me?")
+			if err != nil || len(met.SeenBy) > 0 {
+				t.Fatal(met, err)
+			}
+			said := alice.said(bob)
+			alice.Awaits("three receipts", func() bool { return len(alice.flights(said)) == 3 })
+			for _, s := range alice.flights(said) {
+				if s.Via == "" || s.Proof != api.ProofGood || slices.ContainsFunc(r[3:], func(b *relay) bool { return b.id().String() == s.Via }) {
+					t.Errorf("left so: %+v", s)
+				}
+			}
+			if alice.reached(before, r[3:]...) {
+				t.Errorf("alice dialled %v", w.wires.from(alice.name)[before:])
+			}
+			bob.Returns()
+			if kind == identity.Reusable {
+				bob.IsAsked(alice)
+				bob.Admits(alice)
+			}
+			bob.Reads(alice, "who saw me?")
+			alice.Sees(said, api.Delivered)
+		})
+	}
+}
+
+// The others that led to Bob's relay when he made the invitation are gone when Alice accepts
+// it. She is told that his relay saw where she is; or, if it never may, why she has to wait.
+func TestFirstContactWhereNoOtherRelayLeads(t *testing.T) {
+	inPrivate(t, 3, func(w *world, r []*relay) {
+		alice, carol, bob := w.Person("alice", r[0]), w.NewPerson("carol", r[0]), w.Person("bob", r[2])
+		w.Advance(10 * time.Second)
+		first, second := bob.Invites(), bob.Invites()
+		bob.Leaves()
+		for _, hop := range r[:2] {
+			w.wires.setCut(hop.name, r[2].name, true)
+		}
+		w.Advance(time.Minute)
+		met, err := alice.Accept(w.Context(), first, "bob", "by any way")
+		if err != nil || !slices.Equal(met.SeenBy, []peer.ID{r[2].id()}) {
+			t.Errorf("accepting says %+v, %v", met, err)
+		}
+		alice.Awaits("a receipt", func() bool { return len(alice.flights(alice.said(bob))) == 1 })
+		if s := alice.flights(alice.said(bob))[0]; s.Via != "" {
+			t.Errorf("it went through %s, which leads nowhere", s.Via)
+		}
+		w.strict = true
+		carol.Returns()
+		before := len(w.wires.from(carol.name))
+		if _, err := carol.Accept(w.Context(), second, "bob", "by no way"); !errors.Is(err, problem.NoOtherRelay) {
+			t.Errorf("accepting where nothing may go straight: %v", err)
+		}
+		if carol.reached(before, r[2]) {
+			t.Error("carol dialled bob's relay")
+		}
+		for _, hop := range r[:2] {
+			w.wires.setCut(hop.name, r[2].name, false)
+		}
+		w.Advance(15 * time.Minute) // until it has reserved again
+		carol.Accepts(bob, second, "through others")
+		carol.Awaits("a receipt", func() bool { return len(carol.flights(carol.said(bob))) == 1 })
+		if carol.reached(before, r[2]) {
+			t.Error("carol dialled bob's relay")
+		}
+	})
+}
+
+// Where nothing may go straight a message waits for another relay that leads there, for as
+// long as it takes, and its reason says so.
+func TestNeverStraight(t *testing.T) {
+	inPrivate(t, 3, func(w *world, r []*relay) {
+		w.strict = true
+		alice, bob := w.Person("alice", r[0]), w.Person("bob", r[2])
+		w.Advance(10 * time.Second)
+		bob.Meets(alice)
+		alice.ways(bob, 1)
+		bob.Leaves()
+		alice.Leaves()
+		for _, hop := range r[:2] {
+			w.wires.setCut(hop.name, r[2].name, true)
+		}
+		w.Advance(time.Minute)
+		alice.Returns()
+		before := len(w.wires.from(alice.name))
+		id := alice.Says(bob, "by no way")
+		w.Advance(2 * straightFor)
+		if sent := alice.state(id); sent.State != api.Queued || !strings.Contains(sent.Reason, string(problem.NoOtherRelay)) {
+			t.Errorf("it is %s: %s", sent.State, sent.Reason)
+		}
+		if n := len(alice.steps(id)); n != 3 { // queued, why not, and how it is
+			t.Errorf("its trail has %d steps: %+v", n, alice.steps(id))
+		}
+		for _, hop := range r[:2] {
+			w.wires.setCut(hop.name, r[2].name, false)
+		}
+		w.Advance(4 * relayLast) // until it has reserved again, and she has tried again
+		alice.Sees(id, api.Kept)
+		if s := alice.deposited(id)[r[2].id().String()]; s.Via == "" || alice.reached(before, r[2]) {
+			t.Errorf("it went straight: %+v", s)
+		}
 	})
 }
 

@@ -44,7 +44,7 @@ func New(ctx context.Context, cfg Config) (*Chat, error) {
 	c := &Chat{
 		store: cfg.Store, chain: cfg.Chain, head: cfg.Chain.Head(), me: cfg.Device.Public(), device: cfg.Device, agreement: cfg.Agreement, node: cfg.Node, pool: cfg.Pool, boxPool: cfg.Boxes, log: log,
 		keys: keys, ops: make(chan *op), stopped: make(chan struct{}), running: make(chan struct{}),
-		relays: cfg.Relays, brief: cfg.Brief, private: cfg.Private, lots: newLots(), finder: cfg.Finder, working: make(chan struct{}, 1),
+		relays: cfg.Relays, brief: cfg.Brief, routing: cfg.Routing, lots: newLots(), finder: cfg.Finder, working: make(chan struct{}, 1),
 		strangers: allowance{Limit: rate.Limit{Burst: doorBurst, PerSecond: doorRate}}, callers: allowance{Limit: rate.Limit{Burst: callerBurst, PerSecond: callerRate}},
 		stalled: make(map[store.SessionID]bool), knowUs: make(map[identity.DevicePublic]bool), couriers: make(map[identity.DevicePublic]*courier), boxes: make(map[store.PeerID]*box),
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/godwit-im/godwit/identity"
 	"github.com/godwit-im/godwit/p2p/direct"
 	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/node"
 )
 
 // What the states of our messages rest on:
@@ -251,8 +252,10 @@ func receiptProof(q mailbox.QID, cell mailbox.CellID, receipt []byte) []byte {
 }
 
 // depositReason is a relay's failure as a problem.
-func depositReason(err error) problem.Code {
+func (c *Chat) depositReason(err error) problem.Code {
 	switch {
+	case c.routing == OnlyPrivate && errors.Is(err, node.ErrNoCircuit):
+		return problem.NoOtherRelay
 	case errors.Is(err, mailbox.ErrBadReceipt):
 		return problem.RelayUnproven
 	case errors.Is(err, mailbox.ErrWork):

@@ -29,6 +29,12 @@ func (p *person) Addresses() (link string, id store.InvitationID) {
 func (p *person) Asks(other *person, link, text string) content.ID {
 	p.w.Helper()
 	p.Accepts(other, link, text)
+	return p.said(other)
+}
+
+// said is what the person and another said last.
+func (p *person) said(other *person) content.ID {
+	p.w.Helper()
 	list, err := p.Messages(context.Background(), p.contact(other), Page{}, 10)
 	p.w.check(err)
 	if len(list) == 0 {

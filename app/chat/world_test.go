@@ -43,8 +43,10 @@ type world struct {
 	dir    string // of the profiles of those who come from now on
 	people int
 	relays []*relay
-	// private has relays be reached through each other, and people make use of it.
+	// private has relays be reached through each other, and people make use of it, or with
+	// strict of nothing else.
 	private bool
+	strict  bool
 	mu      sync.Mutex
 	running []*relay
 	board   *board          // the DHT of people who come from now on; nil: none
@@ -58,6 +60,16 @@ func inWorld(t *testing.T, story func(w *world)) {
 }
 
 func newWorld(t *testing.T) *world { return &world{T: t, wires: newWires(), dir: t.TempDir()} }
+
+func (w *world) routing() Routing {
+	switch {
+	case w.strict:
+		return OnlyPrivate
+	case w.private:
+		return Private
+	}
+	return Straight
+}
 
 // Advance lets time pass.
 func (w *world) Advance(d time.Duration) {
@@ -362,7 +374,7 @@ func (p *person) Starts() {
 	if log == nil {
 		log = p.w.log(p.name)
 	}
-	p.Chat, err = New(p.w.Context(), Config{Private: p.w.private, Finder: finder, Choice: p.choice, Store: s, Chain: p.chain, Device: p.device, Agreement: p.agree, Node: p.node, Pool: pool, Boxes: boxes, Relays: p.relays, Log: log})
+	p.Chat, err = New(p.w.Context(), Config{Routing: p.w.routing(), Finder: finder, Choice: p.choice, Store: s, Chain: p.chain, Device: p.device, Agreement: p.agree, Node: p.node, Pool: pool, Boxes: boxes, Relays: p.relays, Log: log})
 	p.w.check(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

@@ -34,13 +34,22 @@ type Private string
 
 // The values of --private-routing.
 const (
-	PrivateOn  Private = "on"
-	PrivateOff Private = "off"
-	byNetwork  Private = "" // on in public, off elsewhere
+	PrivateOn   Private = "on"   // straight only where for a while no other relay leads there
+	PrivateOnly Private = "only" // never straight
+	PrivateOff  Private = "off"
+	byNetwork   Private = "" // on in public, off elsewhere
 )
 
-// On says what holds with a network.
-func (p Private) On(n Network) bool { return p == PrivateOn || p == byNetwork && n == Public }
+// In says what holds with a network.
+func (p Private) In(n Network) Private {
+	switch {
+	case p != byNetwork:
+		return p
+	case n == Public:
+		return PrivateOn
+	}
+	return PrivateOff
+}
 
 // Config is everything that a node or relay is told from outside. Load fills
 // it; the zero value is not usable.
@@ -135,14 +144,9 @@ func keys() []key {
 		{name: "relay", list: true, means: "addresses of relays that keep this account's mail",
 			set:  func(c *Config, v []string) error { c.Relays = v; return multiaddrs(v, true) },
 			show: func(c *Config) []string { return c.Relays }},
-		{name: "private_routing", means: "on or off: leave messages at relays by way of other relays; on by itself if the network is public",
-			set: one(func(c *Config, v string) (err error) { c.Private, err = parsePrivate(v); return err }),
-			show: func(c *Config) []string {
-				if c.Private.On(c.Network) {
-					return []string{string(PrivateOn)}
-				}
-				return []string{string(PrivateOff)}
-			}},
+		{name: "private_routing", means: "leave messages at relays by way of other relays: on (straight where for a while none leads there), only (never straight) or off; on by itself if the network is public",
+			set:  one(func(c *Config, v string) (err error) { c.Private, err = parsePrivate(v); return err }),
+			show: func(c *Config) []string { return []string{string(c.Private.In(c.Network))} }},
 		{name: "choose_relays", means: "find relays, test them and replace those that fail: on, off, or auto, which is on in public",
 			set: one(func(c *Config, v string) error {
 				switch c.Choose = Choose(v); c.Choose {
@@ -194,10 +198,10 @@ func ParseNetwork(s string) (Network, error) {
 
 func parsePrivate(s string) (Private, error) {
 	switch p := Private(s); p {
-	case PrivateOn, PrivateOff:
+	case PrivateOn, PrivateOnly, PrivateOff:
 		return p, nil
 	}
-	return "", fmt.Errorf("%q is not on or off", s)
+	return "", fmt.Errorf("%q is not on, only or off", s)
 }
 
 // ParseSize reads a number of bytes such as 10GiB, 500MB or 1048576.

@@ -105,18 +105,19 @@ func TestAMistakeInTheFileIsNamedWithItsLine(t *testing.T) {
 func TestPrivateRoutingFollowsTheNetwork(t *testing.T) {
 	for _, c := range []struct {
 		file   string
-		on     bool
+		want   string
 		origin string
 	}{
-		{"", true, "default"},
-		{"network = \"loopback\"\n", false, "default"},
-		{"network = \"lan\"\n", false, "default"},
-		{"network = \"loopback\"\nprivate_routing = \"on\"\n", true, "config.toml:2"},
-		{"private_routing = \"off\"\n", false, "config.toml:1"},
+		{"", "on", "default"},
+		{"network = \"loopback\"\n", "off", "default"},
+		{"network = \"lan\"\n", "off", "default"},
+		{"network = \"loopback\"\nprivate_routing = \"on\"\n", "on", "config.toml:2"},
+		{"network = \"loopback\"\nprivate_routing = \"only\"\n", "only", "config.toml:2"},
+		{"private_routing = \"off\"\n", "off", "config.toml:1"},
 	} {
 		cfg, settings, err := Load(Sources{Profile: profile(t, c.file), Getenv: env()})
 		i := slices.IndexFunc(settings, func(s Setting) bool { return s.Key == "private_routing" })
-		if err != nil || cfg.Private.On(cfg.Network) != c.on || i < 0 || !strings.HasSuffix(settings[i].Origin, c.origin) || (settings[i].Values[0] == "on") != c.on {
+		if err != nil || string(cfg.Private.In(cfg.Network)) != c.want || i < 0 || !strings.HasSuffix(settings[i].Origin, c.origin) || settings[i].Values[0] != c.want {
 			t.Errorf("%q: %v, %+v, %v", c.file, cfg.Private, settings, err)
 		}
 	}

@@ -79,6 +79,7 @@ const (
 	RelaySlow    Code = "REL-18"
 	RelayGone    Code = "REL-19"
 	FewOwnRelays Code = "REL-20"
+	NoOtherRelay Code = "REL-21"
 
 	ConfigSyntax  Code = "CFG-01"
 	ConfigUnknown Code = "CFG-02"
@@ -317,6 +318,9 @@ var table = [...]Problem{
 	{RelayGone, ExitFailed, "A relay of yours does not serve any more",
 		"For hours it could not be reached or took nothing, while this device was online.",
 		"Nothing: if it lasts another takes its place. One that you gave by hand stays until you remove it with `godwit relay remove`."},
+	{NoOtherRelay, ExitUnavailable, "No other relay leads to the contact's relays",
+		"With private_routing = \"only\" nothing goes to them straight, since they would see the address of this computer. A message is safe on this device and is tried again.",
+		"Nothing: the contact's device tells of other ways when it is online. Or set private_routing to \"on\": then it goes straight where for 15 seconds no other relay leads there."},
 	{FewOwnRelays, ExitFailed, "Fewer than three relays keep your mail",
 		"If those fail, messages reach you only while you and the sender are online.",
 		"Nothing: others are looked for, and the reason says what that waits for. Or add one with `godwit relay add ADDRESS`."},

@@ -141,7 +141,13 @@ func (c *cli) acceptCommand() *cobra.Command {
 				if p.Asked {
 					words, linger = "%s is asked to be a contact (%s).\n", askingTime
 				}
-				if err := c.result(p, func(w io.Writer) { fmt.Fprintf(w, words, visible(p.Name), p.Contact) }); err != nil {
+				err = c.result(p, func(w io.Writer) {
+					fmt.Fprintf(w, words, visible(p.Name), p.Contact)
+					for _, relay := range p.SeenBy {
+						fmt.Fprintf(w, "No other relay led to the inviter's relay %s: it saw the address of this computer.\n", relay)
+					}
+				})
+				if err != nil {
 					return err
 				}
 				return a.linger(ctx, linger)

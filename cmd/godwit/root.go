@@ -38,7 +38,7 @@ func (c *cli) root() *cobra.Command {
 	f := root.PersistentFlags()
 	f.StringVar(&c.profile, "profile", "", "keep everything under `DIR` (or GODWIT_HOME)")
 	c.setting(root, true, "network", "", "public, lan or loopback (or GODWIT_NETWORK)")
-	c.setting(root, true, "private_routing", "on|off", "leave messages at relays by way of other relays; on if the network is public")
+	c.setting(root, true, "private_routing", "on|only|off", "leave messages at relays by way of other relays; only: never straight; on if the network is public")
 	f.BoolVar(&c.json, "json", false, "print JSON, one object a line")
 	f.BoolVar(&c.quiet, "quiet", false, "print results only")
 	f.BoolVarP(&c.verbose, "verbose", "v", false, "say on standard error what happens")

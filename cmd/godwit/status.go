@@ -70,9 +70,12 @@ func humanStatus(w io.Writer, s api.Status, own bool) {
 		row("", "%s", p.Do)
 	}
 	row("network", "%s, %d of %s connected", s.Network, s.Connected, count(s.Contacts, "contact"))
-	if s.Private {
+	switch {
+	case s.NeverStraight:
+		row("private", "only: relays where messages are left for others see another relay; where none leads there, messages wait")
+	case s.Private:
 		row("private", "on: relays where messages are left for others see another relay, where one leads there")
-	} else {
+	default:
 		row("private", "off: relays where messages are left for others see this computer's address")
 	}
 	if !slices.ContainsFunc(s.Relays, func(r api.Relay) bool { return r.State != "draining" }) {
