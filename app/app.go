@@ -30,8 +30,8 @@ import (
 	"github.com/godwit-im/godwit/p2p/node"
 )
 
-// databaseName is the database's file in a profile's data directory.
-const databaseName = "godwit.db"
+// DatabaseName is the database's file in a profile's data directory.
+const DatabaseName = "godwit.db"
 
 // App is the account of one profile. Open makes it, Run works; its other methods
 // may be called from any goroutine and wait until Run does.
@@ -113,7 +113,7 @@ func createLocked(ctx context.Context, cfg config.Config, name string, entropy [
 	if _, _, err := vault.Inspect(cfg.Dirs.Data); !errors.Is(err, vault.ErrNoVault) {
 		return account, problem.New(problem.AccountExists, nil)
 	}
-	path := filepath.Join(cfg.Dirs.Data, databaseName)
+	path := filepath.Join(cfg.Dirs.Data, DatabaseName)
 	for _, leftover := range []string{path, path + "-wal", path + "-shm"} {
 		if err := os.Remove(leftover); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return account, problem.New(problem.CannotMakeDir, err)
@@ -175,7 +175,7 @@ func (a *App) open(ctx context.Context) error {
 		return err
 	}
 	secrets := a.vault.Secrets()
-	a.store, err = store.Open(ctx, filepath.Join(a.cfg.Dirs.Data, databaseName), secrets.Database, store.Options{})
+	a.store, err = store.Open(ctx, filepath.Join(a.cfg.Dirs.Data, DatabaseName), secrets.Database, store.Options{CacheKiB: a.cfg.CacheKiB})
 	if err != nil {
 		return storeProblem(err)
 	}

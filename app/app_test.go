@@ -199,7 +199,7 @@ func TestRecover(t *testing.T) {
 		other := profile(t)
 		_, err := Recover(t.Context(), other, api.RecoverRequest{Words: words})
 		wants(t, what, err, problem.WrongWords)
-		if _, err := os.Stat(filepath.Join(other.Dirs.Data, databaseName)); !errors.Is(err, fs.ErrNotExist) {
+		if _, err := os.Stat(filepath.Join(other.Dirs.Data, DatabaseName)); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: something was made (%v)", what, err)
 		}
 	}
@@ -347,7 +347,7 @@ func TestSpoiltProfiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, e := range entries {
-			if n := e.Name(); !e.IsDir() && n != "vault.key" && n != databaseName && !strings.HasPrefix(n, databaseName) && !strings.HasPrefix(n, "lock") && n != "config.toml" {
+			if n := e.Name(); !e.IsDir() && n != "vault.key" && n != DatabaseName && !strings.HasPrefix(n, DatabaseName) && !strings.HasPrefix(n, "lock") && n != "config.toml" {
 				return filepath.Join(dir, n)
 			}
 		}
@@ -363,10 +363,10 @@ func TestSpoiltProfiles(t *testing.T) {
 		"a bit of the vault is flipped": {edit(func(b []byte) []byte { b[len(b)/2] ^= 1; return b }, "vault.key"), problem.VaultDamaged},
 		"the vault is of a later version": {edit(func(b []byte) []byte { b[0] = 2; return b }, "vault.key"),
 			problem.ProfileNewer},
-		"the database is not there": {func(dir string) error { return os.Remove(filepath.Join(dir, databaseName)) }, problem.StoreDamaged},
-		"the database is empty":     {edit(func([]byte) []byte { return nil }, databaseName), problem.StoreDamaged},
-		"the database is another's": {edit(func(b []byte) []byte { return bytes.Repeat([]byte{7}, len(b)) }, databaseName), problem.StoreDamaged},
-		"the database is cut short": {edit(func(b []byte) []byte { return b[:50] }, databaseName), problem.StoreDamaged},
+		"the database is not there": {func(dir string) error { return os.Remove(filepath.Join(dir, DatabaseName)) }, problem.StoreDamaged},
+		"the database is empty":     {edit(func([]byte) []byte { return nil }, DatabaseName), problem.StoreDamaged},
+		"the database is another's": {edit(func(b []byte) []byte { return bytes.Repeat([]byte{7}, len(b)) }, DatabaseName), problem.StoreDamaged},
+		"the database is cut short": {edit(func(b []byte) []byte { return b[:50] }, DatabaseName), problem.StoreDamaged},
 	} {
 		t.Run(what, func(t *testing.T) {
 			cfg := account(t)

@@ -74,6 +74,9 @@ type Config struct {
 	// Create makes the account silently where there is none; otherwise opening
 	// such a profile ends with problem.NoAccount.
 	Create bool
+	// CacheKiB is how much of the database is kept in memory; 0: 16 MiB. It is no setting: a
+	// window has 64 MiB.
+	CacheKiB int
 	// Brief says that the account runs for the length of one command.
 	Brief bool
 	// Window brings the window to the front and shows what a link names. Nil: there is

@@ -77,7 +77,7 @@ func (c *cli) benchCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.AddCommand(c.bareServerCommand())
+	cmd.AddCommand(c.bareServerCommand(), c.benchProfileCommand())
 	return cmd
 }
 
