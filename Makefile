@@ -79,8 +79,9 @@ fuzz: need-go ## each fuzz target for FUZZTIME (20s)
 	done
 
 .PHONY: generate
-generate: need-go ## make the files that are made (THIRD_PARTY.md)
+generate: need-go ## make the files that are made (THIRD_PARTY.md, sizes of the icon)
 	go test ./cmd/godwit -run TestThirdParty -update
+	go test ./assets/desktop -run TestIconSizes -update
 
 .PHONY: clean
 clean: ## remove what was built
