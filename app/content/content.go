@@ -3,8 +3,10 @@
 //
 // A Payload is a short header and a list of items. An item that the author
 // numbers has a place in a conversation: its seq and the hash of the item
-// before it let the reader show each exactly once and in order. Others (receipts,
-// profiles, descriptors, presence) stand alone and are acted upon at once.
+// before it let the reader show each exactly once and in order. Some of these act upon
+// others (reactions, edits, requests to delete). Items without a number (receipts,
+// profiles, descriptors, presence) stand alone and are acted upon at once, but for a
+// context, which says more about another item of its payload.
 //
 // Layout (big-endian; every value has exactly one encoding, others are refused):
 //
@@ -61,11 +63,23 @@ const (
 	KindRendezvous  Kind = 8 // Rendezvous
 	KindManifest    Kind = 9 // Manifest
 
+	KindContext      Kind = 10 // Context
+	KindReaction     Kind = 11 // Reaction
+	KindEdit         Kind = 12 // Edit
+	KindErase        Kind = 13 // Erase
+	KindTimer        Kind = 14 // Timer
+	KindTyping       Kind = 15 // Typing
+	KindIntroduction Kind = 16 // Introduction
+
 	// KindRecovered is a note of our own in a conversation, which never travels: from
 	// here on the other side is a device that took the place of all others. It has
 	// no body.
 	KindRecovered Kind = 0x8000
 )
+
+// Acts says whether numbered items of a kind do something to another message, and are no
+// line of the conversation themselves.
+func (k Kind) Acts() bool { return k == KindReaction || k == KindEdit || k == KindErase }
 
 // Local says whether a kind is of notes that a device makes for itself.
 func (k Kind) Local() bool { return k >= 0x8000 }
@@ -91,6 +105,20 @@ func (k Kind) String() string {
 		return "rendezvous"
 	case KindManifest:
 		return "manifest"
+	case KindContext:
+		return "context"
+	case KindReaction:
+		return "reaction"
+	case KindEdit:
+		return "edit"
+	case KindErase:
+		return "erase"
+	case KindTimer:
+		return "timer"
+	case KindTyping:
+		return "typing"
+	case KindIntroduction:
+		return "introduction"
 	case KindRecovered:
 		return "recovered"
 	}

@@ -28,7 +28,7 @@ func fill[T ~[16]byte | ~[32]byte](b byte) T {
 	return t
 }
 
-func must(t *testing.T) func([]byte, error) []byte {
+func must(t testing.TB) func([]byte, error) []byte {
 	return func(b []byte, err error) []byte {
 		t.Helper()
 		if err != nil {
@@ -39,9 +39,15 @@ func must(t *testing.T) func([]byte, error) []byte {
 }
 
 // samples is one payload with an item of every kind and one of a kind of the future.
-func samples(t *testing.T) *content.Payload {
+func samples(t testing.TB) *content.Payload {
 	ok := must(t)
 	sent := time.UnixMilli(1_700_000_000_123).UTC()
+	seq := uint64(7)
+	act := func(kind content.Kind, body []byte) content.Item {
+		seq++
+		return content.Item{Flags: content.Numbered | content.WantsReceipt, ID: fill[content.ID](byte(seq) + 100), Sent: sent, Kind: kind, Body: body,
+			Place: content.Place{Conversation: fill[content.ConversationID](4), Seq: seq, Prev: fill[[32]byte](byte(seq))}}
+	}
 	return &content.Payload{
 		Author: fill[[32]byte](1), Reader: fill[[32]byte](2),
 		Items: []content.Item{
@@ -59,14 +65,50 @@ func samples(t *testing.T) *content.Payload {
 				Body: ok(content.GaveUp{Conversation: fill[content.ConversationID](4), Seq: 6, Hash: fill[[32]byte](12)}.Marshal())},
 			{ID: fill[content.ID](14), Sent: sent, Kind: content.KindRead, Body: ok(content.Read{IDs: []content.ID{fill[content.ID](3)}}.Marshal())},
 			{ID: fill[content.ID](15), Sent: sent, Kind: content.KindRendezvous, Flags: content.WantsReceipt, Body: ok(content.Rendezvous{Seed: fill[[32]byte](16)}.Marshal())},
+			{ID: fill[content.ID](17), Sent: sent, Kind: content.KindContext, Body: ok(context().Marshal())},
+			act(content.KindReaction, ok(content.Reaction{To: fill[content.ID](3), Emoji: "👍🏽"}.Marshal())),
+			act(content.KindEdit, ok(content.Edit{Of: fill[content.ID](3), Text: content.Text{Text: "Grüße!"}}.Marshal())),
+			act(content.KindErase, ok(content.Erase{Of: fill[content.ID](3)}.Marshal())),
+			act(content.KindTimer, ok(content.Timer{After: 24 * time.Hour, Version: 1_700_000_000_123}.Marshal())),
+			act(content.KindIntroduction, ok(content.Introduction{Step: content.StepMeet, ID: fill[content.ID](19), Account: identity.AccountID{20}, Name: "Ben", Link: "godwit:i#x"}.Marshal())),
+			{ID: fill[content.ID](21), Sent: sent, Kind: content.KindTyping, Body: ok(content.Typing{Now: true}.Marshal())},
 			{ID: fill[content.ID](13), Sent: sent, Kind: 999, Body: []byte("of the future")},
 		},
 	}
 }
 
-// The bytes people's machines exchange do not change unnoticed.
+// context is one with every field, and one of the future.
+func context() content.Context {
+	reply := fill[content.ID](18)
+	return content.Context{Of: fill[content.ID](3), Reply: &reply, Forwarded: true, Timer: time.Hour, Later: []content.Field{{Tag: 200, Value: []byte("later")}}}
+}
+
+// The bytes people's machines exchange do not change unnoticed: those of a payload, and
+// those of what people do in chats.
 func TestGolden(t *testing.T) {
-	raw := must(t)(samples(t).Marshal())
+	acts := map[content.Kind]string{
+		content.KindContext:      "030303030303030303030303030303030110121212121212121212121212121212120200030400000e10c8056c61746572",
+		content.KindReaction:     "03030303030303030303030303030303f09f918df09f8fbd",
+		content.KindEdit:         "030303030303030303030303030303034772c3bcc39f6521",
+		content.KindErase:        "03030303030303030303030303030303",
+		content.KindTimer:        "000151800000018bcfe5687b",
+		content.KindIntroduction: "031313131313131313131313131313131314000000000000000000000000000000000000000000000000000000000000000342656e000a676f647769743a692378",
+		content.KindTyping:       "01",
+	}
+	p := samples(t)
+	var rest []content.Item
+	for _, item := range p.Items {
+		want, ok := acts[item.Kind]
+		if !ok {
+			rest = append(rest, item)
+			continue
+		}
+		if got := hex.EncodeToString(item.Body); got != want {
+			t.Errorf("%s is %s, want %s", item.Kind, got, want)
+		}
+	}
+	p.Items = rest
+	raw := must(t)(p.Marshal())
 	sum := sha256.Sum256(raw)
 	const want = "d981807f8562685aeb8337611c450da8adee51705988f5b6c658fd93384a921d"
 	if got := hex.EncodeToString(sum[:]); got != want {
@@ -121,6 +163,52 @@ func TestRefused(t *testing.T) {
 	}
 	if id := fill[content.ID](200); func() bool { got, err := content.ParseID(id.String()); return err != nil || got != id }() {
 		t.Error("an id does not survive its text form")
+	}
+}
+
+// What people do in chats has bounds: a reaction is no text, a timer is no threat.
+func TestActsAreBounded(t *testing.T) {
+	for _, good := range []string{"", "👍", "👍🏽", "❤️", "1️⃣", "#️⃣", "🇦🇷", "👩‍👩‍👧‍👦", "🏴󠁧󠁢󠁳󠁣󠁴󠁿", "‼️", "ℹ️", "™"} {
+		if _, err := (content.Reaction{Emoji: good}).Marshal(); err != nil {
+			t.Errorf("%q is no reaction: %v", good, err)
+		}
+	}
+	for _, bad := range []string{"no", "1", " ", "👍 ", "\u202e👍", "\u200d", "\ufe0f", "👍\n", "\xff", "ال", strings.Repeat("👍", 17)} {
+		if _, err := (content.Reaction{Emoji: bad}).Marshal(); err == nil {
+			t.Errorf("%q is a reaction", bad)
+		}
+	}
+	for _, after := range []time.Duration{-time.Second, time.Millisecond, content.MaxTimer + time.Second} {
+		if _, err := (content.Timer{After: after}).Marshal(); err == nil {
+			t.Errorf("a timer of %s went through", after)
+		}
+		if _, err := (content.Context{Timer: after}).Marshal(); err == nil {
+			t.Errorf("a message that disappears after %s went through", after)
+		}
+	}
+	if _, err := content.ParseTimer(bytes.Repeat([]byte{0xff}, 12)); !errors.Is(err, content.ErrMalformed) {
+		t.Errorf("a timer of a century: %v", err)
+	}
+	if _, err := content.ParseContext(append(make([]byte, 16), 3, 4, 0, 0, 0, 0)); !errors.Is(err, content.ErrMalformed) {
+		t.Errorf("a context with a timer of nothing: %v", err)
+	}
+	if _, err := (content.Edit{Text: content.Text{Text: strings.Repeat("x", content.MaxEdit+1)}}).Marshal(); err == nil {
+		t.Error("an edit that does not fit went through")
+	}
+	for _, bad := range []content.Introduction{
+		{Step: content.StepAsk, Name: "Carol", Link: "godwit:i#x"}, {Step: content.StepMeet, Name: "Ben"}, {Step: content.StepAgree, Name: "Ben", Link: "x"}, {Name: "Ben"},
+	} {
+		if _, err := bad.Marshal(); err == nil {
+			t.Errorf("an introduction %+v went through", bad)
+		}
+	}
+}
+
+// A version that knows fewer fields reads what it knows.
+func TestContextOfALaterVersion(t *testing.T) {
+	c, err := content.ParseContext(must(t)(context().Marshal()))
+	if err != nil || c.Reply == nil || *c.Reply != fill[content.ID](18) || !c.Forwarded || c.Timer != time.Hour || len(c.Later) != 1 {
+		t.Errorf("the context became %+v, %v", c, err)
 	}
 }
 
@@ -179,6 +267,13 @@ func FuzzBodies(f *testing.F) {
 		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseRead(b) },
 		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseRendezvous(b) },
 		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseManifest(b) },
+		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseContext(b) },
+		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseReaction(b) },
+		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseEdit(b) },
+		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseErase(b) },
+		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseTimer(b) },
+		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseTyping(b) },
+		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseIntroduction(b) },
 	}
 	root := identity.RootFromEntropy(fill[[32]byte](1))
 	device, agreement := identity.NewDevicePrivate(fill[[32]byte](2)), identity.NewAgreementPrivate(fill[[32]byte](3))
@@ -188,6 +283,9 @@ func FuzzBodies(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 2, 9, 9})
 	f.Add([]byte{2, 0, 1, 1, 0, 2, 5, 6})
 	f.Add(make([]byte, 72))
+	for _, item := range samples(f).Items {
+		f.Add(item.Body)
+	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		for i, parse := range bodies {
 			v, err := parse(raw)
