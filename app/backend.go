@@ -479,12 +479,21 @@ const defaultWait = 30 * time.Second
 
 // Send implements api.Backend.
 func (a *App) Send(ctx context.Context, r api.SendRequest) (api.Sent, error) {
-	limit := time.Duration(r.Timeout)
-	if limit == 0 {
-		limit = defaultWait
+	sent, err := a.chat.Send(ctx, named(r.Contact), chat.Words{Text: r.Text, Reply: r.ReplyTo}, r.Wait, limit(r.Timeout))
+	return waited(ctx, sent, r.Wait, err)
+}
+
+// limit is how long a request waits.
+func limit(timeout api.Duration) time.Duration {
+	if timeout == 0 {
+		return defaultWait
 	}
-	sent, err := a.chat.Send(ctx, named(r.Contact), r.Text, r.Wait, limit)
-	if err == nil && ctx.Err() != nil && !sent.State.Meets(r.Wait) {
+	return time.Duration(timeout)
+}
+
+// waited is the answer to a request that may have waited.
+func waited(ctx context.Context, sent api.Sent, want api.State, err error) (api.Sent, error) {
+	if err == nil && ctx.Err() != nil && !sent.State.Meets(want) {
 		err = ctx.Err() // the caller left; it is not the time that is over
 	}
 	return sent, storeProblem(err)
@@ -492,6 +501,33 @@ func (a *App) Send(ctx context.Context, r api.SendRequest) (api.Sent, error) {
 
 // defaultMessages is how many messages are read if nobody says how many.
 const defaultMessages = 50
+
+// React implements api.Backend.
+func (a *App) React(ctx context.Context, r api.ReactRequest) (api.Sent, error) {
+	sent, err := a.chat.React(ctx, r.ID, r.Emoji, r.Wait, limit(r.Timeout))
+	return waited(ctx, sent, r.Wait, err)
+}
+
+// Edit implements api.Backend.
+func (a *App) Edit(ctx context.Context, r api.EditRequest) (api.Sent, error) {
+	sent, err := a.chat.Edit(ctx, r.ID, r.Text, r.Wait, limit(r.Timeout))
+	return waited(ctx, sent, r.Wait, err)
+}
+
+// Delete implements api.Backend.
+func (a *App) Delete(ctx context.Context, r api.DeleteRequest) (api.Sent, error) {
+	if !r.ForBoth {
+		return api.Sent{ID: r.ID}, storeProblem(a.chat.DeleteForMe(ctx, r.ID))
+	}
+	sent, err := a.chat.DeleteForBoth(ctx, r.ID, r.Wait, limit(r.Timeout))
+	return waited(ctx, sent, r.Wait, err)
+}
+
+// Forward implements api.Backend.
+func (a *App) Forward(ctx context.Context, r api.ForwardRequest) (api.Sent, error) {
+	sent, err := a.chat.Forward(ctx, r.ID, named(r.Contact), r.Wait, limit(r.Timeout))
+	return waited(ctx, sent, r.Wait, err)
+}
 
 // Messages implements api.Backend.
 func (a *App) Messages(ctx context.Context, r api.MessagesRequest) ([]api.Message, error) {

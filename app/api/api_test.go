@@ -94,6 +94,18 @@ func (f *fake) Verify(_ context.Context, r VerifyRequest) (SafetyNumber, error) 
 func (f *fake) Send(_ context.Context, r SendRequest) (Sent, error) {
 	return answer[SendRequest, Sent](f, r)
 }
+func (f *fake) React(_ context.Context, r ReactRequest) (Sent, error) {
+	return answer[ReactRequest, Sent](f, r)
+}
+func (f *fake) Edit(_ context.Context, r EditRequest) (Sent, error) {
+	return answer[EditRequest, Sent](f, r)
+}
+func (f *fake) Delete(_ context.Context, r DeleteRequest) (Sent, error) {
+	return answer[DeleteRequest, Sent](f, r)
+}
+func (f *fake) Forward(_ context.Context, r ForwardRequest) (Sent, error) {
+	return answer[ForwardRequest, Sent](f, r)
+}
 func (f *fake) Trail(_ context.Context, r TrailRequest) ([]Step, error) {
 	return answer[TrailRequest, []Step](f, r)
 }
@@ -291,7 +303,7 @@ func TestEventsArriveInOrderFromReadyOn(t *testing.T) {
 	path, _ := serve(t, f)
 	c := connect(t, path)
 	for i := range 50 {
-		f.events <- MessageEvent(someTime.Time, Message{ID: fmt.Sprint(i), Text: "line one\nline two\r\n\ndata: x", Time: someTime, Kind: "text"})
+		f.events <- MessageEvent(someTime.Time, Message{ID: fmt.Sprint(i), Text: "line one\nline two\r\n\ndata: x", Time: someTime, Kind: "text"}, ChangeNew)
 	}
 	close(f.events) // as when the reader is too slow
 	var got []Event

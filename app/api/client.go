@@ -205,6 +205,26 @@ func (c *Client) Send(ctx context.Context, r SendRequest) (Sent, error) {
 	return call[Sent](ctx, c, "send", r)
 }
 
+// React is Backend's.
+func (c *Client) React(ctx context.Context, r ReactRequest) (Sent, error) {
+	return call[Sent](ctx, c, "react", r)
+}
+
+// Edit is Backend's.
+func (c *Client) Edit(ctx context.Context, r EditRequest) (Sent, error) {
+	return call[Sent](ctx, c, "edit", r)
+}
+
+// Delete is Backend's.
+func (c *Client) Delete(ctx context.Context, r DeleteRequest) (Sent, error) {
+	return call[Sent](ctx, c, "delete", r)
+}
+
+// Forward is Backend's.
+func (c *Client) Forward(ctx context.Context, r ForwardRequest) (Sent, error) {
+	return call[Sent](ctx, c, "forward", r)
+}
+
 // Messages is Backend's.
 func (c *Client) Messages(ctx context.Context, r MessagesRequest) ([]Message, error) {
 	return calls[Message](ctx, c, "messages", r)

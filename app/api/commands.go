@@ -61,8 +61,22 @@ type Backend interface {
 	// meets Wait, it failed, or Timeout is over; then it returns what is known.
 	// A wait that was not met is not an error here: compare with State.Meets.
 	// Errors: problem.NoSuchContact, AmbiguousContact, ContactBlocked,
-	// ContactFrozen, BadText, DiskFull.
+	// ContactFrozen, BadText, DiskFull; of an answered message NoSuchMessage, MessageGone.
 	Send(context.Context, SendRequest) (Sent, error)
+	// React reacts to a message of either side; an empty emoji takes that back. It waits as
+	// Send does, for the other side to have it, and so do the methods after it.
+	// Errors: problem.NoSuchMessage, MessageGone, WrongKind, ContactBlocked, ContactFrozen, BadReaction.
+	React(context.Context, ReactRequest) (Sent, error)
+	// Edit puts another text in the place of one's own message's; when it was said stays.
+	// Errors: problem.NotYours, BadText, and those of React.
+	Edit(context.Context, EditRequest) (Sent, error)
+	// Delete removes a message from this device. With ForBoth, for one's own, the other
+	// side's device is asked to do the same, and the line stays here as one that says it was deleted.
+	// Without it the answer names the message alone. Errors: problem.NotYours, and those of React.
+	Delete(context.Context, DeleteRequest) (Sent, error)
+	// Forward sends the text of a message to a contact, marked as somebody else's words.
+	// Errors: problem.NoSuchMessage, MessageGone, WrongKind, and those of Send.
+	Forward(context.Context, ForwardRequest) (Sent, error)
 	// Messages reads a conversation, oldest first: the newest Limit messages, or a page
 	// before, after or around a message. Errors: problem.NoSuchContact, NoSuchMessage,
 	// BadRequest.
@@ -374,8 +388,41 @@ type SafetyNumber struct {
 type SendRequest struct {
 	Contact string   `json:"contact"`
 	Text    string   `json:"text"`
-	Wait    State    `json:"wait,omitempty"`    // empty: Queued
-	Timeout Duration `json:"timeout,omitempty"` // of the waiting alone; 0: 30s
+	ReplyTo string   `json:"reply_to,omitempty"` // id of the message that is answered
+	Wait    State    `json:"wait,omitempty"`     // empty: Queued
+	Timeout Duration `json:"timeout,omitempty"`  // of the waiting alone; 0: 30s
+}
+
+// ReactRequest reacts to a message.
+type ReactRequest struct {
+	ID      string   `json:"id"`
+	Emoji   string   `json:"emoji"`             // empty: taken back
+	Wait    State    `json:"wait,omitempty"`    // as in SendRequest, and so in the requests after it
+	Timeout Duration `json:"timeout,omitempty"` // likewise
+}
+
+// EditRequest edits a message of one's own.
+type EditRequest struct {
+	ID      string   `json:"id"`
+	Text    string   `json:"text"`
+	Wait    State    `json:"wait,omitempty"`
+	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// DeleteRequest deletes a message.
+type DeleteRequest struct {
+	ID      string   `json:"id"`
+	ForBoth bool     `json:"for_both,omitempty"` // ask the other side's device too
+	Wait    State    `json:"wait,omitempty"`
+	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// ForwardRequest forwards a message.
+type ForwardRequest struct {
+	ID      string   `json:"id"`
+	Contact string   `json:"contact"`
+	Wait    State    `json:"wait,omitempty"`
+	Timeout Duration `json:"timeout,omitempty"`
 }
 
 // Copies counts the relays that gave a valid receipt for a message.
@@ -389,8 +436,8 @@ type Copies struct {
 // Sent is how far a message of one's own has come.
 type Sent struct {
 	ID           string  `json:"id"`
-	Conversation string  `json:"conversation"` // the contact's account id, Self or Echo
-	State        State   `json:"state"`        // what is for this computer alone is delivered at once
+	Conversation string  `json:"conversation"`    // the contact's account id, Self or Echo
+	State        State   `json:"state,omitempty"` // of one's own messages; what is for this computer alone is delivered at once
 	Relays       *Copies `json:"relays,omitempty"`
 	Expires      Time    `json:"expires,omitzero"` // when it is given up, or when the relays' copies end
 	Reason       string  `json:"reason,omitempty"` // why it is not further, in words
@@ -424,6 +471,36 @@ type Message struct {
 	Reason       string  `json:"reason,omitempty"`
 	Starred      bool    `json:"starred,omitempty"`
 	Pinned       bool    `json:"pinned,omitempty"`
+	Deeds
+}
+
+// Deeds are what was done to a message, and what is said of it besides its text.
+type Deeds struct {
+	Reply      *Quote     `json:"reply,omitempty"`     // what it answers
+	Reactions  []Reaction `json:"reactions,omitempty"` // the oldest first
+	Forwarded  bool       `json:"forwarded,omitempty"` // somebody else's words
+	Edited     Time       `json:"edited,omitzero"`     // by the author's clock; the text is the newest one
+	Deleted    bool       `json:"deleted,omitempty"`   // its author deleted it: there is no text any more
+	Timer      Duration   `json:"timer,omitempty"`     // it disappears so long after it was read; one's own after it left this device
+	Disappears Time       `json:"disappears,omitzero"` // when; left out while that time does not run
+}
+
+// Quote is an answered message as it is here now. If it is not here, or no longer, only its
+// id is known.
+type Quote struct {
+	ID      string `json:"id"`
+	Author  string `json:"author,omitempty"` // account id
+	Name    string `json:"name,omitempty"`   // left out for oneself
+	Kind    string `json:"kind,omitempty"`
+	Text    string `json:"text,omitempty"` // its first 300 characters
+	Deleted bool   `json:"deleted,omitempty"`
+}
+
+// Reaction is what people reacted to a message with.
+type Reaction struct {
+	Emoji string   `json:"emoji"`
+	By    []string `json:"by"` // account ids
+	Mine  bool     `json:"mine,omitempty"`
 }
 
 // TrailRequest asks what became of a message of one's own.
@@ -476,7 +553,7 @@ type EventsRequest struct{}
 // The kinds of Event.
 const (
 	EventReady   = "ready"   // Account, Peer, Addrs; a relay's has Peer, Addrs, HTTP
-	EventMessage = "message" // a new message, one's own too: the fields of Message
+	EventMessage = "message" // a new message, one's own too, or one that has changed: the fields of Message as it is now, Change
 	EventState   = "state"   // the fields of Sent
 	EventContact = "contact" // Contact, Name, Verified, Change
 	EventRequest = "request" // somebody unknown asks to be a contact: the fields of Request, Change
@@ -510,6 +587,7 @@ type Event struct {
 	State        string  `json:"state,omitempty"` // a State, or that of a relay
 	Relays       *Copies `json:"relays,omitempty"`
 	Expires      Time    `json:"expires,omitzero"`
+	Deeds
 
 	Via        string `json:"via,omitempty"`
 	Invitation string `json:"invitation,omitempty"`
@@ -517,15 +595,24 @@ type Event struct {
 
 	Contact  string `json:"contact,omitempty"`
 	Verified bool   `json:"verified,omitempty"`
-	Change   string `json:"change,omitempty"` // of a request new, accepted, ignored or blocked; of a contact added, renamed, verified, blocked, unblocked, removed, frozen, recovered, stalled, session lost, online or offline
+	Change   string `json:"change,omitempty"` // of a message one of those below; of a request new, accepted, ignored or blocked; of a contact added, renamed, verified, blocked, unblocked, removed, frozen, recovered, stalled, session lost, online or offline
 
 	Relay  string `json:"relay,omitempty"`
 	Reason string `json:"reason,omitempty"`
 }
 
-// MessageEvent is a new message as an event.
-func MessageEvent(at time.Time, m Message) Event {
-	return Event{Event: EventMessage, At: Time{at}, ID: m.ID, Conversation: m.Conversation, Author: m.Author, Name: m.Name, Time: m.Time,
+// What changed of a message.
+const (
+	ChangeNew     = "new"
+	ChangeEdited  = "edited"
+	ChangeDeleted = "deleted" // its line stays, without a text
+	ChangeReacted = "reacted"
+	ChangeRemoved = "removed" // it is no line of the conversation any more
+)
+
+// MessageEvent is a message as an event, with what changed of it.
+func MessageEvent(at time.Time, m Message, change string) Event {
+	return Event{Change: change, Deeds: m.Deeds, Event: EventMessage, At: Time{at}, ID: m.ID, Conversation: m.Conversation, Author: m.Author, Name: m.Name, Time: m.Time,
 		Kind: m.Kind, Text: m.Text, State: string(m.State), Relays: m.Relays, Expires: m.Expires, Reason: m.Reason}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
 	"github.com/godwit-im/godwit/p2p/direct"
@@ -155,15 +154,4 @@ func (c *Chat) RemoveContact(ctx context.Context, row int64) error {
 		})
 		return t.ForgetContact(row, t.now)
 	})
-}
-
-// lineView is a message with how far it has come.
-func (c *Chat) lineView(tx *store.Tx, m store.Message, who store.Contact) (api.Message, error) {
-	v := c.messageView(m, who, nil)
-	if !m.Mine || m.State != store.Queued && m.State != store.Kept {
-		return v, nil
-	}
-	sent, err := c.sentView(tx, m)
-	v.Relays, v.Expires, v.Reason = sent.Relays, sent.Expires, sent.Reason
-	return v, err
 }

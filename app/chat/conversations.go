@@ -144,7 +144,7 @@ func (c *Chat) conversationView(l store.Listed) api.Conversation {
 		v.FirstUnread = content.ID(l.FirstUnread).String()
 	}
 	if l.Last != nil {
-		last := c.messageView(*l.Last, who, nil)
+		last := c.messageView(*l.Last, who)
 		last.Text = firstRunes(last.Text, api.LastText)
 		v.Last = &last
 	}
@@ -260,7 +260,7 @@ func (c *Chat) conversationEvent(id, change string) {
 	c.events.emit(api.Event{Event: api.EventConversation, At: api.Time{Time: time.Now()}, Conversation: id, Change: change})
 }
 
-// messageIn is a shown message of a conversation, by its id. Errors: problem.NoSuchMessage.
+// messageIn is a line of a conversation, by its id. Errors: problem.NoSuchMessage.
 func messageIn(tx *store.Tx, conv store.Conversation, id string) (store.Message, error) {
 	m, err := message(tx, id)
 	if err == nil && m.Conversation != conv.ID {
@@ -269,14 +269,14 @@ func messageIn(tx *store.Tx, conv store.Conversation, id string) (store.Message,
 	return m, err
 }
 
-// message is a shown message, by its id. Errors: problem.NoSuchMessage.
+// message is a line of a conversation, by its id. Errors: problem.NoSuchMessage.
 func message(tx *store.Tx, id string) (store.Message, error) {
 	parsed, err := content.ParseID(id)
 	if err != nil {
 		return store.Message{}, problem.New(problem.NoSuchMessage, nil)
 	}
 	m, err := tx.MessageByID(store.MessageID(parsed))
-	if errors.Is(err, store.ErrNotFound) || err == nil && !m.Shown {
+	if errors.Is(err, store.ErrNotFound) || err == nil && (!m.Shown || m.Silent) {
 		return m, problem.New(problem.NoSuchMessage, nil)
 	}
 	return m, err
@@ -324,7 +324,10 @@ func (c *Chat) mark(ctx context.Context, id string, on bool, mark func(*store.Tx
 		if err != nil {
 			return err
 		}
-		v, err = c.lineView(tx, m, who)
+		list, err := c.lines(tx, who, []store.Message{m})
+		if err == nil {
+			v = list[0]
+		}
 		return err
 	})
 	return v, err
@@ -388,11 +391,11 @@ func (c *Chat) lineViews(tx *store.Tx, rows []store.Message) (list []api.Message
 			}
 			people[m.Conversation] = who
 		}
-		v, err := c.lineView(tx, m, who)
+		one, err := c.lines(tx, who, []store.Message{m})
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, v)
+		list = append(list, one...)
 	}
 	return list, nil
 }
@@ -421,14 +424,8 @@ func (c *Chat) Messages(ctx context.Context, who store.Contact, at Page, limit i
 		if err != nil {
 			return err
 		}
-		for _, m := range rows {
-			v, err := c.lineView(tx, m, who)
-			if err != nil {
-				return err
-			}
-			list = append(list, v)
-		}
-		return nil
+		list, err = c.lines(tx, who, rows)
+		return err
 	})
 	return list, err
 }

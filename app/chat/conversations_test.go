@@ -283,7 +283,7 @@ func TestAlone(t *testing.T) {
 		if _, err := anna.Conversation(w.Context(), echo); !errors.Is(err, problem.NoSuchContact) {
 			w.Errorf("no Echo yet: %v", err)
 		}
-		sent, err := anna.Send(w.Context(), self, "milk, bread", api.Kept, 0)
+		sent, err := anna.Send(w.Context(), self, Words{Text: "milk, bread"}, api.Kept, 0)
 		w.check(err)
 		if sent.State != api.Delivered || sent.Conversation != api.Self {
 			w.Errorf("a note: %+v", sent)
@@ -309,12 +309,12 @@ func TestAlone(t *testing.T) {
 				w.Errorf("with Echo: %q, want %q", got, want)
 			}
 		}
-		_, err = anna.Send(w.Context(), echo, "hello", api.Queued, 0)
+		_, err = anna.Send(w.Context(), echo, Words{Text: "hello"}, api.Queued, 0)
 		w.check(err)
 		says(EchoGreeting, "hello")
 		w.Advance(echoThinks)
 		says(EchoGreeting, "hello", "hello")
-		_, err = anna.Send(w.Context(), echo, "bye", api.Queued, 0)
+		_, err = anna.Send(w.Context(), echo, Words{Text: "bye"}, api.Queued, 0)
 		w.check(err)
 		anna.Leaves()
 		w.Advance(time.Hour)

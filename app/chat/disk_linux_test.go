@@ -69,7 +69,7 @@ func TestTheDiskIsFull(t *testing.T) {
 		if n := len(oak.kept()); n < 2 {
 			w.Errorf("the relay keeps %d cells: what could not be kept was acknowledged", n)
 		}
-		if _, err := bob.Send(w.Context(), bob.finds(alice), "no room", api.Queued, 0); !errors.Is(err, store.ErrFull) {
+		if _, err := bob.Send(w.Context(), bob.finds(alice), Words{Text: "no room"}, api.Queued, 0); !errors.Is(err, store.ErrFull) {
 			w.Errorf("Bob writes: %v", err)
 		}
 		bob.ReadsNow(alice, "before")

@@ -30,11 +30,18 @@ type subscriber struct {
 }
 
 func (h *hub) emit(e api.Event) {
+	h.emitToFollowers(e)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for s := range h.all {
 		s.put(e)
 	}
+}
+
+// emitToFollowers tells only those who follow the message of the event.
+func (h *hub) emitToFollowers(e api.Event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	for s := range h.byID[e.ID] {
 		s.put(e)
 	}

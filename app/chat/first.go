@@ -384,11 +384,11 @@ func (c *Chat) acceptAgain(t *turn, contact int64, petname string, body []byte) 
 	if err := t.UpdateContact(who); err != nil || body == nil {
 		return err
 	}
-	item, row, err := c.say(t, who, content.NewID(), content.KindText, body)
+	said, row, err := c.say(t, who, content.Context{Of: content.NewID()}, content.KindText, body)
 	if err != nil {
 		return err
 	}
-	return c.queueToAll(t, who, row, item)
+	return c.queueToAll(t, who, row, said...)
 }
 
 // setPetname calls a contact by a name, if one is given. Errors: problem.BadName.
@@ -645,21 +645,22 @@ func (c *Chat) firstFlight(t *turn, next time.Time, contact int64, device identi
 	if err != nil {
 		return err
 	}
-	item, row, err := c.say(t, who, content.NewID(), content.KindText, body)
+	said, row, err := c.say(t, who, content.Context{Of: content.NewID()}, content.KindText, body)
 	if err != nil {
 		return err
 	}
-	room := session.FlightMax() - content.HeaderSize - item.Size()
-	for i := range items {
-		room -= items[i].Size()
+	together := slices.Concat(items, said)
+	room := session.FlightMax() - content.HeaderSize
+	for i := range together {
+		room -= together[i].Size()
 	}
 	if room >= 0 {
-		return c.queueAt(t, next, device, store.ClassMessage, row, append(items, item)...)
+		return c.queueAt(t, next, device, store.ClassMessage, row, together...)
 	}
 	if err := c.queueAt(t, next, device, store.ClassProfile, 0, items...); err != nil {
 		return err
 	}
-	return c.queueAt(t, next, device, store.ClassMessage, row, item)
+	return c.queueAt(t, next, device, store.ClassMessage, row, said...)
 }
 
 // letGo lets everything for a device leave at once that waits for a time.

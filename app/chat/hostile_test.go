@@ -530,11 +530,11 @@ func TestReflection(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			item, row, err := alice.say(t, who, id, content.KindText, []byte("my own words"))
+			items, row, err := alice.say(t, who, content.Context{Of: id}, content.KindText, []byte("my own words"))
 			if err != nil {
 				return err
 			}
-			if err := alice.queueToAll(t, who, row, item); err != nil {
+			if err := alice.queueToAll(t, who, row, items...); err != nil {
 				return err
 			}
 			rows, err := t.Pending(bob.device.Public(), 0, 1)

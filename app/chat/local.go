@@ -161,8 +161,7 @@ func (c *Chat) echoSays(t *turn, who store.Contact, body []byte) error {
 	if m.ID, err = t.InsertMessage(m); err != nil {
 		return err
 	}
-	c.shown(t, who, m)
-	return nil
+	return c.tell(t, who, m, api.ChangeNew)
 }
 
 // echo answers what Echo is told, until the context ends. What was told while nobody

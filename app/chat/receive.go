@@ -46,6 +46,8 @@ type arrival struct {
 	wire   []byte
 	relay  store.PeerID // empty: directly
 	late   bool         // it came before, and nobody was told: see replay
+
+	about map[content.ID]content.Context // what is said of the items in it
 }
 
 // take opens what arrived and keeps what is in it, all in the turn's
@@ -154,6 +156,7 @@ func (c *Chat) keep(t *turn, who store.Contact, a arrival, hash store.Hash, payl
 	if err != nil {
 		return c.unknownContent(t, a, hash, payload, err)
 	}
+	a.about = c.contexts(p.Items)
 	wants := false
 	for _, item := range p.Items {
 		wants = wants || item.Flags&content.WantsReceipt != 0
@@ -165,6 +168,26 @@ func (c *Chat) keep(t *turn, who store.Contact, a arrival, hash store.Hash, payl
 		t.receipt(a.device, hash)
 	}
 	return nil
+}
+
+// contexts are what a payload says of its own items, by their ids.
+func (c *Chat) contexts(items []content.Item) map[content.ID]content.Context {
+	var all map[content.ID]content.Context
+	for _, item := range items {
+		if item.Kind != content.KindContext || item.Flags&content.Numbered != 0 {
+			continue
+		}
+		about, err := content.ParseContext(item.Body)
+		if err != nil {
+			c.log.Warn("passed over something malformed", "kind", item.Kind.String(), "err", err)
+			continue
+		}
+		if all == nil {
+			all = make(map[content.ID]content.Context)
+		}
+		all[about.Of] = about
+	}
+	return all
 }
 
 // unknownContent keeps what is authentic, and yet nothing that we can read, for a
@@ -217,6 +240,8 @@ func (c *Chat) takeItem(t *turn, who *store.Contact, a arrival, item content.Ite
 		if m, err = content.ParseManifest(item.Body); err == nil {
 			return c.takeManifest(t, m)
 		}
+	case content.KindContext:
+		return nil // see contexts
 	case content.KindGaveUp:
 		var g content.GaveUp
 		if g, err = content.ParseGaveUp(item.Body); err == nil {
@@ -259,7 +284,9 @@ func (c *Chat) takeNumbered(t *turn, who store.Contact, a arrival, item content.
 	m := store.Message{
 		Message: store.MessageID(item.ID), Conversation: conv.ID, Author: a.device, Seq: item.Place.Seq, Prev: item.Place.Prev,
 		Sent: item.Sent, At: t.now, Kind: int(item.Kind), Body: item.Body, State: store.Received, Shown: item.Place.Seq <= s.NextSeq,
+		Silent: item.Kind.Acts(),
 	}
+	framed(&m, a.about[item.ID])
 	if !m.Shown {
 		m.ShowBy = t.now.Add(heldFor)
 	}
@@ -281,7 +308,9 @@ func (c *Chat) takeNumbered(t *turn, who store.Contact, a arrival, item content.
 	if err != nil || !m.Shown {
 		return err
 	}
-	c.shown(t, who, m)
+	if err := c.shown(t, who, m, m.Seq < s.NextSeq); err != nil {
+		return err
+	}
 	if m.Seq == s.NextSeq {
 		return c.advance(t, who, s, item.Hash())
 	}
@@ -342,11 +371,11 @@ func (c *Chat) show(t *turn, who store.Contact, m *store.Message) (err error) {
 		}
 	}
 	m.Shown = true
-	c.shown(t, who, *m)
-	return nil
+	return c.shown(t, who, *m, false)
 }
 
-// itemHash is the hash of the item that a message of another's was.
+// itemHash is the hash of the item that a message of another's was, before anything was
+// done to it.
 func (c *Chat) itemHash(tx *store.Tx, m store.Message) [32]byte {
 	conv, err := tx.Conversation(m.Conversation)
 	if err != nil {
@@ -359,9 +388,17 @@ func (c *Chat) itemHash(tx *store.Tx, m store.Message) [32]byte {
 	return item.Hash()
 }
 
-func (c *Chat) shown(t *turn, who store.Contact, m store.Message) {
-	t.touch(ContactID(who))
-	t.then(func() { c.events.emit(api.MessageEvent(t.now, c.messageView(m, who, nil))) })
+// shown tells of a message whose turn has come, or does what it is for. late says that
+// its turn was over.
+func (c *Chat) shown(t *turn, who store.Contact, m store.Message, late bool) error {
+	if m.Silent {
+		return c.perform(t, who, m, late)
+	}
+	m, err := c.performEarly(t, who, m)
+	if err != nil {
+		return err
+	}
+	return c.tell(t, who, m, api.ChangeNew)
 }
 
 // takeGaveUp moves past an item that will not come any more.

@@ -146,7 +146,7 @@ func TestBlocked(t *testing.T) {
 				w.Errorf("a message to who blocked its author is %s", sent.State)
 			}
 		}
-		if _, err := alice.Send(w.Context(), alice.finds(mallory), "hello", api.Queued, 0); !errors.Is(err, problem.ContactBlocked) {
+		if _, err := alice.Send(w.Context(), alice.finds(mallory), Words{Text: "hello"}, api.Queued, 0); !errors.Is(err, problem.ContactBlocked) {
 			w.Errorf("writing to who is blocked: %v", err)
 		}
 		if alice.Connected() != 0 {

@@ -120,9 +120,8 @@ func (c *Chat) noteRecovered(t *turn, who store.Contact, heir identity.DevicePub
 	if m.ID, err = t.InsertMessage(m); err != nil {
 		return err
 	}
-	c.shown(t, who, m)
 	t.then(func() { c.contactEvent(who, "recovered") })
-	return nil
+	return c.tell(t, who, m, api.ChangeNew)
 }
 
 // revokedSetting is where it is kept that this device was revoked: when we learned it, 8

@@ -38,7 +38,7 @@ func (p *person) changes(change string) (n int) {
 // revoked is why a device that was revoked does nothing.
 func (p *person) refusesAll(other *person) {
 	p.w.Helper()
-	if _, err := p.Send(p.w.Context(), byID(p.contact(other).ID), "hello?", api.Queued, 0); !errors.Is(err, problem.DeviceRevoked) {
+	if _, err := p.Send(p.w.Context(), byID(p.contact(other).ID), Words{Text: "hello?"}, api.Queued, 0); !errors.Is(err, problem.DeviceRevoked) {
 		p.w.Errorf("%s sends: %v", p.name, err)
 	}
 	if _, err := p.Invite(p.w.Context(), identity.Single, 0); !errors.Is(err, problem.DeviceRevoked) {
@@ -192,9 +192,9 @@ func TestNobodyElseRevokes(t *testing.T) {
 		mallory.must(func(t *turn) error {
 			who, err := t.Contact(mallory.contact(bob).ID)
 			w.check(err)
-			item, _, err := mallory.say(t, who, content.NewID(), content.KindRecovered, nil)
+			item, _, err := mallory.say(t, who, content.Context{Of: content.NewID()}, content.KindRecovered, nil)
 			w.check(err)
-			return mallory.queue(t, bob.device.Public(), store.ClassMessage, 0, item)
+			return mallory.queue(t, bob.device.Public(), store.ClassMessage, 0, item...)
 		})
 		w.Advance(10 * time.Second)
 		if n := bob.notes(mallory); n != 0 {

@@ -185,7 +185,7 @@ func TestAForkFreezes(t *testing.T) {
 			w.Errorf("Alice was told %d times", frozen)
 		}
 		alice.ReadsNow(bob)
-		if _, err := alice.Send(w.Context(), byID(who.ID), "hello?", api.Queued, 0); !errors.Is(err, problem.ContactFrozen) {
+		if _, err := alice.Send(w.Context(), byID(who.ID), Words{Text: "hello?"}, api.Queued, 0); !errors.Is(err, problem.ContactFrozen) {
 			w.Errorf("sending to a frozen contact: %v", err)
 		}
 		if n := alice.sessions(evil); n != 0 {

@@ -20,41 +20,75 @@ const giveUpAfter = 30 * 24 * time.Hour
 // Find looks a contact up inside a transaction.
 type Find func(*store.Tx) (store.Contact, error)
 
+// Words are what is said, and what of.
+type Words struct {
+	Text      string
+	Reply     string // id of the message that is answered; empty: none
+	Forwarded bool   // somebody else's
+}
+
 // Send queues a text for the contact that is found. It returns how far the message has come once
 // that meets want, or the message failed, or the context or the limit ended; at the
 // earliest when it is durable here, from where on the limit counts. 0 is none.
-// Errors: problem.ContactBlocked, ContactFrozen, BadText, NoSuchContact, and those of
+// Errors: problem.ContactBlocked, ContactFrozen, BadText, NoSuchContact, of an answered
+// message NoSuchMessage and MessageGone, and those of
 // the look-up, which is part of the one transaction because a second costs more than
 // all that is done in it.
-func (c *Chat) Send(ctx context.Context, to Find, text string, want api.State, limit time.Duration) (api.Sent, error) {
-	if err := c.inUse(); err != nil {
-		return api.Sent{}, err
-	}
-	body, err := content.Text{Text: text}.Marshal()
+func (c *Chat) Send(ctx context.Context, to Find, words Words, want api.State, limit time.Duration) (api.Sent, error) {
+	body, err := content.Text{Text: words.Text}.Marshal()
 	if err != nil {
 		return api.Sent{}, problem.New(problem.BadText, err)
 	}
-	id := content.NewID()
-	news := c.events.subscribe(id.String())
-	defer c.events.unsubscribe(news)
-	stays := false // on this computer
-	err = c.update(ctx, func(t *turn) error {
+	return c.queued(ctx, want, limit, func(t *turn, id content.ID) error {
 		who, err := sendable(t, to)
 		if err != nil {
 			return err
 		}
-		stays = isLocal(who)
-		item, row, err := c.say(t, who, id, content.KindText, body)
+		about := content.Context{Of: id, Forwarded: words.Forwarded}
+		if words.Reply != "" {
+			m, err := c.answerable(t, who, words.Reply)
+			if err != nil {
+				return err
+			}
+			about.Reply = (*content.ID)(&m.Message)
+		}
+		items, row, err := c.say(t, who, about, content.KindText, body)
 		if err != nil {
 			return err
 		}
-		return c.queueToAll(t, who, row, item)
+		return c.queueToAll(t, who, row, items...)
 	})
+}
+
+// answerable is the message of an id in the conversation with a contact, if it is there to be
+// seen. Errors: problem.NoSuchMessage, MessageGone.
+func (c *Chat) answerable(t *turn, who store.Contact, id string) (store.Message, error) {
+	conv, err := c.conversation(t.Tx, who)
 	if err != nil {
+		return store.Message{}, err
+	}
+	m, err := messageIn(t.Tx, conv, id)
+	if err == nil && !m.Deleted.IsZero() {
+		err = problem.New(problem.MessageGone, nil)
+	}
+	return m, err
+}
+
+// queued makes a change that queues a message of the id it is given, and follows that
+// as Send does.
+func (c *Chat) queued(ctx context.Context, want api.State, limit time.Duration, change func(*turn, content.ID) error) (api.Sent, error) {
+	if err := c.inUse(); err != nil {
 		return api.Sent{}, err
 	}
-	if want == "" || want == api.Queued || stays {
-		return c.Sent(ctx, id)
+	id := content.NewID()
+	news := c.events.subscribe(id.String())
+	defer c.events.unsubscribe(news)
+	if err := c.update(ctx, func(t *turn) error { return change(t, id) }); err != nil {
+		return api.Sent{}, err
+	}
+	sent, err := c.Sent(ctx, id)
+	if local := sent.Conversation == api.Self || sent.Conversation == api.Echo; err != nil || want == "" || local || sent.State.Meets(want) {
+		return sent, err
 	}
 	wait := ctx
 	if limit > 0 {
@@ -94,31 +128,51 @@ func sendable(t *turn, to Find) (store.Contact, error) {
 	return who, nil
 }
 
-// say numbers something and keeps it as queued. It is not in the outbox yet.
-func (c *Chat) say(t *turn, who store.Contact, id content.ID, kind content.Kind, body []byte) (content.Item, int64, error) {
+// say numbers something and keeps it as queued. It is not in the outbox yet: what goes
+// there are the items, a context before what it is about.
+func (c *Chat) say(t *turn, who store.Contact, about content.Context, kind content.Kind, body []byte) (items []content.Item, row int64, err error) {
 	conv, err := c.conversation(t.Tx, who)
 	if err != nil {
-		return content.Item{}, 0, err
+		return nil, 0, err
+	}
+	if kind == content.KindText {
+		about.Timer = conv.Timer
 	}
 	item := content.Item{
-		Flags: content.Numbered | content.WantsReceipt, ID: id, Sent: t.now.Truncate(time.Millisecond).UTC(), Kind: kind, Body: body,
+		Flags: content.Numbered | content.WantsReceipt, ID: about.Of, Sent: t.now.Truncate(time.Millisecond).UTC(), Kind: kind, Body: body,
 		Place: content.Place{Conversation: content.ConversationID(conv.Conversation), Seq: conv.SendSeq, Prev: conv.SendPrev},
 	}
+	if about.Reply != nil || about.Forwarded || about.Timer != 0 {
+		body, err := about.Marshal()
+		first, err := loose(t.now, content.KindContext, 0, body, err)
+		if err != nil {
+			return nil, 0, err
+		}
+		items = append(items, first)
+	}
 	if err := t.AdvanceSend(conv.ID, conv.SendSeq+1, item.Hash()); err != nil {
-		return item, 0, err
+		return nil, 0, err
 	}
 	m := store.Message{
-		Message: store.MessageID(id), Conversation: conv.ID, Author: c.me, Mine: true, Seq: item.Place.Seq, Prev: item.Place.Prev,
-		Sent: item.Sent, At: t.now, Kind: int(kind), Body: body, State: store.Queued, Expires: t.now.Add(giveUpAfter), Shown: true,
+		Message: store.MessageID(item.ID), Conversation: conv.ID, Author: c.me, Mine: true, Seq: item.Place.Seq, Prev: item.Place.Prev,
+		Sent: item.Sent, At: t.now, Kind: int(kind), Body: body, State: store.Queued, Expires: t.now.Add(giveUpAfter), Shown: true, Silent: kind.Acts(),
 	}
-	row, err := t.InsertMessage(m)
-	if err != nil {
-		return item, 0, err
+	framed(&m, about)
+	if m.Silent {
+		m.Body = nil // it is done
 	}
-	m.ID = row
-	t.touch(ContactID(who))
-	t.then(func() { c.events.emit(api.MessageEvent(t.now, c.messageView(m, who, nil))) })
-	return item, row, nil
+	if m.ID, err = t.InsertMessage(m); err != nil {
+		return nil, 0, err
+	}
+	if m.Silent {
+		return append(items, item), m.ID, nil
+	}
+	return append(items, item), m.ID, c.tell(t, who, m, api.ChangeNew)
+}
+
+// framed notes with a message what is said of it.
+func framed(m *store.Message, about content.Context) {
+	m.Reply, m.Forwarded, m.Timer = (*store.MessageID)(about.Reply), about.Forwarded, about.Timer
 }
 
 // conversation finds or begins the conversation with a contact.

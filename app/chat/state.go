@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -52,8 +53,13 @@ func (c *Chat) setState(t *turn, m store.Message, state store.State, reason prob
 	if err != nil {
 		return err
 	}
-	t.touch(sent.Conversation)
-	t.then(func() { c.events.emit(api.StateEvent(t.now, sent)) })
+	emit := c.events.emit
+	if m.Silent {
+		emit = c.events.emitToFollowers // nobody else knows the id
+	} else {
+		t.touch(sent.Conversation)
+	}
+	t.then(func() { emit(api.StateEvent(t.now, sent)) })
 	return nil
 }
 
@@ -327,11 +333,11 @@ func (c *Chat) expire(t *turn, m store.Message) error {
 		if o.Hash != nil {
 			hash = *o.Hash
 		}
-		conv, err := t.Conversation(m.Conversation)
+		said, err := numbered(o)
 		if err != nil {
 			return err
 		}
-		note := content.GaveUp{Conversation: content.ConversationID(conv.Conversation), Seq: m.Seq, Hash: c.itemHash(t.Tx, m)}
+		note := content.GaveUp{Conversation: said.Place.Conversation, Seq: said.Place.Seq, Hash: said.Hash()}
 		body, err := note.Marshal()
 		item, err := loose(t.now, content.KindGaveUp, content.WantsReceipt, body, err)
 		if err != nil {
@@ -341,6 +347,21 @@ func (c *Chat) expire(t *turn, m store.Message) error {
 		t.then(func() { c.courier(o.Device).done(hash) })
 	}
 	return c.setState(t, m, store.Failed, problem.Expired)
+}
+
+// numbered is the item with a place in a conversation that a row of the outbox carries.
+// The message itself may have been edited or deleted since.
+func numbered(o store.Outgoing) (content.Item, error) {
+	p, err := content.Parse(o.Item)
+	if err != nil {
+		return content.Item{}, err
+	}
+	for _, item := range p.Items {
+		if item.Flags&content.Numbered != 0 {
+			return item, nil
+		}
+	}
+	return content.Item{}, fmt.Errorf("row %d of the outbox carries nothing that was said", o.ID)
 }
 
 // note tells a device that a message was given up; flushNotes does so at the end of
@@ -399,27 +420,6 @@ func (c *Chat) skipTo(t *turn, who store.Contact, m store.Message) error {
 }
 
 // views
-
-// messageView is a message as the API tells it.
-func (c *Chat) messageView(m store.Message, who store.Contact, kept *api.Copies) api.Message {
-	if year := m.Sent.Year(); year < 1970 || year > 9999 {
-		m.Sent = m.At // RFC 3339 has no word for what the author claims
-	}
-	v := api.Message{
-		ID: content.ID(m.Message).String(), Conversation: ContactID(who), Author: accountID(who.Account), Name: DisplayName(who),
-		Time: api.Time{Time: m.Sent}, Kind: content.Kind(m.Kind).String(), Reason: c.reason(m), Starred: !m.Starred.IsZero(), Pinned: !m.Pinned.IsZero(),
-	}
-	if m.Mine {
-		v.Author, v.Name = c.self().String(), ""
-	}
-	if m.Mine && !isLocal(who) {
-		v.State, v.Relays = api.State(m.State), kept
-	}
-	if content.Kind(m.Kind) == content.KindText {
-		v.Text = string(m.Body)
-	}
-	return v
-}
 
 // sentView is how far a message of ours has come, as the API tells it.
 func (c *Chat) sentView(tx *store.Tx, m store.Message) (api.Sent, error) {

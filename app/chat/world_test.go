@@ -535,7 +535,7 @@ func (p *person) Awaits(what string, so func() bool) {
 // Says sends a text.
 func (p *person) Says(to *person, text string) content.ID {
 	p.w.Helper()
-	sent, err := p.Send(context.Background(), p.finds(to), text, api.Queued, 0)
+	sent, err := p.Send(context.Background(), p.finds(to), Words{Text: text}, api.Queued, 0)
 	p.w.check(err)
 	id, err := content.ParseID(sent.ID)
 	p.w.check(err)
@@ -549,7 +549,7 @@ func (p *person) SaysMany(to *person, n int) (texts []string) {
 	errs := make([]error, n)
 	for i := range n {
 		texts = append(texts, fmt.Sprintf("%s to %s, %d", p.name, to.name, i))
-		_, errs[i] = p.Send(context.Background(), byID(row), texts[i], api.Queued, 0)
+		_, errs[i] = p.Send(context.Background(), byID(row), Words{Text: texts[i]}, api.Queued, 0)
 	}
 	p.w.check(errors.Join(errs...))
 	return texts

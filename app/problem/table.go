@@ -49,6 +49,11 @@ const (
 	Asked          Code = "MSG-12"
 	StrangersCrowd Code = "MSG-13"
 
+	MessageGone Code = "MSG-14"
+	NotYours    Code = "MSG-15"
+	WrongKind   Code = "MSG-16"
+	BadReaction Code = "MSG-17"
+
 	CannotListen    Code = "NET-01"
 	BadAddress      Code = "NET-02"
 	NoRelayReached  Code = "NET-03"
@@ -236,6 +241,19 @@ var table = [...]Problem{
 	{StrangersCrowd, ExitTryAgain, "A relay takes no more messages of strangers for this person",
 		"As many wait there already, and all took as much work as is ever asked for. The message is safe on this device and is tried again.",
 		"Nothing, or ask the person for a single-use invitation, which takes no work."},
+
+	{MessageGone, ExitFailed, "This message was deleted",
+		"Nothing is left of it to answer, edit, forward or react to.",
+		"See `godwit messages CONTACT`."},
+	{NotYours, ExitFailed, "The other person said this",
+		"Only who wrote a message can edit it, or ask the other side's device to delete it.",
+		"Delete it on this device alone: `godwit delete ID`."},
+	{WrongKind, ExitFailed, "This cannot be done to a line of this kind",
+		"Only texts can be edited and forwarded, and notes that this device made for itself have no counterpart on the other side.",
+		"See `godwit messages CONTACT`."},
+	{BadReaction, ExitFailed, "This is no reaction",
+		"A reaction is one emoji, of 64 bytes at most. Words would stand at the message as if they belonged to it.",
+		"Give an emoji, or write an answer: `godwit send --reply-to ID`."},
 
 	{CannotListen, ExitUnavailable, "The node cannot listen there",
 		"The address is taken by another program, is not this computer's, or is not permitted.",

@@ -22,15 +22,18 @@ type Conversation struct {
 	Archived   time.Time
 	MutedUntil time.Time // zero: not muted
 	Draft      string    // what was written and not sent
+
+	Timer        time.Duration // whole seconds after which new messages disappear; 0: they stay
+	TimerVersion int64         // unix ms; of two timers the later holds
 }
 
-const conversationColumns = "id, conversation, contact, send_seq, send_prev, read_to, active, pinned, archived, muted_until, draft"
+const conversationColumns = "id, conversation, contact, send_seq, send_prev, read_to, active, pinned, archived, muted_until, draft, timer, timer_version"
 
 func scanConversation(r row) (c Conversation, err error) {
-	var seq int64
+	var seq, seconds int64
 	err = r.Scan(&c.ID, fixed(c.Conversation[:]), &c.Contact, &seq, fixed(c.SendPrev[:]),
-		&c.ReadTo, stamp{&c.Active}, stamp{&c.Pinned}, stamp{&c.Archived}, stamp{&c.MutedUntil}, nullText{&c.Draft})
-	c.SendSeq = uint64(seq)
+		&c.ReadTo, stamp{&c.Active}, stamp{&c.Pinned}, stamp{&c.Archived}, stamp{&c.MutedUntil}, nullText{&c.Draft}, &seconds, &c.TimerVersion)
+	c.SendSeq, c.Timer = uint64(seq), time.Duration(seconds)*time.Second
 	return c, err
 }
 
@@ -106,11 +109,11 @@ type Listed struct {
 // newest message, the first that was not read, and from there on how many.
 func listedQuery(where string) string {
 	return "SELECT " + prefixed("p.", contactColumns) + ", " + prefixed("c.", conversationColumns) + `,
-		(SELECT count(*) FROM messages WHERE conversation = c.id AND id > c.read_to AND mine = 0 AND shown = 1),
-		(SELECT message FROM messages WHERE conversation = c.id AND id > c.read_to AND mine = 0 AND shown = 1 ORDER BY id LIMIT 1),
+		(SELECT count(*) FROM messages WHERE conversation = c.id AND id > c.read_to AND mine = 0 AND shown = 1 AND silent = 0),
+		(SELECT message FROM messages WHERE conversation = c.id AND id > c.read_to AND mine = 0 AND shown = 1 AND silent = 0 ORDER BY id LIMIT 1),
 		` + prefixed("m.", messageColumns) + `
 	FROM contacts p LEFT JOIN conversations c ON c.contact = p.id
-	LEFT JOIN messages m ON m.id = (SELECT id FROM messages WHERE conversation = c.id AND shown = 1 ORDER BY id DESC LIMIT 1)
+	LEFT JOIN messages m ON m.id = (SELECT id FROM messages WHERE conversation = c.id AND shown = 1 AND silent = 0 ORDER BY id DESC LIMIT 1)
 	WHERE ` + where
 }
 
@@ -158,6 +161,11 @@ func (tx *Tx) ListConversations() ([]Listed, error) {
 // ListConversation returns the conversation with a contact, whoever that is.
 func (tx *Tx) ListConversation(contact int64) (Listed, error) {
 	return one(tx, scanListed, listedQuery("p.id = ?"), contact)
+}
+
+// SetTimer notes after which time new messages of a conversation disappear.
+func (tx *Tx) SetTimer(conversation int64, after time.Duration, version int64) error {
+	return tx.must("UPDATE conversations SET timer = ?, timer_version = ? WHERE id = ?", int64(after/time.Second), version, conversation)
 }
 
 // Stream is what is expected next from a device in a conversation.

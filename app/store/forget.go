@@ -17,7 +17,7 @@ func (tx *Tx) ForgetContact(id int64, at time.Time) error {
 		"DELETE FROM queue_ids WHERE queue IN (SELECT id FROM own_queues WHERE device IN " + devices + ")",
 		"DELETE FROM set_aside WHERE device IN " + devices,
 		"DELETE FROM messages WHERE conversation IN (SELECT id FROM conversations WHERE contact = ?)",
-		"UPDATE conversations SET active = NULL, pinned = NULL, archived = NULL, muted_until = NULL, draft = NULL WHERE contact = ?",
+		"UPDATE conversations SET active = NULL, pinned = NULL, archived = NULL, muted_until = NULL, draft = NULL, timer = 0, timer_version = 0 WHERE contact = ?",
 	} {
 		if err := tx.run(query, id); err != nil {
 			return err

@@ -42,15 +42,25 @@ type Message struct {
 	ShowBy       time.Time // shown then even so; zero: never
 	Starred      time.Time // since when; zero: not
 	Pinned       time.Time // since when it stands above its conversation; zero: not
+
+	Silent    bool          // no line of the conversation: it acts upon another, or was removed here
+	Reply     *MessageID    // the message that is answered; nil: none
+	Forwarded bool          // somebody else's words
+	Timer     time.Duration // whole seconds until it disappears once that begins to count; 0: it stays
+	Vanish    time.Time     // when it disappears; zero: that does not count yet
+	Edited    time.Time     // by the author's clock; zero: never
+	Deleted   time.Time     // by ours; then there is no Body. Zero: not
 }
 
-const messageColumns = "id, message, conversation, author, mine, seq, prev, sent, at, kind, body, state, reason, expires, shown, show_by, starred, pinned"
+const messageColumns = "id, message, conversation, author, mine, seq, prev, sent, at, kind, body, state, reason, expires, shown, show_by, starred, pinned, " +
+	"silent, reply, forwarded, timer, vanish, edited, deleted"
 
 func scanMessage(r row) (m Message, err error) {
-	var seq int64
+	var seq, seconds int64
 	err = r.Scan(&m.ID, fixed(m.Message[:]), &m.Conversation, fixed(m.Author[:]), &m.Mine, &seq, fixed(m.Prev[:]), stamp{&m.Sent}, stamp{&m.At},
-		&m.Kind, &m.Body, &m.State, nullText{&m.Reason}, stamp{&m.Expires}, &m.Shown, stamp{&m.ShowBy}, stamp{&m.Starred}, stamp{&m.Pinned})
-	m.Seq = uint64(seq)
+		&m.Kind, &m.Body, &m.State, nullText{&m.Reason}, stamp{&m.Expires}, &m.Shown, stamp{&m.ShowBy}, stamp{&m.Starred}, stamp{&m.Pinned},
+		&m.Silent, nullMessage{&m.Reply}, &m.Forwarded, &seconds, stamp{&m.Vanish}, stamp{&m.Edited}, stamp{&m.Deleted})
+	m.Seq, m.Timer = uint64(seq), time.Duration(seconds)*time.Second
 	return m, err
 }
 
@@ -61,15 +71,17 @@ func (tx *Tx) InsertMessage(m Message) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	_, err = tx.insert(`INSERT INTO messages (id, message, conversation, author, mine, seq, prev, sent, at, kind, body, state, reason, expires, shown, show_by)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	_, err = tx.insert(`INSERT INTO messages (id, message, conversation, author, mine, seq, prev, sent, at, kind, body, state, reason, expires, shown, show_by,
+			silent, reply, forwarded, timer, vanish, edited, deleted)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		id, m.Message[:], m.Conversation, m.Author[:], m.Mine, int64(m.Seq), m.Prev[:], m.Sent.UnixMilli(), m.At.UnixMilli(),
-		m.Kind, whole(m.Body), string(m.State), text(m.Reason), ms(m.Expires), m.Shown, ms(m.ShowBy))
+		m.Kind, whole(m.Body), string(m.State), text(m.Reason), ms(m.Expires), m.Shown, ms(m.ShowBy),
+		m.Silent, messageOrNull(m.Reply), m.Forwarded, int64(m.Timer/time.Second), ms(m.Vanish), ms(m.Edited), ms(m.Deleted))
 	if err != nil {
 		return 0, err
 	}
 	tx.store.lastMessage = id
-	if !m.Shown {
+	if !m.Shown || m.Silent {
 		return id, nil
 	}
 	return id, tx.stir(m.Conversation, m.At)
@@ -98,29 +110,29 @@ func (tx *Tx) MessageByID(id MessageID) (Message, error) {
 	return one(tx, scanMessage, "SELECT "+messageColumns+" FROM messages WHERE message = ?", id[:])
 }
 
-// Messages returns up to limit shown messages of a conversation that came before
-// the row id before (0: the newest), oldest first.
+// Messages returns up to limit lines of a conversation, which are its shown messages that
+// are not silent, from before the row id before (0: the newest), oldest first.
 func (tx *Tx) Messages(conversation, before int64, limit int) ([]Message, error) {
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	list, err := all(tx, scanMessage, "SELECT "+messageColumns+" FROM messages WHERE conversation = ? AND id < ? AND shown = 1 ORDER BY id DESC LIMIT ?",
+	list, err := all(tx, scanMessage, "SELECT "+messageColumns+" FROM messages WHERE conversation = ? AND id < ? AND shown = 1 AND silent = 0 ORDER BY id DESC LIMIT ?",
 		conversation, before, limit)
 	slices.Reverse(list)
 	return list, err
 }
 
-// MessagesAfter returns up to limit shown messages of a conversation that came after the
-// row id after, oldest first.
+// MessagesAfter returns up to limit lines of a conversation from after the row id after,
+// oldest first.
 func (tx *Tx) MessagesAfter(conversation, after int64, limit int) ([]Message, error) {
-	return all(tx, scanMessage, "SELECT "+messageColumns+" FROM messages WHERE conversation = ? AND id > ? AND shown = 1 ORDER BY id LIMIT ?",
+	return all(tx, scanMessage, "SELECT "+messageColumns+" FROM messages WHERE conversation = ? AND id > ? AND shown = 1 AND silent = 0 ORDER BY id LIMIT ?",
 		conversation, after, limit)
 }
 
 // Unread returns up to limit messages of others that were not read, up to the row id upTo, oldest first.
 func (tx *Tx) Unread(conversation, upTo int64, limit int) ([]Message, error) {
 	return all(tx, scanMessage, "SELECT "+messageColumns+` FROM messages
-		WHERE conversation = ? AND id > (SELECT read_to FROM conversations WHERE id = ?) AND id <= ? AND mine = 0 AND shown = 1 ORDER BY id LIMIT ?`,
+		WHERE conversation = ? AND id > (SELECT read_to FROM conversations WHERE id = ?) AND id <= ? AND mine = 0 AND shown = 1 AND silent = 0 ORDER BY id LIMIT ?`,
 		conversation, conversation, upTo, limit)
 }
 
@@ -194,11 +206,14 @@ func (tx *Tx) Show(id int64, now time.Time) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	conversation, err := one(tx, integer, "UPDATE messages SET id = ?, shown = 1, show_by = NULL WHERE id = ? AND shown = 0 RETURNING conversation", next, id)
+	conversation, err := one(tx, integer, "UPDATE messages SET id = ?, shown = 1, show_by = NULL WHERE id = ? AND shown = 0 RETURNING iif(silent, 0, conversation)", next, id)
 	if err != nil {
 		return 0, err
 	}
 	tx.store.lastMessage = next
+	if conversation == 0 { // it is no line
+		return next, nil
+	}
 	return next, tx.stir(conversation, now)
 }
 
@@ -213,4 +228,64 @@ func (tx *Tx) SetState(id int64, state State, reason string) error {
 func (tx *Tx) Expired(now time.Time) ([]Message, error) {
 	return all(tx, scanMessage, "SELECT "+messageColumns+` FROM messages WHERE state IN ('queued', 'kept') AND id IN
 		(SELECT message FROM outbox WHERE message IS NOT NULL AND expires <= ?) ORDER BY id`, now.UnixMilli())
+}
+
+// EditMessage puts another body in the place of a message's, edited at a time by its
+// author's clock.
+func (tx *Tx) EditMessage(id int64, body []byte, edited time.Time) error {
+	return tx.must("UPDATE messages SET body = ?, edited = ? WHERE id = ?", whole(body), edited.UnixMilli(), id)
+}
+
+// DeleteMessage empties a message for good, with what people reacted. Its line stays and
+// says so, unless it is to be silent.
+func (tx *Tx) DeleteMessage(id int64, silent bool, at time.Time) error {
+	for _, query := range []string{"DELETE FROM reactions WHERE message = ?", "DELETE FROM untold_reads WHERE message = ?"} {
+		if err := tx.run(query, id); err != nil {
+			return err
+		}
+	}
+	return tx.must("UPDATE messages SET body = x'', silent = ?, deleted = ?, edited = NULL, reply = NULL, forwarded = 0, vanish = NULL, starred = NULL, pinned = NULL WHERE id = ?", silent, at.UnixMilli(), id)
+}
+
+// EmptyMessage takes away the body of a message that has done what it is for.
+func (tx *Tx) EmptyMessage(id int64) error {
+	return tx.must("UPDATE messages SET body = x'' WHERE id = ?", id)
+}
+
+// SetVanish notes when a message disappears.
+func (tx *Tx) SetVanish(id int64, at time.Time) error {
+	return tx.must("UPDATE messages SET vanish = ? WHERE id = ?", at.UnixMilli(), id)
+}
+
+// Vanishing returns messages whose time to disappear has come, 100 at most.
+func (tx *Tx) Vanishing(now time.Time) ([]Message, error) {
+	return all(tx, scanMessage, "SELECT "+messageColumns+" FROM messages WHERE vanish IS NOT NULL AND vanish <= ? ORDER BY vanish LIMIT 100", now.UnixMilli())
+}
+
+// NextVanish returns when the next message disappears, or ErrNotFound.
+func (tx *Tx) NextVanish() (time.Time, error) {
+	return one(tx, func(r row) (at time.Time, err error) {
+		err = r.Scan(stamp{&at})
+		return at, err
+	}, "SELECT vanish FROM messages WHERE vanish IS NOT NULL ORDER BY vanish LIMIT 1")
+}
+
+// nullMessage scans a MessageID, or NULL as nil.
+type nullMessage struct{ to **MessageID }
+
+// Scan implements scanner.
+func (n nullMessage) Scan(src any) error {
+	if *n.to = nil; src == nil {
+		return nil
+	}
+	*n.to = new(MessageID)
+	return fixed((*n.to)[:]).Scan(src)
+}
+
+// messageOrNull is the value of a MessageID that is NULL when nil.
+func messageOrNull(id *MessageID) any {
+	if id == nil {
+		return nil
+	}
+	return id[:]
 }

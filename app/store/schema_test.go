@@ -105,7 +105,7 @@ func TestTablesAreStrictAndExplained(t *testing.T) {
 			t.Error("tabs in SQL")
 		}
 	}
-	if n != 29 {
-		t.Errorf("found %d tables, want 29", n)
+	if n != 32 {
+		t.Errorf("found %d tables, want 32", n)
 	}
 }

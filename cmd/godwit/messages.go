@@ -22,9 +22,9 @@ import (
 )
 
 func (c *cli) sendCommand() *cobra.Command {
-	var wait string
+	var w waiting
 	var files []string
-	var timeout time.Duration
+	var reply string
 	cmd := &cobra.Command{
 		Use:   "send CONTACT TEXT",
 		Short: "Send a message",
@@ -38,58 +38,83 @@ func (c *cli) sendCommand() *cobra.Command {
 			if len(files) > 0 {
 				return problem.Newf(problem.NotYet, "--file: files come with a later version")
 			}
-			want := api.State(wait)
-			if wait != "" && !want.Valid() {
-				return problem.Newf(problem.Usage, "--wait %s: wants queued, kept, delivered or read", wait)
-			}
-			if want == api.Read {
+			if w.state == string(api.Read) {
 				return problem.Newf(problem.NotYet, "--wait read: no version tells that a message was read yet")
 			}
-			if timeout < 0 {
-				return problem.Newf(problem.Usage, "--timeout %s is negative", timeout)
-			}
-			text := args[1]
-			if text == "-" {
-				// One byte and a line's end more than can be sent: enough to refuse it.
-				b, err := interruptibly(cmd.Context(), func() ([]byte, error) { return io.ReadAll(io.LimitReader(c.in, content.MaxText+2)) })
-				if err != nil {
-					return err
-				}
-				text = strings.TrimSuffix(string(b), "\n")
-			}
-			if text == "" {
-				return problem.Newf(problem.BadText, "it is empty")
-			}
-			if err := checkText(text); err != nil {
+			text, err := c.text(cmd.Context(), args[1])
+			if err != nil {
 				return err
 			}
-			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
-				// To the API no time is the usual time; a person means it.
-				r := api.SendRequest{Contact: args[0], Text: text, Wait: want, Timeout: api.Duration(max(timeout, time.Nanosecond))}
-				if wait == "" && a.own {
-					r.Wait, r.Timeout = api.Kept, api.Duration(lingerTime)
-				}
-				s, err := a.Send(ctx, r)
-				if err != nil {
-					return err
-				}
-				if err := c.result(s, func(w io.Writer) { fmt.Fprintln(w, stateWords(s.State, s.Relays, s.Expires, s.Reason)) }); err != nil {
-					return err
-				}
-				switch {
-				case s.State == api.Failed:
-					return problem.New(problem.MessageFailed, reason(s.Reason))
-				case wait != "" && !s.State.Meets(want):
-					return problem.New(problem.WaitTimedOut, unmet(s))
-				}
-				return nil
+			r := api.SendRequest{Contact: args[0], Text: text, ReplyTo: reply}
+			return c.sends(cmd.Context(), w, func(ctx context.Context, a account, want api.State, limit api.Duration) (api.Sent, error) {
+				r.Wait, r.Timeout = want, limit
+				return a.Send(ctx, r)
 			})
 		},
 	}
-	cmd.Flags().StringVar(&wait, "wait", "", "return when it is queued, kept, delivered or read (`STATE`)")
-	cmd.Flags().DurationVar(&timeout, "timeout", 30*time.Second, "how long to wait at most, a `DURATION` such as 30s")
+	w.flags(cmd)
+	cmd.Flags().StringVar(&reply, "reply-to", "", "as an answer to the message `ID`")
 	cmd.Flags().StringArrayVar(&files, "file", nil, "send this file with it (comes with a later version) (`PATH`)")
 	return cmd
+}
+
+// text is the text of an argument, or for - what is read from standard input.
+func (c *cli) text(ctx context.Context, arg string) (string, error) {
+	if arg == "-" {
+		// One byte and a line's end more than can be sent: enough to refuse it.
+		b, err := interruptibly(ctx, func() ([]byte, error) { return io.ReadAll(io.LimitReader(c.in, content.MaxText+2)) })
+		if err != nil {
+			return "", err
+		}
+		arg = strings.TrimSuffix(string(b), "\n")
+	}
+	if arg == "" {
+		return "", problem.Newf(problem.BadText, "it is empty")
+	}
+	return arg, checkText(arg)
+}
+
+// waiting is how far a command follows what it sends.
+type waiting struct {
+	state   string
+	timeout time.Duration
+}
+
+func (w *waiting) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&w.state, "wait", "", "return when it is queued, kept, delivered or read (`STATE`)")
+	cmd.Flags().DurationVar(&w.timeout, "timeout", 30*time.Second, "how long to wait at most, a `DURATION` such as 30s")
+}
+
+// sends queues something and says how far it is known to have come.
+func (c *cli) sends(ctx context.Context, w waiting, send func(context.Context, account, api.State, api.Duration) (api.Sent, error)) error {
+	want := api.State(w.state)
+	if w.state != "" && !want.Valid() {
+		return problem.Newf(problem.Usage, "--wait %s: wants queued, kept, delivered or read", w.state)
+	}
+	if w.timeout < 0 {
+		return problem.Newf(problem.Usage, "--timeout %s is negative", w.timeout)
+	}
+	return c.with(ctx, nil, func(ctx context.Context, a account) error {
+		// To the API no time is the usual time; a person means it.
+		state, limit := want, api.Duration(max(w.timeout, time.Nanosecond))
+		if w.state == "" && a.own {
+			state, limit = api.Kept, api.Duration(lingerTime)
+		}
+		s, err := send(ctx, a, state, limit)
+		if err != nil {
+			return err
+		}
+		if err := c.result(s, func(w io.Writer) { fmt.Fprintln(w, stateWords(s.State, s.Relays, s.Expires, s.Reason)) }); err != nil {
+			return err
+		}
+		switch {
+		case s.State == api.Failed:
+			return problem.New(problem.MessageFailed, reason(s.Reason))
+		case w.state != "" && !s.State.Meets(want):
+			return problem.New(problem.WaitTimedOut, unmet(s))
+		}
+		return nil
+	})
 }
 
 // unmet is why a message has not come as far as was waited for. That it could be
@@ -227,6 +252,10 @@ func (c *cli) humanMessage(w io.Writer, m api.Message) {
 		who = chat.Self
 	}
 	text := m.Text
+	if m.Deleted {
+		fmt.Fprintf(w, "%s  %s: (deleted)\n", when(m.Time), who)
+		return
+	}
 	if m.Kind == content.KindRecovered.String() {
 		fmt.Fprintf(w, "%s  * %s: %s\n", when(m.Time), who, visible(m.Reason))
 		return
@@ -234,7 +263,20 @@ func (c *cli) humanMessage(w io.Writer, m api.Message) {
 	if m.Kind != "text" && text == "" {
 		text = "(" + m.Kind + ")"
 	}
-	fmt.Fprintf(w, "%s  %s: %s\n", when(m.Time), who, visibleLines(text, "    | "))
+	marks := ""
+	if m.Forwarded {
+		marks += " (forwarded)"
+	}
+	if !m.Edited.IsZero() {
+		marks += " (edited)"
+	}
+	fmt.Fprintf(w, "%s  %s%s: %s\n", when(m.Time), who, marks, visibleLines(text, "    | "))
+	if m.Reply != nil {
+		fmt.Fprintf(w, "    (answers %s)\n", quoteWords(*m.Reply))
+	}
+	for _, r := range m.Reactions {
+		fmt.Fprintf(w, "    (%s by %s)\n", visible(r.Emoji), reactors(r))
+	}
 	if c.verbose {
 		fmt.Fprintf(w, "    (id %s)\n", m.ID)
 	}
@@ -242,6 +284,36 @@ func (c *cli) humanMessage(w io.Writer, m api.Message) {
 	if m.State == api.Queued || m.State == api.Kept || m.State == api.Failed {
 		fmt.Fprintf(w, "    (%s)\n", stateWords(m.State, m.Relays, m.Expires, m.Reason))
 	}
+}
+
+// quoteWords is an answered message on one line.
+func quoteWords(q api.Quote) string {
+	who := visible(q.Name)
+	switch {
+	case q.Deleted:
+		return "a message that was deleted"
+	case q.Author == "":
+		return "a message that is not here"
+	case who == "":
+		who = chat.Self
+	}
+	const most = 60
+	text := []rune(strings.Join(strings.Fields(visible(q.Text)), " "))
+	if len(text) > most {
+		text = append(text[:most-1], '…')
+	}
+	return fmt.Sprintf("%s: %s", who, string(text))
+}
+
+// reactors says who of the two reacted.
+func reactors(r api.Reaction) string {
+	switch {
+	case r.Mine && len(r.By) > 1:
+		return "both"
+	case r.Mine:
+		return chat.Self
+	}
+	return "them"
 }
 
 func (c *cli) listenCommand() *cobra.Command {
@@ -301,8 +373,7 @@ func (c *cli) humanEvent(w io.Writer, e api.Event) {
 			fmt.Fprintf(w, "       %s\n", a)
 		}
 	case api.EventMessage:
-		c.humanMessage(w, api.Message{ID: e.ID, Name: e.Name, Time: e.Time, Kind: e.Kind, Text: e.Text, State: api.State(e.State),
-			Relays: e.Relays, Expires: e.Expires, Reason: e.Reason})
+		c.humanMessageEvent(w, e)
 	case api.EventState:
 		fmt.Fprintf(w, "%s  message %s: %s\n", when(e.At), e.ID, stateWords(api.State(e.State), e.Relays, e.Expires, e.Reason))
 	case api.EventContact:
@@ -322,6 +393,19 @@ func (c *cli) humanEvent(w io.Writer, e api.Event) {
 	default:
 		fmt.Fprintf(w, "%s  %s %s\n", when(e.At), e.Event, visible(e.Reason))
 	}
+}
+
+// humanMessageEvent prints a message, or what has become of one.
+func (c *cli) humanMessageEvent(w io.Writer, e api.Event) {
+	switch e.Change {
+	case api.ChangeDeleted, api.ChangeRemoved:
+		fmt.Fprintf(w, "%s  message %s: %s\n", when(e.At), e.ID, e.Change)
+		return
+	case api.ChangeEdited, api.ChangeReacted:
+		fmt.Fprintf(w, "%s  message %s: %s, now it is\n", when(e.At), e.ID, e.Change)
+	}
+	c.humanMessage(w, api.Message{ID: e.ID, Name: e.Name, Time: e.Time, Kind: e.Kind, Text: e.Text, State: api.State(e.State),
+		Relays: e.Relays, Expires: e.Expires, Reason: e.Reason, Deeds: e.Deeds})
 }
 
 // checkText refuses what is too long or not UTF-8. On its way to the node JSON

@@ -10,7 +10,9 @@ CREATE TABLE conversations (
     pinned       INTEGER,                                           -- unix ms, since when it is on top; NULL: it is not
     archived     INTEGER,                                           -- unix ms, since when it is put away; NULL: it is not
     muted_until  INTEGER,                                           -- unix ms; NULL: not muted
-    draft        TEXT                                               -- what was written and not sent
+    draft        TEXT,                                              -- what was written and not sent
+    timer        INTEGER NOT NULL DEFAULT 0,                        -- seconds after which new messages disappear; 0: they stay
+    timer_version INTEGER NOT NULL DEFAULT 0                        -- unix ms; of two timers the later holds
 ) STRICT;
 
 -- What is expected next from each device of the other side.

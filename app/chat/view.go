@@ -1,0 +1,132 @@
+package chat
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/content"
+	"github.com/godwit-im/godwit/app/store"
+)
+
+// quoteMax is how many characters of an answered message are quoted.
+const quoteMax = 300
+
+// tell tells of a line of a conversation as it is now, and of what changed.
+func (c *Chat) tell(t *turn, who store.Contact, m store.Message, change string) error {
+	t.touch(ContactID(who))
+	v, err := c.lines(t.Tx, who, []store.Message{m})
+	if err != nil {
+		return err
+	}
+	e := api.MessageEvent(t.now, v[0], change)
+	t.then(func() { c.events.emit(e) })
+	return nil
+}
+
+// lines are messages of a conversation, in the order of their rows, as the API tells
+// them.
+func (c *Chat) lines(tx *store.Tx, who store.Contact, rows []store.Message) (list []api.Message, err error) {
+	if len(rows) == 0 {
+		return nil, nil
+	}
+	all, err := tx.Reactions(rows[0].Conversation, rows[0].ID, rows[len(rows)-1].ID)
+	if err != nil {
+		return nil, err
+	}
+	to := make(map[int64][]store.Reaction)
+	for _, r := range all {
+		to[r.Message] = append(to[r.Message], r)
+	}
+	for _, m := range rows {
+		v := c.messageView(m, who)
+		if m.Mine && (m.State == store.Queued || m.State == store.Kept) {
+			sent, err := c.sentView(tx, m)
+			if err != nil {
+				return nil, err
+			}
+			v.Relays, v.Expires, v.Reason = sent.Relays, sent.Expires, sent.Reason
+		}
+		if v.Reply, err = c.quote(tx, m, who); err != nil {
+			return nil, err
+		}
+		v.Reactions = c.reactions(to[m.ID])
+		list = append(list, v)
+	}
+	return list, nil
+}
+
+// messageView is what a message says of itself.
+func (c *Chat) messageView(m store.Message, who store.Contact) api.Message {
+	v := api.Message{
+		ID: content.ID(m.Message).String(), Conversation: ContactID(who), Time: api.Time{Time: claimed(m.Sent, m.At)}, Kind: content.Kind(m.Kind).String(),
+		Reason: c.reason(m), Starred: !m.Starred.IsZero(), Pinned: !m.Pinned.IsZero(), Deeds: api.Deeds{Forwarded: m.Forwarded, Deleted: !m.Deleted.IsZero()},
+	}
+	v.Author, v.Name = c.author(m, who)
+	if m.Mine && !isLocal(who) {
+		v.State = api.State(m.State)
+	}
+	if !m.Edited.IsZero() {
+		v.Edited = api.Time{Time: claimed(m.Edited, m.At)}
+	}
+	if !m.Vanish.IsZero() {
+		v.Disappears = api.Time{Time: m.Vanish}
+	}
+	if !v.Deleted && content.Kind(m.Kind) == content.KindText {
+		v.Text, v.Timer = string(m.Body), api.Duration(m.Timer)
+	}
+	return v
+}
+
+// author is the account of a message's author, and the name unless it is oneself.
+func (c *Chat) author(m store.Message, who store.Contact) (account, name string) {
+	if m.Mine {
+		return c.self().String(), ""
+	}
+	return ContactID(who), DisplayName(who)
+}
+
+// claimed is a time by the clock of another, or ours where RFC 3339 has no word for it.
+func claimed(theirs, ours time.Time) time.Time {
+	if year := theirs.Year(); year < 1970 || year > 9999 {
+		return ours
+	}
+	return theirs
+}
+
+// quote is what a message answers, as it is here now; nil if it answers nothing.
+func (c *Chat) quote(tx *store.Tx, m store.Message, who store.Contact) (*api.Quote, error) {
+	if m.Reply == nil {
+		return nil, nil
+	}
+	q := &api.Quote{ID: content.ID(*m.Reply).String()}
+	to, err := tx.MessageByID(*m.Reply)
+	if errors.Is(err, store.ErrNotFound) || err == nil && (to.Conversation != m.Conversation || to.Silent || !to.Shown) {
+		return q, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	q.Author, q.Name = c.author(to, who)
+	v := c.messageView(to, who)
+	q.Kind, q.Deleted = v.Kind, v.Deleted
+	if q.Text = firstRunes(v.Text, quoteMax); q.Text != v.Text {
+		q.Text += "…"
+	}
+	return q, nil
+}
+
+// reactions are those to one message, each emoji once.
+func (c *Chat) reactions(all []store.Reaction) (list []api.Reaction) {
+	for _, r := range all {
+		i := slices.IndexFunc(list, func(v api.Reaction) bool { return v.Emoji == r.Emoji })
+		if i < 0 {
+			i = len(list)
+			list = append(list, api.Reaction{Emoji: r.Emoji})
+		}
+		list[i].By = append(list[i].By, accountID(r.Account))
+		list[i].Mine = list[i].Mine || r.Account == c.self()
+	}
+	return list
+}
