@@ -406,3 +406,46 @@ func (l *Layout) Rects(start, end int) []Rect {
 	}
 	return out
 }
+
+// InStyle is the same text in one style more.
+func (d *Doc) InStyle(s Style) *Doc {
+	c := *d
+	c.Spans = slices.Clone(d.Spans)
+	for i := range c.Spans {
+		c.Spans[i].Style |= s
+	}
+	return &c
+}
+
+// Cut is a Layout of at most so many rows; the last one ends in an ellipsis if
+// something is left out. It is for names and excerpts, of one paragraph.
+func (f *Fonts) Cut(d *Doc, size, width float32, rows int) *Layout {
+	l := f.Layout(d, size, width)
+	if len(l.Rows) <= rows && d.Left == 0 {
+		return l
+	}
+	end := l.Rows[min(rows, len(l.Rows))-1].End
+	for end > 0 {
+		c := &Doc{Runes: append(slices.Clone(d.Runes[:end]), '…')}
+		for _, s := range d.Spans {
+			if s.Start < end {
+				s.End = min(s.End, end)
+				c.Spans = append(c.Spans, s)
+			}
+		}
+		style := Style(0)
+		if len(c.Spans) > 0 {
+			style = c.Spans[len(c.Spans)-1].Style &^ Link
+		}
+		c.Spans = append(c.Spans, Span{Start: end, End: end + 1, Style: style, Emoji: -1})
+		c.Paras = []Para{{End: end + 1, RTL: len(d.Paras) > 0 && d.Paras[0].RTL}}
+		if l = f.Layout(c, size, width); len(l.Rows) <= rows {
+			break
+		}
+		end-- // one more letter, until the ellipsis fits
+		for end > 0 && !d.splits(end-1, end+1) {
+			end--
+		}
+	}
+	return l
+}
