@@ -240,6 +240,26 @@ func TestReservationsAreKept(t *testing.T) {
 	})
 }
 
+// A hop that is full gives nobody else a reservation, but everybody who has one goes on having it.
+func TestAFullHopRenews(t *testing.T) {
+	g := newGate(true)
+	at := func(n int) ma.Multiaddr { return ma.StringCast(fmt.Sprintf("/ip4/9.%d.%d.7/tcp/1", n/256, n%256)) }
+	id := func(n int) peer.ID { return peer.ID(fmt.Sprint("relay ", n)) }
+	for n := range maxReservations {
+		if !g.AllowReserve(id(n), at(n)) {
+			t.Fatalf("reservation %d is refused", n)
+		}
+	}
+	if g.AllowReserve(id(maxReservations), at(maxReservations)) {
+		t.Error("there is one more than there may be")
+	}
+	for n := range maxReservations {
+		if !g.AllowReserve(id(n), at(n)) {
+			t.Fatalf("reservation %d is not renewed", n)
+		}
+	}
+}
+
 // One corner of the network gets four reservations and no more, and begins so many
 // circuits a minute; the rest of the network is not held up by that.
 func TestACornerIsBounded(t *testing.T) {

@@ -116,7 +116,8 @@ func (g *gate) AllowReserve(p peer.ID, at ma.Multiaddr) bool {
 			n++
 		}
 	}
-	if n >= reservationsGroup || len(g.reserved) >= maxReservations {
+	_, renews := g.reserved[p]
+	if n >= reservationsGroup || !renews && len(g.reserved) >= maxReservations {
 		return false
 	}
 	g.reserved[p] = reserved{group, now.Add(reservationTime)}
