@@ -13,7 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/host"
+	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
 
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/content"
@@ -560,6 +564,51 @@ func TestCandidatesAreBounded(t *testing.T) {
 		note(known[:1])
 		if now := candidates(); len(now) != 1 {
 			w.Errorf("a month later %d are remembered", len(now))
+		}
+	})
+}
+
+// cutter is a relay's host that lets circuits begin and cuts them once they carry a cell.
+type cutter struct{ host.Host }
+
+func (h cutter) SetStreamHandler(p protocol.ID, f network.StreamHandler) {
+	h.Host.SetStreamHandler(p, func(s network.Stream) {
+		if p == proto.ProtoIDv2Hop {
+			s = &cutStream{Stream: s}
+		}
+		f(s)
+	})
+}
+
+type cutStream struct {
+	network.Stream
+	passed int
+}
+
+func (s *cutStream) Read(b []byte) (int, error) {
+	n, err := s.Stream.Read(b)
+	if s.passed += n; s.passed > mailbox.CellSmall {
+		s.Reset()
+		return 0, network.ErrReset
+	}
+	return n, err
+}
+
+// Of Alice's two relays the one cuts what passes it on the way to the other. That is no
+// fault of the other, and is not taken for one.
+func TestAHopCannotMakeARelayLookBad(t *testing.T) {
+	inWorld(t, func(w *world) {
+		w.private = true
+		oak, elm := w.NewRelay("oak"), w.NewRelay("elm")
+		elm.Host = func(h host.Host) host.Host { return cutter{h} }
+		oak.Starts()
+		elm.Starts()
+		w.Advance(time.Minute)
+		alice, log := w.Chooser("alice", new(yard), Pace{Lie: time.Minute, Down: 10 * time.Minute}, oak, elm)
+		alice.Starts()
+		w.Advance(2 * time.Hour)
+		if strings.Contains(log.String(), "fails") || alice.Choice().Working != 2 {
+			w.Errorf("%d relays work\n%s", alice.Choice().Working, log)
 		}
 	})
 }

@@ -240,8 +240,11 @@ func (b *box) lay(ctx context.Context, t store.RelayTest) (wait time.Duration, e
 	}
 	start := time.Now()
 	receipt, err := writer.Put(within, queue.Write, cell, min(mailbox.MaxTTL, writer.Limits().MaxTTL))
-	if writer.via == "" { // else it says as much of another
+	switch {
+	case writer.via == "": // else it says as much of another
 		b.answered(time.Since(start))
+	case isCut(err): // which may be the other's fault
+		receipt, err = b.putStraight(ctx, q.relay, queue.Write, cell)
 	}
 	switch {
 	case ctx.Err() != nil:
@@ -277,6 +280,18 @@ func (b *box) writer(ctx context.Context, r store.Relay) (*link, error) {
 		b.refuses(true)
 	}
 	return l, err
+}
+
+// putStraight leaves a test cell by a connection to the relay itself.
+func (b *box) putStraight(ctx context.Context, r store.Relay, key mailbox.WriteKey, cell []byte) (receipt mailbox.Receipt, err error) {
+	ctx, cancel := context.WithTimeout(ctx, roundTime)
+	defer cancel()
+	l, err := b.c.straightTo(ctx, "test "+string(cell[:len(mailbox.CellID{})]), peer.AddrInfo{ID: peer.ID(r.Peer), Addrs: multiaddrs(r.Addrs)})
+	if err != nil {
+		return receipt, err
+	}
+	defer l.Close()
+	return l.Put(ctx, key, cell, min(mailbox.MaxTTL, l.Limits().MaxTTL))
 }
 
 // testQueue is a queue for test cells, and its relay.
