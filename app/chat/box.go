@@ -57,6 +57,8 @@ type box struct {
 	stop  context.CancelFunc
 	door  *door
 
+	strangers allowance // of flights that strangers left there
+
 	mu     sync.Mutex
 	state  string
 	reason string

@@ -103,10 +103,9 @@ type Chat struct {
 	echoed  broadcast // Echo was told something
 	doors   broadcast // there may be room for requests
 
-	strangers allowance     // of flights by relays
-	callers   allowance     // of requests that come directly
-	working   chan struct{} // capacity 1: held by who works for a deposit
-	running   chan struct{} // closed when Run has begun
+	callers allowance     // of requests that come directly
+	working chan struct{} // capacity 1: held by who works for a deposit
+	running chan struct{} // closed when Run has begun
 
 	mu       sync.Mutex
 	ctx      context.Context // of Run; nil before it

@@ -173,6 +173,35 @@ func TestAFloodOfStrangers(t *testing.T) {
 	})
 }
 
+// One of Anna's relays lies: it claims the most work for whatever it likes, as much as there is room
+// for and more. Mia's request comes by the other, for next to none.
+func TestARelayThatLiesOfWork(t *testing.T) {
+	long(t)
+	inWorld(t, func(w *world) {
+		liar, oak := w.EasyRelay("liar"), w.EasyRelay("oak")
+		anna := w.Person("anna", liar, oak)
+		link, _ := anna.Addresses()
+		mob := w.Mob(anna, link)
+		anna.Leaves()
+		for i := range requestsMax + 20 {
+			mob.leaves(liar, mailbox.MaxIntroWork, mob.flight(fmt.Sprintf("mob %d", i), "buy this"))
+		}
+		anna.Returns()
+		w.Advance(10 * time.Minute)
+		if n := len(anna.requests()); n != requestsEach {
+			w.Errorf("there are %d requests", n)
+		}
+		if n := mob.leaves(oak, 1, mob.flight("mia", "it is me, Mia")); n != 1 {
+			w.Fatal("the relay took nothing")
+		}
+		anna.Looks()
+		anna.Awaits("mia to ask", func() bool {
+			list := anna.requests()
+			return list[len(list)-1].Name == "mia"
+		})
+	})
+}
+
 // However many come and go, no more than so many are taken in a day, also over restarts. The
 // rest comes the next day.
 func TestRequestsOfADay(t *testing.T) {
@@ -182,7 +211,7 @@ func TestRequestsOfADay(t *testing.T) {
 		link, _ := anna.Addresses()
 		mob := w.Mob(anna, link)
 		anna.must(func(t *turn) error {
-			return t.PutSetting(daySetting, tally{begin: t.now, count: requestsDay - 5}.marshal())
+			return t.PutSetting(daySetting(store.PeerID(oak.id())), tally{begin: t.now, count: requestsDay - 5}.marshal())
 		})
 		for round := range 3 {
 			for i := range 3 {

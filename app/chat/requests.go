@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/peer"
 	"golang.org/x/crypto/cryptobyte"
 
 	"github.com/godwit-im/godwit/app/api"
@@ -25,10 +26,13 @@ const (
 	// requestsMax is how many requests wait at most. Beyond, one that took more work
 	// displaces the one that took the least, as at a relay (p2p/mailbox/SPEC.md, 2.2).
 	requestsMax = 100
+	// requestsEach is how many of these may have come by one of several relays, or directly: how
+	// much work one took is the word of the relay, and who lies about it gets no more than that.
+	requestsEach = requestsMax / 2
 	// requestFlights is how many flights of one stranger are kept, 16 KiB each: as many as
 	// can be sent before the first answer. So requests take 25 MiB at most.
 	requestFlights = session.FlightsMax
-	// requestsDay is how many requests are taken in a day; beyond, as with requestsMax.
+	// requestsDay is how many requests are taken in a day by one relay; beyond, as with requestsMax.
 	requestsDay = 200
 	// requestFor is how long a request waits, ignoreFor how long one that was ignored
 	// is not asked again: by then all that was sent before has expired at relays.
@@ -111,7 +115,7 @@ func (c *Chat) knocks(tx *store.Tx, o openedFlight, inv store.Invitation) (bool,
 	case !errors.Is(err, store.ErrNotFound):
 		return false, err
 	}
-	room, _, err := requestRoom(tx, o.work, now)
+	room, _, err := requestRoom(tx, o.origin, now)
 	if err == nil && !room {
 		err = errCrowded
 	}
@@ -119,20 +123,45 @@ func (c *Chat) knocks(tx *store.Tx, o openedFlight, inv store.Invitation) (bool,
 }
 
 // requestRoom says whether there may be one more request, and which has to make room for it.
-func requestRoom(tx *store.Tx, work uint8, now time.Time) (room bool, displaced *store.Request, err error) {
+func requestRoom(tx *store.Tx, by origin, now time.Time) (room bool, displaced *store.Request, err error) {
 	n, err := tx.CountRequests()
 	if err != nil {
 		return false, nil, err
 	}
-	day, err := requestDay(tx, now)
-	if err != nil || n < requestsMax && day.count < requestsDay {
-		return err == nil, nil, err
+	same, err := tx.CountRequestsBy(by.relay)
+	if err != nil {
+		return false, nil, err
 	}
-	weakest, err := tx.WeakestRequest()
-	if errors.Is(err, store.ErrNotFound) || err == nil && weakest.Work >= work {
+	each, err := requestShare(tx)
+	if err != nil {
+		return false, nil, err
+	}
+	day, err := requestDay(tx, by.relay, now)
+	if err != nil {
+		return false, nil, err
+	}
+	var weakest store.Request
+	switch {
+	case same >= each || day.count >= requestsDay:
+		weakest, err = tx.WeakestRequestBy(by.relay)
+	case n >= requestsMax:
+		weakest, err = tx.WeakestRequest()
+	default:
+		return true, nil, nil
+	}
+	if errors.Is(err, store.ErrNotFound) || err == nil && weakest.Work >= by.work {
 		return false, nil, nil
 	}
 	return err == nil, &weakest, err
+}
+
+// requestShare is how many requests may have come by one relay.
+func requestShare(tx *store.Tx) (int64, error) {
+	relays, err := tx.Relays()
+	if len(relays) > 1 {
+		return requestsEach, err
+	}
+	return requestsMax, err
 }
 
 // tally counts the requests of a day.
@@ -143,11 +172,11 @@ type tally struct {
 	count uint32
 }
 
-// daySetting is where the count of the day is kept: it outlives the process, as a flood may.
-const daySetting = "requests/day"
+// daySetting is where the count of a relay's day is kept: it outlives the process, as a flood may.
+func daySetting(relay store.PeerID) string { return "requests/day/" + peer.ID(relay).String() }
 
-func requestDay(tx *store.Tx, now time.Time) (d tally, err error) {
-	raw, err := tx.Setting(daySetting)
+func requestDay(tx *store.Tx, relay store.PeerID, now time.Time) (d tally, err error) {
+	raw, err := tx.Setting(daySetting(relay))
 	if errors.Is(err, store.ErrNotFound) {
 		return tally{begin: now}, nil
 	}
@@ -218,7 +247,7 @@ func (c *Chat) knock(t *turn, given store.Bundle, inv store.Invitation, o opened
 
 // newRequest makes room for a request and adds it.
 func (c *Chat) newRequest(t *turn, inv store.Invitation, o openedFlight) (q store.Request, err error) {
-	room, displaced, err := requestRoom(t.Tx, o.work, t.now)
+	room, displaced, err := requestRoom(t.Tx, o.origin, t.now)
 	if err != nil {
 		return q, err
 	}
@@ -230,12 +259,12 @@ func (c *Chat) newRequest(t *turn, inv store.Invitation, o openedFlight) (q stor
 			return q, err
 		}
 	}
-	today, err := requestDay(t.Tx, t.now)
+	today, err := requestDay(t.Tx, o.relay, t.now)
 	if err != nil {
 		return q, err
 	}
 	today.count++
-	if err := t.PutSetting(daySetting, today.marshal()); err != nil {
+	if err := t.PutSetting(daySetting(o.relay), today.marshal()); err != nil {
 		return q, err
 	}
 	q = store.Request{Account: o.chain.Account(), State: store.RequestWaiting, Invitation: inv.ID, Work: o.work, At: t.now, Expires: t.now.Add(requestFor)}

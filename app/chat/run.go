@@ -45,7 +45,7 @@ func New(ctx context.Context, cfg Config) (*Chat, error) {
 		store: cfg.Store, chain: cfg.Chain, head: cfg.Chain.Head(), me: cfg.Device.Public(), device: cfg.Device, agreement: cfg.Agreement, node: cfg.Node, pool: cfg.Pool, boxPool: cfg.Boxes, log: log,
 		keys: keys, ops: make(chan *op), stopped: make(chan struct{}), running: make(chan struct{}),
 		relays: cfg.Relays, brief: cfg.Brief, routing: cfg.Routing, lots: newLots(), finder: cfg.Finder, working: make(chan struct{}, 1),
-		strangers: allowance{Limit: rate.Limit{Burst: doorBurst, PerSecond: doorRate}}, callers: allowance{Limit: rate.Limit{Burst: callerBurst, PerSecond: callerRate}},
+		callers: allowance{Limit: rate.Limit{Burst: callerBurst, PerSecond: callerRate}},
 		stalled: make(map[store.SessionID]bool), knowUs: make(map[identity.DevicePublic]bool), couriers: make(map[identity.DevicePublic]*courier), boxes: make(map[store.PeerID]*box),
 	}
 	c.choice = newChooser(c, cfg.Choice)
@@ -312,7 +312,8 @@ func (c *Chat) startBox(r store.Relay) {
 	if old := c.boxes[r.Peer]; old != nil {
 		old.stop()
 	}
-	b := &box{c: c, relay: r, poke: make(chan struct{}, 1), state: relayConnecting}
+	b := &box{c: c, relay: r, poke: make(chan struct{}, 1), state: relayConnecting,
+		strangers: allowance{Limit: rate.Limit{Burst: doorBurst, PerSecond: doorRate}}}
 	c.boxes[r.Peer] = b
 	if c.ctx == nil || c.over {
 		b.stop = func() {}

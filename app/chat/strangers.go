@@ -20,7 +20,7 @@ import (
 // as it lies there the relays ask the next for more work.
 const (
 	// doorBurst and doorRate bound the flights that are fetched and opened, some
-	// milliseconds each, of all relays together: at once, then per second.
+	// milliseconds each, of each relay: at once, then per second.
 	doorBurst, doorRate = 100, 1.0 / 5
 	// callerBurst and callerRate bound the requests that come directly, without work.
 	callerBurst, callerRate = 10, 1.0 / 60
@@ -31,7 +31,7 @@ const (
 	doorEvery = time.Minute
 )
 
-// allowance bounds what is done for strangers, of all goroutines together.
+// allowance bounds what is done for strangers.
 type allowance struct {
 	rate.Limit
 
@@ -168,14 +168,14 @@ func (b *box) admit(ctx context.Context, client *mailbox.Client) (time.Duration,
 		}
 		room := false
 		err := b.c.store.View(ctx, func(tx *store.Tx) (err error) {
-			room, _, err = requestRoom(tx, e.Work, time.Now())
+			room, _, err = requestRoom(tx, origin{b.relay.Peer, e.Work}, time.Now())
 			return err
 		})
 		if err != nil || !room {
 			return doorEvery, err
 		}
-		if !b.c.strangers.take(time.Now()) {
-			return b.c.strangers.next(), nil
+		if !b.strangers.take(time.Now()) {
+			return b.strangers.next(), nil
 		}
 		if err := b.admitOne(ctx, client, e); err != nil {
 			return 0, err

@@ -64,10 +64,23 @@ func (tx *Tx) Requests() ([]Request, error) {
 	return all(tx, scanRequest, "SELECT "+requestColumns+" FROM requests WHERE state = 'waiting' ORDER BY id")
 }
 
+// firstRelay is by which relay a request came; null: direct.
+const firstRelay = "(SELECT relay FROM request_flights WHERE request = requests.id ORDER BY id LIMIT 1)"
+
 // WeakestRequest returns, of those that wait, the one of the least work; of several
 // the latest.
 func (tx *Tx) WeakestRequest() (Request, error) {
 	return one(tx, scanRequest, "SELECT "+requestColumns+" FROM requests WHERE state = 'waiting' ORDER BY work, id DESC LIMIT 1")
+}
+
+// WeakestRequestBy is WeakestRequest of those that came by a relay; empty: direct.
+func (tx *Tx) WeakestRequestBy(relay PeerID) (Request, error) {
+	return one(tx, scanRequest, "SELECT "+requestColumns+" FROM requests WHERE state = 'waiting' AND "+firstRelay+" IS ? ORDER BY work, id DESC LIMIT 1", peer(relay))
+}
+
+// CountRequestsBy is how many of those that wait came by a relay; empty: direct.
+func (tx *Tx) CountRequestsBy(relay PeerID) (int64, error) {
+	return one(tx, integer, "SELECT count(*) FROM requests WHERE state = 'waiting' AND "+firstRelay+" IS ?", peer(relay))
 }
 
 // CountRequests is how many requests wait.

@@ -939,6 +939,9 @@ func TestRequests(t *testing.T) {
 		is(t, "a second of one account", err, ErrExists)
 		for i, id := range ids {
 			f := RequestFlight{Request: id, Hash: Hash{byte(i)}, Bundle: bundle.ID, Cell: []byte("flight")}
+			if i == 3 {
+				f.Relay = "oak"
+			}
 			if err := tx.InsertRequestFlight(f); err != nil {
 				return err
 			}
@@ -949,6 +952,12 @@ func TestRequests(t *testing.T) {
 	weakest := get(t, s, (*Tx).WeakestRequest)
 	same(t, "weakest", weakest.ID, ids[2])
 	same(t, "its flights", weakest.Flights, 1)
+	by := func(relay PeerID) func(*Tx) (Request, error) {
+		return func(tx *Tx) (Request, error) { return tx.WeakestRequestBy(relay) }
+	}
+	same(t, "weakest by a relay", get(t, s, by("oak")).ID, ids[3])
+	same(t, "weakest of those that came direct", get(t, s, by("")).ID, ids[2])
+	same(t, "waiting by a relay", get(t, s, func(tx *Tx) (int64, error) { return tx.CountRequestsBy("oak") }), int64(1))
 	weakest.State, weakest.Text, weakest.Expires = RequestIgnored, "", day0().Add(2*time.Hour)
 	update(t, s, func(tx *Tx) error { return errors.Join(tx.UpdateRequest(weakest), tx.ForgetRequestFlights(weakest.ID)) })
 	same(t, "waiting", get(t, s, (*Tx).CountRequests), int64(3))
