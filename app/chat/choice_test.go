@@ -18,6 +18,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/content"
@@ -551,6 +552,33 @@ func TestCandidatesAreBounded(t *testing.T) {
 		now := candidates()
 		if len(now) != store.MaxCandidates {
 			w.Fatalf("%d are remembered", len(now))
+		}
+		for _, k := range known {
+			if !slices.ContainsFunc(now, func(c store.Candidate) bool { return c.Peer == store.PeerID(k.ID) }) {
+				w.Error("one that was known before is forgotten")
+			}
+		}
+		// All of them are in one corner but the first; who is elsewhere finds room.
+		corner := func(n int) (list []peer.AddrInfo) {
+			list = infos(n)
+			for i := range list {
+				list[i].Addrs = []ma.Multiaddr{ma.StringCast(fmt.Sprintf("/ip4/8.8.8.%d/tcp/4001", i+1))}
+			}
+			return list
+		}
+		alice.must(func(t *turn) error {
+			for _, k := range now[3:] {
+				if err := t.DeleteCandidate(k.Peer); err != nil {
+					return err
+				}
+			}
+			return alice.noteCandidates(t, store.RelayByDHT, "", corner(200))
+		})
+		elsewhere := infos(1)
+		note(elsewhere)
+		now = candidates()
+		if i := slices.IndexFunc(now, func(c store.Candidate) bool { return c.Peer == store.PeerID(elsewhere[0].ID) }); i < 0 || len(now) != store.MaxCandidates {
+			w.Errorf("of %d candidates none is elsewhere", len(now))
 		}
 		for _, k := range known {
 			if !slices.ContainsFunc(now, func(c store.Candidate) bool { return c.Peer == store.PeerID(k.ID) }) {

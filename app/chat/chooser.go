@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -526,8 +527,18 @@ func (c *Chat) noteCandidates(t *turn, source store.RelaySource, operator string
 			}
 		}
 		k, old := known[id]
-		if len(addrs) == 0 || !old && len(known) >= store.MaxCandidates {
+		if len(addrs) == 0 {
 			continue
+		}
+		if !old && len(known) >= store.MaxCandidates {
+			last, ok := crowded(known, addrs, relays)
+			if !ok {
+				continue
+			}
+			if err := t.DeleteCandidate(last); err != nil {
+				return err
+			}
+			delete(known, last)
 		}
 		if !old {
 			k = store.Candidate{Peer: id, Source: source, Seen: t.now}
@@ -542,6 +553,37 @@ func (c *Chat) noteCandidates(t *turn, source store.RelaySource, operator string
 		}
 	}
 	return nil
+}
+
+// crowded is the candidate that makes room for one at some addresses: of the group of
+// addresses that has most of them the one that was found last, if that group has more than
+// one more than the newcomer's. Else a single corner of the network, found first, could
+// keep out all others.
+func crowded(known map[store.PeerID]store.Candidate, addrs [][]byte, inUse []store.Relay) (last store.PeerID, ok bool) {
+	groupOf := func(addrs [][]byte) (g netip.Prefix) {
+		if list := multiaddrs(addrs); len(list) > 0 {
+			g = node.GroupOf(list[0])
+		}
+		return g
+	}
+	members := make(map[netip.Prefix]int)
+	for _, k := range known {
+		members[groupOf(k.Addrs)]++
+	}
+	most := 0
+	for _, n := range members {
+		most = max(most, n)
+	}
+	if most <= members[groupOf(addrs)]+1 {
+		return "", false
+	}
+	for id, k := range known {
+		used := slices.ContainsFunc(inUse, func(r store.Relay) bool { return r.Peer == id })
+		if members[groupOf(k.Addrs)] == most && !used && (!ok || k.Seen.After(known[last].Seen) || k.Seen.Equal(known[last].Seen) && id > last) {
+			last, ok = id, true
+		}
+	}
+	return last, ok
 }
 
 // noteHints keeps the relays that an invitation names as candidates. Who made it is
