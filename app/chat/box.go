@@ -56,6 +56,7 @@ type box struct {
 	poke  chan struct{} // capacity 1: there is something to open, post or close
 	stop  context.CancelFunc
 	door  *door
+	told  time.Time // when contacts were told through whom it is reached; zero: not in this run
 
 	strangers allowance // of flights that strangers left there
 

@@ -37,6 +37,9 @@ const (
 	// enoughRoutes are the hops of what contacts were told that should still lead
 	// to a relay of ours: with fewer they are told anew.
 	enoughRoutes = 2
+	// retellRoutes is how long contacts are not told anew what one relay says of that: it
+	// could say something else each time, and have us write to everybody as often.
+	retellRoutes = time.Hour
 )
 
 // splitPlaces parts the addresses of a relay from the circuits that lead there.
@@ -379,7 +382,9 @@ func (b *box) routes(ctx context.Context, client *mailbox.Client) (all bool, err
 		return ignore(err, store.ErrNotFound)
 	})
 	have := len(node.Hops(b.c.node.Mode(), now))
-	if hops := hopsOf(now); err == nil && have > 0 && shared(told, hops) < min(enoughRoutes, len(hops)) {
+	fresh := len(told) == 0 || b.told.IsZero() || time.Since(b.told) >= retellRoutes
+	if hops := hopsOf(now); err == nil && have > 0 && fresh && shared(told, hops) < min(enoughRoutes, len(hops)) {
+		b.told = time.Now()
 		err = b.tellRoutes(ctx, addrBytes(now))
 	}
 	return have == node.MaxHops, err

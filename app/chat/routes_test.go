@@ -335,6 +335,49 @@ func TestNeverStraight(t *testing.T) {
 	})
 }
 
+// Bob's relay says each time that it is reached through others than before, and has him ask
+// often. He does not write to his contacts as often.
+func TestARelayThatChangesItsMind(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.NewRelay("oak")
+		asked := 0
+		oak.Routes = func() (list []ma.Multiaddr) {
+			for range node.MaxHops {
+				other := w.NewRelay("nobody")
+				list = append(list, node.CircuitAddrs(other.info())...)
+			}
+			asked++
+			return list
+		}
+		oak.Starts()
+		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
+		bob.Meets(alice)
+		alice.Leaves()
+		told := make(map[string]bool)
+		for range 50 {
+			oak.Stops()
+			oak.Starts()
+			w.Advance(10 * time.Second)
+			bob.View(func(tx *store.Tx) error {
+				r, err := tx.Relay(store.PeerID(oak.id()))
+				told[fmt.Sprint(r.Routes)] = true
+				return err
+			})
+		}
+		if asked < 20 || len(told) > 2 {
+			t.Errorf("asked %d times, bob told of %d ways", asked, len(told))
+		}
+		w.Advance(retellRoutes + routesLast)
+		bob.View(func(tx *store.Tx) error {
+			r, err := tx.Relay(store.PeerID(oak.id()))
+			if told[fmt.Sprint(r.Routes)] {
+				t.Error("an hour later bob has told of no others")
+			}
+			return err
+		})
+	})
+}
+
 // Somebody who has private routing off goes straight, and learns no ways.
 func TestWithoutPrivateRouting(t *testing.T) {
 	inPrivate(t, 3, func(w *world, r []*relay) {
