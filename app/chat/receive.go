@@ -354,7 +354,10 @@ func (c *Chat) advance(t *turn, who store.Contact, s store.Stream, hash [32]byte
 			return err
 		}
 		if m.Seq == s.NextSeq {
-			s.NextSeq, s.Prev = s.NextSeq+1, c.itemHash(t.Tx, m)
+			s.NextSeq++
+			if s.Prev, err = c.itemHash(t.Tx, m); err != nil {
+				return err
+			}
 		}
 	}
 	return t.PutStream(s)
@@ -376,16 +379,16 @@ func (c *Chat) show(t *turn, who store.Contact, m *store.Message) (err error) {
 
 // itemHash is the hash of the item that a message of another's was, before anything was
 // done to it.
-func (c *Chat) itemHash(tx *store.Tx, m store.Message) [32]byte {
+func (c *Chat) itemHash(tx *store.Tx, m store.Message) (hash [32]byte, err error) {
 	conv, err := tx.Conversation(m.Conversation)
 	if err != nil {
-		panic(fmt.Sprintf("chat: message %d has no conversation: %v", m.ID, err)) // a foreign key
+		return hash, fmt.Errorf("conversation of message %d: %w", m.ID, err)
 	}
 	item := content.Item{
 		Flags: content.Numbered | content.WantsReceipt, ID: content.ID(m.Message), Sent: m.Sent, Kind: content.Kind(m.Kind), Body: m.Body,
 		Place: content.Place{Conversation: content.ConversationID(conv.Conversation), Seq: m.Seq, Prev: m.Prev},
 	}
-	return item.Hash()
+	return item.Hash(), nil
 }
 
 // shown tells of a message whose turn has come, or does what it is for. late says that

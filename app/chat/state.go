@@ -411,7 +411,10 @@ func (c *Chat) skipTo(t *turn, who store.Contact, m store.Message) error {
 	if err != nil {
 		return err
 	}
-	hash := c.itemHash(t.Tx, m)
+	hash, err := c.itemHash(t.Tx, m)
+	if err != nil {
+		return err
+	}
 	if err := c.show(t, who, &m); err != nil || m.Seq < s.NextSeq {
 		return err
 	}

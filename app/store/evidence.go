@@ -42,11 +42,20 @@ type Evidence struct {
 	Via     PeerID // the relay through which a deposit went; empty: straight
 }
 
+// MaxSteps is how many deposits and refusals of one relay a message's trail holds: the
+// newest. A relay could say something else at each try, for a month.
+const MaxSteps = 50
+
 // AddEvidence adds a step to a message's trail.
 func (tx *Tx) AddEvidence(e Evidence) error {
-	return tx.run(`INSERT INTO evidence (message, step, device, at, path, peer, what, proof, reason, via)
+	err := tx.run(`INSERT INTO evidence (message, step, device, at, path, peer, what, proof, reason, via)
 		VALUES (?1, (SELECT coalesce(max(step), 0) + 1 FROM evidence WHERE message = ?1), ?, ?, ?, ?, ?, ?, ?, ?)`,
 		e.Message, e.Device[:], e.At.UnixMilli(), string(e.Path), peer(e.Peer), string(e.What), blob(e.Proof), text(e.Reason), peer(e.Via))
+	if err != nil || e.What != WhatDeposit && e.What != WhatRefused {
+		return err
+	}
+	const of = "message = ?1 AND peer IS ?2 AND what IN ('deposit', 'refused')"
+	return tx.run("DELETE FROM evidence WHERE "+of+" AND step <= (SELECT step FROM evidence WHERE "+of+" ORDER BY step DESC LIMIT 1 OFFSET ?3)", e.Message, peer(e.Peer), MaxSteps)
 }
 
 // Evidence returns a message's trail, in the order it was left.

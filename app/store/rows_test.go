@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"reflect"
 	"testing"
 	"time"
@@ -521,6 +522,21 @@ func TestTheLifeOfASentMessage(t *testing.T) {
 	})
 	same(t, "deposits went with it", len(get(t, s, func(tx *Tx) ([]Deposit, error) { return tx.Deposits(out.ID) })), 0)
 	same(t, "a trail of three", len(get(t, s, func(tx *Tx) ([]Evidence, error) { return tx.Evidence(mine.ID) })), 3)
+	// A relay that refuses for ever, each time for another reason, fills no disk; what others
+	// promised, and that it was acknowledged, stays.
+	update(t, s, func(tx *Tx) error {
+		for i := range 3 * MaxSteps {
+			e := Evidence{Message: mine.ID, Device: bobsPhone, At: day0(), Path: PathMailbox, Peer: "relay-2", What: WhatRefused, Reason: fmt.Sprint("no ", i)}
+			if err := tx.AddEvidence(e); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	trail := get(t, s, func(tx *Tx) ([]Evidence, error) { return tx.Evidence(mine.ID) })
+	same(t, "steps of a long trail", len(trail), MaxSteps+2)
+	same(t, "its first", trail[0].Peer, PeerID("relay-1"))
+	same(t, "its last", trail[len(trail)-1].Reason, fmt.Sprint("no ", 3*MaxSteps-1))
 	same(t, "state", get(t, s, func(tx *Tx) (Message, error) { return tx.Message(mine.ID) }).State, Delivered)
 	same(t, "delivered does not expire", len(get(t, s, func(tx *Tx) ([]Message, error) { return tx.Expired(mine.Expires) })), 0)
 }
