@@ -196,6 +196,25 @@ func TestALongSocketPathMoves(t *testing.T) {
 	}
 }
 
+// The status of a relay is had beside its data, or where that path is too long in a directory
+// of our own, and never in one that all share.
+func TestWhereARelayTellsItsStatus(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("its paths look otherwise")
+	}
+	deep := "/" + strings.Repeat("d", 200)
+	for _, c := range []struct{ data, run, want string }{
+		{"/srv/relay", "", "/srv/relay/relay.sock"},
+		{deep, "/run/user/7", "/run/user/7/godwit"},
+		{deep, "", filepath.Join(os.TempDir(), fmt.Sprintf("godwit-%d", os.Getuid()))},
+	} {
+		got, err := RelaySocket(c.data, env("XDG_RUNTIME_DIR", c.run))
+		if err != nil || got != c.want && filepath.Dir(got) != c.want || len(got) > maxSocketPath {
+			t.Errorf("of %s it is %s, %v", c.data, got, err)
+		}
+	}
+}
+
 func TestDirectoriesAreClosedToOthers(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("Windows has access lists instead of modes")

@@ -101,11 +101,29 @@ func under(dir string, getenv func(string) string) Dirs {
 // short one made from its hash where that is too long for a unix socket, and a
 // pipe's name on Windows.
 func socketPath(want string, getenv func(string) string) string {
-	sum := sha256.Sum256([]byte(want))
-	hash := hex.EncodeToString(sum[:8])
 	if runtime.GOOS == "windows" {
-		return `\\.\pipe\godwit-` + hash
+		return `\\.\pipe\godwit-` + shortHash(want)
 	}
+	return unixSocket(want, getenv)
+}
+
+// RelaySocket is where the relay of a directory tells its status. MakePrivate is to make
+// the directory that it is in.
+func RelaySocket(data string, getenv func(string) string) (string, error) {
+	abs, err := filepath.Abs(data)
+	if err != nil {
+		return "", problem.New(problem.RelayDir, err)
+	}
+	return unixSocket(filepath.Join(abs, "relay.sock"), getenv), nil
+}
+
+func shortHash(path string) string {
+	sum := sha256.Sum256([]byte(path))
+	return hex.EncodeToString(sum[:8])
+}
+
+// unixSocket is the wanted path of a unix socket, or a short one made from its hash.
+func unixSocket(want string, getenv func(string) string) string {
 	if len(want) <= maxSocketPath {
 		return want
 	}
@@ -117,7 +135,7 @@ func socketPath(want string, getenv func(string) string) string {
 		// files. Make checks that it belongs to nobody else.
 		run = filepath.Join(os.TempDir(), fmt.Sprintf("godwit-%d", os.Getuid()))
 	}
-	return filepath.Join(run, hash+".sock")
+	return filepath.Join(run, shortHash(want)+".sock")
 }
 
 // Make makes the directories of a profile, each open to its owner only, and

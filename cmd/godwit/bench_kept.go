@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/config"
 	"github.com/godwit-im/godwit/p2p/relay"
 )
 
@@ -240,7 +242,11 @@ func benchFetch(ctx context.Context, report func(figure) error) error {
 func (w *world) emptied(ctx context.Context, relays []*process) error {
 	for _, r := range relays {
 		err := until(ctx, func() (bool, error) {
-			s, err := relay.Status(ctx, filepath.Join(w.dir, r.name))
+			socket, err := config.RelaySocket(filepath.Join(w.dir, r.name), os.Getenv)
+			if err != nil {
+				return false, err
+			}
+			s, err := relay.Status(ctx, socket)
 			return s.Cells == 0, err
 		})
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -66,8 +67,17 @@ func (c *cli) relay(ctx context.Context, data string) error {
 	level := slog.HandlerOptions{Level: c.logLevel(cfg, usual)}
 	// libp2p would say, at -v, who reaches whom through this relay.
 	gologshim.SetDefaultHandler(slog.DiscardHandler)
+	socket, err := config.RelaySocket(data, c.getenv)
+	if err != nil {
+		return err
+	}
+	if filepath.Base(socket) != filepath.Base(relay.Socket(data)) { // not beside the data
+		if err := config.MakePrivate(filepath.Dir(socket)); err != nil {
+			return err
+		}
+	}
 	r, err := relay.New(relay.Config{
-		Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Peers: cfg.Peers, Listed: cfg.Listed, MaxDisk: cfg.MaxDisk, HTTP: cfg.HTTP,
+		Socket: socket, Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Peers: cfg.Peers, Listed: cfg.Listed, MaxDisk: cfg.MaxDisk, HTTP: cfg.HTTP,
 		Logger: slog.New(slog.NewTextHandler(c.err, &level)),
 		Event:  c.relayEvent,
 	})
@@ -143,9 +153,13 @@ func (c *cli) relayStatusCommand() *cobra.Command {
 			if data == "" {
 				data = cfg.Dirs.Relay
 			}
+			socket, err := config.RelaySocket(data, c.getenv)
+			if err != nil {
+				return err
+			}
 			ctx := cmd.Context()
 			for {
-				s, err := relay.Status(ctx, data)
+				s, err := relay.Status(ctx, socket)
 				if errors.Is(err, relay.ErrNotRunning) {
 					return problem.Newf(problem.NoRelayHere, "%s", data)
 				}

@@ -94,7 +94,7 @@ func relayRuns(ts *testscript.TestScript, neg bool, args []string) {
 	dir := ts.MkAbs(args[0])
 	var report relay.Report
 	await(ts, func() (ok bool, err error) {
-		report, err = relay.Status(context.Background(), dir)
+		report, err = relay.Status(context.Background(), relay.Socket(dir))
 		if errors.Is(err, relay.ErrNotRunning) {
 			return false, nil
 		}

@@ -142,5 +142,5 @@ func TestThroughOtherRelays(t *testing.T) {
 }
 
 func relayStatus(t *testing.T, h *house) (relay.Report, error) {
-	return relay.Status(t.Context(), h.data)
+	return relay.Status(t.Context(), relay.Socket(h.data))
 }

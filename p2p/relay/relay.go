@@ -11,6 +11,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -72,6 +73,7 @@ type Config struct {
 	Listed  []string     // the same, of a list: they are not met, only started from
 	MaxDisk int64        // cap, bytes; 10 GiB
 	HTTP    string       // host:port of /healthz and /readyz; none
+	Socket  string       // unix socket of the status, in a directory that is there and private; see Socket
 	Tokens  [][]byte     // that pay for a box, 16 to 64 bytes each; none
 	Logger  *slog.Logger // nothing is logged
 	// Event is told what happens, one at a time, the first being Ready. It
@@ -179,7 +181,7 @@ func New(cfg Config) (_ *Relay, err error) {
 	if r.server, err = mailbox.NewServer(r.node.Host(), key, r.store, terms); err != nil {
 		return nil, err
 	}
-	if r.status, err = listenStatus(cfg.Data); err != nil {
+	if r.status, err = listenStatus(cmp.Or(cfg.Socket, Socket(cfg.Data))); err != nil {
 		return nil, err
 	}
 	if cfg.HTTP != "" {

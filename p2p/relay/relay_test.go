@@ -145,7 +145,7 @@ func TestRelayLives(t *testing.T) {
 	if _, err := dial(t, h.info()).Put(t.Context(), bob.queue.Write, mailboxtest.Random(mailbox.CellSmall), 0); err != nil {
 		t.Fatal(err)
 	}
-	s, err := relay.Status(t.Context(), dir)
+	s, err := relay.Status(t.Context(), relay.Socket(dir))
 	if err != nil || s.State != relay.Serving || s.Cells != 1 || s.Bytes != mailbox.CellSmall || s.Queues != 1 || s.Boxes != 1 || s.Deposits != 1 ||
 		s.Peer != ready.Peer || s.Uptime <= 0 || s.Peers != 2 || s.MaxDisk != 10<<30 || s.Disk < s.Bytes {
 		t.Fatalf("%+v %v", s, err)
@@ -153,7 +153,7 @@ func TestRelayLives(t *testing.T) {
 	if _, err := relay.New(relay.Config{Data: dir, Mode: node.Loopback}); !errors.Is(err, relay.ErrInUse) || !strings.Contains(err.Error(), "process") {
 		t.Fatal("a second relay on the directory:", err)
 	}
-	if _, err := relay.Status(t.Context(), dir); err != nil {
+	if _, err := relay.Status(t.Context(), relay.Socket(dir)); err != nil {
 		t.Fatal("after the second one:", err)
 	}
 	if runtime.GOOS != "windows" {
@@ -167,7 +167,7 @@ func TestRelayLives(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.until(t, relay.Stopping)
-	if _, err := relay.Status(t.Context(), dir); !errors.Is(err, relay.ErrNotRunning) {
+	if _, err := relay.Status(t.Context(), relay.Socket(dir)); !errors.Is(err, relay.ErrNotRunning) {
 		t.Fatal(err)
 	}
 
@@ -175,7 +175,7 @@ func TestRelayLives(t *testing.T) {
 	if again.ID() != h.ID() {
 		t.Fatal("after a restart it is another relay")
 	}
-	if s, err := relay.Status(t.Context(), dir); err != nil || s.Cells != 1 {
+	if s, err := relay.Status(t.Context(), relay.Socket(dir)); err != nil || s.Cells != 1 {
 		t.Fatalf("%+v %v", s, err)
 	}
 }
@@ -220,15 +220,14 @@ func TestRelayCannotStart(t *testing.T) {
 	}
 }
 
-// TestDeepDirectory: a socket's path is short wherever the directory is.
+// TestDeepDirectory: where the directory's path is too long for a socket's, that is elsewhere.
 func TestDeepDirectory(t *testing.T) {
-	t.Setenv("XDG_RUNTIME_DIR", t.TempDir())
-	dir := filepath.Join(t.TempDir(), strings.Repeat("d", 60), strings.Repeat("e", 60))
-	run(t, relay.Config{Data: dir})
-	if _, err := relay.Status(t.Context(), dir); err != nil {
+	socket := filepath.Join(t.TempDir(), "s")
+	run(t, relay.Config{Data: filepath.Join(t.TempDir(), strings.Repeat("d", 60), strings.Repeat("e", 60)), Socket: socket})
+	if _, err := relay.Status(t.Context(), socket); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := relay.Status(t.Context(), dir+"x"); !errors.Is(err, relay.ErrNotRunning) {
+	if _, err := relay.Status(t.Context(), socket+"x"); !errors.Is(err, relay.ErrNotRunning) {
 		t.Fatal(err)
 	}
 }
@@ -255,7 +254,7 @@ func TestRelayFills(t *testing.T) {
 	if e := h.until(t, relay.Full); e.Reason == "" {
 		t.Fatal("full without a reason")
 	}
-	if s, err := relay.Status(t.Context(), dir); err != nil || s.State != relay.Full || s.Reason == "" || s.Disk > s.MaxDisk || s.Cells != int64(len(kept)) {
+	if s, err := relay.Status(t.Context(), relay.Socket(dir)); err != nil || s.State != relay.Full || s.Reason == "" || s.Disk > s.MaxDisk || s.Cells != int64(len(kept)) {
 		t.Fatalf("%+v %v", s, err)
 	}
 	for _, id := range kept {
@@ -340,7 +339,7 @@ func (h *house) meets(t *testing.T) {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for end := time.Now().Add(time.Minute); ; <-tick.C {
-		if s, err := relay.Status(t.Context(), h.data); err != nil {
+		if s, err := relay.Status(t.Context(), relay.Socket(h.data)); err != nil {
 			t.Fatal(err)
 		} else if s.DHT > 0 {
 			return

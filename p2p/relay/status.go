@@ -2,8 +2,6 @@ package relay
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -20,14 +18,11 @@ import (
 const (
 	// statusTimeout bounds a question over HTTP, on either side.
 	statusTimeout = 5 * time.Second
-	// maxSocketPath is how long the path of a unix socket may be, in bytes;
-	// the shortest limit of the systems we run on is 104.
-	maxSocketPath = 100
 	maxStatus     = 64 << 10 // bytes of an answer
 )
 
-// ErrNotRunning says that no relay answers for a directory.
-var ErrNotRunning = errors.New("relay: no relay runs on this directory")
+// ErrNotRunning says that no relay answers.
+var ErrNotRunning = errors.New("relay: no relay runs there")
 
 // Report is what a relay tells of itself. Counts are since it was started,
 // unless they are of what it holds.
@@ -107,36 +102,12 @@ func httpServer(log *slog.Logger, h http.Handler) *http.Server {
 	}
 }
 
-// socketPath is DIR/relay.sock, or a short path made from it.
-func socketPath(dir string) (string, error) {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(abs, "relay.sock")
-	if len(path) <= maxSocketPath {
-		return path, nil
-	}
-	run := os.Getenv("XDG_RUNTIME_DIR")
-	if run == "" {
-		run = os.TempDir()
-	}
-	h := sha256.Sum256([]byte(path))
-	return filepath.Join(run, "godwit", hex.EncodeToString(h[:8])+".sock"), nil
-}
+// Socket is where a relay's status is had unless Config says otherwise.
+func Socket(data string) string { return filepath.Join(data, "relay.sock") }
 
-func listenStatus(dir string) (net.Listener, error) {
-	path, err := socketPath(dir)
-	if err != nil {
-		return nil, fmt.Errorf("relay: status socket: %w", err)
-	}
+func listenStatus(path string) (net.Listener, error) {
 	// Whoever holds the directory's lock owns the socket; one that is there is left over.
-	if err = os.MkdirAll(filepath.Dir(path), 0o700); err == nil {
-		if err = os.Remove(path); errors.Is(err, fs.ErrNotExist) {
-			err = nil
-		}
-	}
-	if err != nil {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("relay: status socket: %w", err)
 	}
 	l, err := net.Listen("unix", path)
@@ -149,19 +120,15 @@ func listenStatus(dir string) (net.Listener, error) {
 	return l, nil
 }
 
-// Status asks the relay that runs on a directory of this computer. The error
-// wraps ErrNotRunning if none answers.
-func Status(ctx context.Context, dir string) (Report, error) {
-	path, err := socketPath(dir)
-	if err != nil {
-		return Report{}, fmt.Errorf("relay: status: %w", err)
-	}
+// Status asks the relay of this computer whose Socket is given. The error wraps
+// ErrNotRunning if none answers.
+func Status(ctx context.Context, socket string) (Report, error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	transport := &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", path)
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
 		},
 	}
 	defer transport.CloseIdleConnections()
