@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/libp2p/go-libp2p"
@@ -95,6 +96,9 @@ type Config struct {
 type Node struct {
 	mode Mode
 	host host.Host
+
+	stop  context.CancelFunc
+	tasks sync.WaitGroup
 }
 
 // New makes a host and listens. The caller ends it by Close, or by Run.
@@ -126,8 +130,16 @@ func New(cfg Config) (*Node, error) {
 	if err := listen(h, cfg.listen(), cfg.Mode == Public && len(cfg.Options) == 0); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
-	return &Node{mode: cfg.Mode, host: h}, nil
+	ctx, stop := context.WithCancel(context.Background())
+	n := &Node{mode: cfg.Mode, host: h, stop: stop}
+	if !cfg.relay() && !cfg.mute { // a relay's reservations are connections without streams
+		n.tasks.Go(func() { n.sweep(ctx) })
+	}
+	return n, nil
 }
+
+// relay says whether the host is to be reached by circuits.
+func (cfg *Config) relay() bool { return cfg.Circuits && !cfg.mute }
 
 func (cfg *Config) listen() []string {
 	switch {
@@ -151,14 +163,14 @@ func (cfg *Config) options() ([]libp2p.Option, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node: connection manager: %w", err)
 	}
-	resources, err := newResources(cfg.MemoryMiB, high, cfg.Circuits && !cfg.mute)
+	resources, err := newResources(cfg.MemoryMiB, high, cfg.relay())
 	if err != nil {
 		return nil, err
 	}
 	opts := []libp2p.Option{
 		libp2p.Identity(cfg.Key),
 		libp2p.Security(noise.ID, noise.New),
-		libp2p.Muxer(yamux.ID, yamux.DefaultTransport),
+		libp2p.Muxer(yamux.ID, cfg.muxer()),
 		libp2p.Transport(quic.NewTransport),
 		libp2p.ConnectionGater(newGater(cfg.Mode, cfg.Circuits)),
 		libp2p.ConnectionManager(conns),
@@ -175,9 +187,9 @@ func (cfg *Config) options() ([]libp2p.Option, error) {
 	if cfg.Mode == Public {
 		// Dialling from the port one listens on is how others can tell us
 		// what our address looks like from outside.
-		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport))
+		opts = append(opts, libp2p.Transport(newTCP))
 	} else {
-		opts = append(opts, libp2p.Transport(tcp.NewTCPTransport, tcp.DisableReuseport()),
+		opts = append(opts, libp2p.Transport(newTCP, tcp.DisableReuseport()),
 			libp2p.DisableIdentifyAddressDiscovery(), libp2p.ForceReachabilityPrivate())
 	}
 	opts = append(opts, libp2p.NoListenAddrs) // see listen
@@ -393,4 +405,8 @@ func (n *Node) Run(ctx context.Context) error {
 }
 
 // Close ends all connections and stops listening. It may be called twice.
-func (n *Node) Close() error { return n.host.Close() }
+func (n *Node) Close() error {
+	n.stop()
+	n.tasks.Wait()
+	return n.host.Close()
+}
