@@ -185,7 +185,7 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	c.IdlePing = or(c.IdlePing, 10*time.Second)
+	c.IdlePing = or(c.IdlePing, 2*time.Minute)
 	c.BusyPing = or(c.BusyPing, time.Second)
 	c.PingTimeout = or(c.PingTimeout, 3*time.Second)
 	c.Window = min(or(c.Window, 256), maxEntries)
@@ -211,7 +211,7 @@ const (
 	// hello. It is below the 5 s after which a message goes by mailbox.
 	helloTimeout = 4 * time.Second
 	// idleTimeout is how long an accepter waits for a frame.
-	idleTimeout = 30 * time.Second
+	idleTimeout = 5 * time.Minute
 	// keepAlive is how long an opener writes nothing. It is longer than the
 	// default IdlePing, so that it matters only while the reader is stuck.
 	keepAlive = idleTimeout / 2

@@ -116,7 +116,7 @@ func TestSlowloris(t *testing.T) {
 		r.r.SetTimeout(0)
 		r.st.SetReadDeadline(time.Time{})
 		r.expect(over)
-		if d := time.Since(start); d > 31*time.Second {
+		if d := time.Since(start); d > 5*time.Minute+time.Second {
 			t.Errorf("a silent friend was waited for %v", d)
 		}
 	})
