@@ -24,11 +24,11 @@ const (
 	helloTimeout = 15 * time.Second
 	// writeTimeout bounds one write to a stream, on both sides.
 	writeTimeout = 30 * time.Second
-	// pingEvery keeps a watched stream open: a relay closes one that was
-	// quiet for 5 minutes.
-	pingEvery = 2 * time.Minute
-	// pingTimeout is how long a watched relay may take to answer a ping.
-	pingTimeout = 30 * time.Second
+	// pingEvery is how long nothing may come from a relay that is watched before it is
+	// asked for a sign of life, and pingTimeout how long it may take for one. Mail waits
+	// as long as that behind a connection that died without a word, as when a computer
+	// slept. A relay closes a stream that was quiet for 5 minutes.
+	pingEvery, pingTimeout = 30 * time.Second, 10 * time.Second
 	// silence is how long nothing may come from a relay that has requests to
 	// answer, and answerTimeout how long it may take for one: over a slow line
 	// the last of a window comes late, but a relay that stalls must not hold up
@@ -197,6 +197,13 @@ func (c *Client) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err
+}
+
+// quiet is for how long nothing came.
+func (c *Client) quiet() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return time.Since(c.heard)
 }
 
 // Relay is the relay's PeerID.
