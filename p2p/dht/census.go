@@ -15,9 +15,10 @@ const (
 	// censusKeys is how many random keys one census looks up. The median of
 	// four lies within a factor of 1.4 of the truth in 98 of 100.
 	censusKeys = 4
-	// countsKept and countsLife bound what is remembered of earlier ones.
+	// countsKept and countsLife bound what is remembered of earlier ones: there is
+	// always one, see refreshLast.
 	countsKept = 12
-	countsLife = 3 * time.Hour
+	countsLife = 9 * time.Hour
 )
 
 // A census estimates how many servers the DHT has, from how near those are that
@@ -38,12 +39,15 @@ type count struct {
 }
 
 // size is the median of the counts, 0 if there is none.
-func (c *census) size(now time.Time) int {
+func (c *census) size(now time.Time) int { return c.since(now.Add(-countsLife)) }
+
+// since is the median of the counts after a moment.
+func (c *census) since(from time.Time) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var live []float64
 	for _, x := range c.counts {
-		if now.Sub(x.at) < countsLife {
+		if x.at.After(from) {
 			live = append(live, x.servers)
 		}
 	}
@@ -99,6 +103,7 @@ func (d *DHT) takeCensus(ctx context.Context) {
 	for i := range keys {
 		rand.Read(keys[i][:])
 	}
+	before := time.Now().Add(-time.Nanosecond)
 	d.compare(ctx)
 	atOnce(keys[:], func(key [32]byte) {
 		at := kb.ConvertKey(string(key[:]))
@@ -110,7 +115,8 @@ func (d *DHT) takeCensus(ctx context.Context) {
 			d.census.add(count{servers: n, at: time.Now()})
 		}
 	})
-	if n := d.census.size(time.Now()); n > 0 {
+	// What was counted earlier must not hide for hours that servers are gone.
+	if n := d.census.since(before); n > 0 {
 		d.alarms.sized(n, time.Now())
 	}
 }

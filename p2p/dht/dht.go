@@ -142,6 +142,7 @@ type DHT struct {
 
 	entry     entry
 	refreshed atomic.Int64 // unix seconds of the last refresh
+	refreshes atomic.Int64 // since a way in was found
 	census    census
 	alarms    alarms
 }
@@ -183,7 +184,7 @@ func New(h host.Host, cfg Config) (*DHT, error) {
 		kad.BucketSize(bucketSize),
 		kad.Concurrency(concurrency),
 		kad.Resiliency(resiliency),
-		kad.RoutingTableRefreshPeriod(refreshEvery),
+		kad.RoutingTableRefreshPeriod(refreshFirst),
 		kad.DisableAutoRefresh(), // see refresh
 		kad.RoutingTableRefreshQueryTimeout(LookupTimeout),
 		kad.LookupCheckConcurrency(64),

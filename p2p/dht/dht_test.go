@@ -262,6 +262,35 @@ func TestNobodyThere(t *testing.T) {
 	}
 }
 
+// Two days pass in which nobody looks anything up. A relay looks its routing table over
+// every hour, for others; an account ever more seldom.
+func TestLooksBecomeFew(t *testing.T) {
+	for name, c := range map[string]struct {
+		relay       bool
+		least, most int64
+	}{"account": {false, 8, 14}, "relay": {true, 45, 52}} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, 3, func(t *testing.T, w *world) {
+				d := w.stranger(Config{Relay: c.relay, Bootstrap: infos(w.members...)})
+				ctx, stop := context.WithCancel(t.Context())
+				ended := make(chan error)
+				go func() { ended <- d.Run(ctx) }()
+				time.Sleep(48 * time.Hour)
+				if n := d.refreshes.Load(); n < c.least || n > c.most {
+					t.Errorf("%d looks in two days, want %d to %d", n, c.least, c.most)
+				}
+				if d.Status().Size == 0 {
+					t.Error("the last census is forgotten before the next")
+				}
+				stop()
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+}
+
 // The way in comes back after an hour; Run has not given up, and saves whom it
 // knows for the next time.
 func TestRunFindsItsWayBack(t *testing.T) {
