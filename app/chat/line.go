@@ -137,8 +137,14 @@ func (c lines) Connected(sid direct.SessionID, line *direct.Conn) {
 		return
 	}
 	if c.finder != nil { // first of all: the next time the device may have to be found
-		if err := c.update(context.Background(), func(t *turn) error { return c.renewSeed(t, device) }); err != nil {
-			c.log.Error("a device could not be given a seed", "err", err)
+		err := c.update(context.Background(), func(t *turn) error {
+			if err := c.renewSeed(t, device); err != nil || c.knows(device) {
+				return err
+			}
+			return c.tellPresence(t, device) // or else records would have to, once it is away
+		})
+		if err != nil {
+			c.log.Error("a device could not be told how it finds us", "err", err)
 		}
 	}
 	c.courier(device).connected(line)

@@ -116,6 +116,13 @@ func (c *Chat) acquainted(device identity.DevicePublic) {
 	c.knowUs[device] = true
 }
 
+// knows says whether a device acknowledged where we listen now.
+func (c *Chat) knows(device identity.DevicePublic) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.knowUs[device]
+}
+
 // publish writes, for each device that does not know where we listen now, a record
 // that tells it, in every period anew, until the context ends.
 func (c *Chat) publish(ctx context.Context) {

@@ -31,12 +31,13 @@ type wires struct {
 	cut   map[[2]string]bool
 	ends  []*end
 	ports int
-	dials map[string]int // by IP:port, whether anybody was there or not
-	met   [][2]string    // who reached whom, in order
+	dials map[string]int    // by IP:port, whether anybody was there or not
+	met   [][2]string       // who reached whom, in order
+	bytes map[[2]string]int // what passed between two, both ways, with the headers of TCP/IP
 }
 
 func newWires() *wires {
-	return &wires{heard: make(map[string]*ear), cut: make(map[[2]string]bool), dials: make(map[string]int)}
+	return &wires{heard: make(map[string]*ear), cut: make(map[[2]string]bool), dials: make(map[string]int), bytes: make(map[[2]string]int)}
 }
 
 // options make a host of somebody's speak by wires, from the given IP address.
@@ -280,6 +281,7 @@ func (e *end) Write(p []byte) (int, error) {
 	if e.gone.Load() {
 		return 0, net.ErrClosed
 	}
+	e.w.count(e.owner, e.far.owner, len(p))
 	e.far.mu.Lock()
 	e.far.data = append(e.far.data, p...)
 	e.far.mu.Unlock()
@@ -301,6 +303,29 @@ func (e *end) Close() error {
 		e.w.forget(e, e.far)
 	}
 	return nil
+}
+
+// count counts what somebody wrote: each 1,448 bytes are a segment with headers, and
+// for each an acknowledgement comes back.
+func (w *wires) count(from, to string, n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n += (n + 1447) / 1448 * 2 * 52
+	w.bytes[[2]string{from, to}] += n
+	w.bytes[[2]string{to, from}] += n
+}
+
+// passed is what passed between somebody and each other since the beginning.
+func (w *wires) passed(who string) map[string]int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	by := make(map[string]int)
+	for k, n := range w.bytes {
+		if k[0] == who {
+			by[k[1]] = n
+		}
+	}
+	return by
 }
 
 func (w *wires) forget(a, b *end) {
