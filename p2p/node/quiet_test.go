@@ -2,6 +2,8 @@ package node_test
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -9,7 +11,39 @@ import (
 	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/p2ptest"
 	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 )
+
+// Bob is dialled over TCP if he is there, and over QUIC if he is refused or not
+// answered there.
+func TestTCPFirst(t *testing.T) {
+	bob := loopback(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	tcp, quic := p2ptest.InfoOver(bob, ma.P_TCP).Addrs[0], p2ptest.InfoOver(bob, ma.P_QUIC_V1).Addrs[0]
+	for name, c := range map[string]struct {
+		at   []ma.Multiaddr
+		over int
+	}{
+		"both":             {[]ma.Multiaddr{quic, tcp}, ma.P_TCP},
+		"refused over TCP": {[]ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/1"), quic}, ma.P_QUIC_V1},
+		"silent over TCP":  {[]ma.Multiaddr{ma.StringCast(fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", silent.Addr().(*net.TCPAddr).Port)), quic}, ma.P_QUIC_V1},
+	} {
+		alice := loopback(t)
+		if err := alice.Dial(context.Background(), peer.AddrInfo{ID: bob.Host().ID(), Addrs: c.at}); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		at := alice.Host().Network().ConnsToPeer(bob.Host().ID())[0].RemoteMultiaddr()
+		if _, err := at.ValueForProtocol(c.over); err != nil {
+			t.Errorf("%s: connected to %s", name, at)
+		}
+	}
+}
 
 // Alice asks Bob something once, and talks with Carol. Minutes later she is connected to
 // Carol alone, and still is hours later.
