@@ -31,21 +31,22 @@ type bench struct {
 }
 
 // benches are all benchmarks, in the order in which `bench` runs them.
-func benches() []bench {
+func (c *cli) benches() []bench {
 	return []bench{
 		{"session", "sealing and opening messages, against the bare primitives", benchSession, false},
 		{"direct", "messages between two nodes: latency and throughput", benchDirect, false},
 		{"mailbox", "deposits at a relay, against a bare server that stores as durably", benchMailbox, false},
 		{"start", "from the start of a process to a contact's message", benchStart, false},
 		{"memory", "a node with 20 contacts and 10,000 messages, a relay with 10,000 cells, idle (takes minutes)", benchMemory, false},
-		{"find", "look-ups in a DHT of 50 nodes of which a fifth have just been killed; leaving messages at relays by way of others, and fetching them (takes minutes)", benchFound, true},
+		{"find", "look-ups in a DHT of 50 nodes of which a fifth have just been killed; leaving messages at relays by way of others, and fetching them; what passes an idle node's sockets (takes minutes)", c.benchFound, true},
+		{"idle", "the last part of find alone (takes minutes)", c.benchTraffic, true},
 	}
 }
 
 func (c *cli) benchCommand() *cobra.Command {
 	var names, core []string
 	long := "Measures the real program on this computer and prints lines of `name value unit`. Without NAME all of these but those in brackets:\n"
-	for _, b := range benches() {
+	for _, b := range c.benches() {
 		names = append(names, b.name)
 		if b.more {
 			long += fmt.Sprintf("  %-9s %s\n", "["+b.name+"]", b.means)
@@ -68,7 +69,7 @@ func (c *cli) benchCommand() *cobra.Command {
 			if i < 0 {
 				return problem.Newf(problem.Usage, "there is no benchmark %q: %s", args[0], strings.Join(names, ", "))
 			}
-			err := benches()[i].run(cmd.Context(), func(f figure) error {
+			err := c.benches()[i].run(cmd.Context(), func(f figure) error {
 				return c.result(f, func(w io.Writer) { fmt.Fprintf(w, "%s %s %s\n", f.Name, number(f.Value), f.Unit) })
 			})
 			if err != nil && cmd.Context().Err() == nil {
@@ -77,6 +78,7 @@ func (c *cli) benchCommand() *cobra.Command {
 			return err
 		},
 	}
+	cmd.Flags().DurationVar(&c.window, "window", idleWindow, "for how long idle traffic is measured, a multiple of 2m")
 	cmd.AddCommand(c.bareServerCommand(), c.benchProfileCommand())
 	return cmd
 }

@@ -56,11 +56,16 @@ func pair(ctx context.Context, w *world) (anna, bob *process, err error) {
 
 // inWorld runs f in a world of its own and shows the logs if it fails.
 func inWorld(ctx context.Context, f func(context.Context, *world) error) error {
+	return inWorldFor(ctx, benchLimit, f)
+}
+
+// inWorldFor is inWorld for what takes longer.
+func inWorldFor(ctx context.Context, limit time.Duration, f func(context.Context, *world) error) error {
 	ctx, w, err := newWorld(ctx)
 	if err != nil {
 		return err
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, benchLimit, fmt.Errorf("not done after %s", benchLimit))
+	limited, cancel := context.WithTimeoutCause(ctx, limit, fmt.Errorf("not done after %s", limit))
 	defer cancel()
 	err = f(limited, w)
 	if err != nil {

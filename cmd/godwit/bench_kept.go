@@ -284,8 +284,8 @@ func percentile(d []time.Duration, p int) time.Duration {
 }
 
 // benchFound measures how people and what was left for them are found.
-func benchFound(ctx context.Context, report func(figure) error) error {
-	for _, run := range []func(context.Context, func(figure) error) error{benchFind, benchKept, benchFetch, benchTraffic} {
+func (c *cli) benchFound(ctx context.Context, report func(figure) error) error {
+	for _, run := range []func(context.Context, func(figure) error) error{benchFind, benchKept, benchFetch, c.benchTraffic} {
 		if err := run(ctx, report); err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/godwit-im/godwit/app/problem"
 )
@@ -47,6 +48,7 @@ type cli struct {
 	json    bool                // --json
 	quiet   bool                // --quiet
 	verbose bool                // -v
+	window  time.Duration       // bench --window
 }
 
 // run executes one command line and returns the exit status.
