@@ -1,12 +1,18 @@
-# Godwit needs Go 1.26, and gcc for the race detector of its tests. Everything
-# else comes with go.mod. `make help` lists what there is.
+# Godwit needs Go 1.26; gcc, and the headers of X11, Wayland and OpenGL, for the window
+# and for the race detector of its tests. Everything else comes with go.mod. `make help`
+# lists what there is.
 
 SHELL := bash
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 
+# Every command of go has the same flags, so that the C of the window's driver, which
+# takes minutes, is compiled once. no_emoji: ours are in assets. migrated_fynedo: all that
+# changes a widget runs on the window's thread.
+export GOFLAGS := -trimpath -tags=no_emoji,migrated_fynedo $(GOFLAGS)
+
 # The headless program is static on every system.
-STATIC := CGO_ENABLED=0 go build -trimpath -ldflags='-s -w'
+STATIC := CGO_ENABLED=0 go build -ldflags='-s -w'
 PLATFORMS := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
 FUZZTIME ?= 20s
 SOAK ?= 10m
@@ -16,7 +22,13 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 .PHONY: run
-run: demo ## run Godwit (until it has a window: the demo)
+run: ## open the window; without a display, the demo
+	@if [ -n "$$DISPLAY$$WAYLAND_DISPLAY" ] || [ "$$(uname -s)" != Linux ]; then \
+		$(MAKE) --no-print-directory desktop && exec bin/godwit-desktop; \
+	else \
+		echo "There is no display here (DISPLAY and WAYLAND_DISPLAY are not set): this is the demo instead of the window."; \
+		$(MAKE) --no-print-directory demo; \
+	fi
 
 .PHONY: demo
 demo: build ## a relay and two people at work on this computer
@@ -25,6 +37,10 @@ demo: build ## a relay and two people at work on this computer
 .PHONY: build
 build: need-go ## build bin/godwit
 	$(STATIC) -o bin/godwit ./cmd/godwit
+
+.PHONY: desktop
+desktop: need-go need-desktop ## build bin/godwit-desktop, the window (the first time takes minutes)
+	CGO_ENABLED=1 go build -ldflags='-s -w' -o bin/godwit-desktop ./cmd/godwit-desktop
 
 .PHONY: cross
 cross: need-go ## build the headless program for every system
@@ -46,15 +62,15 @@ fmt: need-go ## is everything formatted?
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "gofmt would change:"; echo "$$bad"; exit 1; }
 
 .PHONY: vet
-vet: need-go ## go vet
+vet: need-go need-desktop ## go vet
 	go vet ./...
 
 .PHONY: lint
-lint: need-go ## staticcheck
+lint: need-go need-desktop ## staticcheck
 	go tool staticcheck ./...
 
 .PHONY: vuln
-vuln: need-go ## govulncheck, where its database can be reached
+vuln: need-go need-desktop ## govulncheck, where its database can be reached
 	@.ci/vuln
 
 # With the race detector; then, without it, the packages that have long runs of chance
@@ -64,15 +80,16 @@ vuln: need-go ## govulncheck, where its database can be reached
 # SQLite and its cipher (Go made from WebAssembly, and arithmetic: one goroutine a
 # connection, no locks) are not instrumented, which makes what uses the database six
 # times as fast. The detector's runtime fails now and then when such code is preempted
-# by a signal, so that is off.
+# by a signal, so that is off. The window's driver (C, minutes to compile) is not compiled
+# once more for the detector; all above it is.
 RACE := GODEBUG=asyncpreemptoff=1 CGO_ENABLED=1 go test -race \
 	-gcflags=github.com/ncruces/go-sqlite3-wasm/...=-race=false \
 	-gcflags=lukechampine.com/adiantum/...=-race=false
 
 .PHONY: unit
-unit: need-go need-gcc ## all tests
-	$(RACE) -timeout 15m ./...
-	go test -timeout 15m $$(find . -name race_off_test.go -exec dirname {} ';' | sort)
+unit: need-go need-gcc need-desktop need-screen ## all tests
+	$(RACE) -timeout 15m $$(go list ./... | grep -v /cmd/godwit-desktop)
+	go test -timeout 15m ./cmd/godwit-desktop $$(find . -name race_off_test.go -exec dirname {} ';' | sort)
 
 # Also part of all tests, for three minutes.
 .PHONY: soak
@@ -88,16 +105,25 @@ fuzz: need-go ## each fuzz target for FUZZTIME (20s)
 	done
 
 .PHONY: generate
-generate: need-go ## make the files that are made (THIRD_PARTY.md, sizes of the icon)
+generate: need-go ## make the files that are made (THIRD_PARTY.md, sizes of the icon, English sentences)
 	go test ./cmd/godwit -run TestThirdParty -update
 	go test ./assets/desktop -run TestIconSizes -update
+	go test ./app/ui/lang -run TestEveryEnglishSentence -update
 
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin
 
-.PHONY: need-go need-gcc
+.PHONY: need-go need-gcc need-desktop need-screen
 need-go:
 	@.ci/need go=golang-go git=git
 need-gcc:
 	@.ci/need gcc=gcc,libc6-dev
+# What the window is linked with: other systems have it by themselves.
+need-desktop: need-gcc
+	@[ "$$(uname -s)" != Linux ] || .ci/need pkg-config=pkg-config pkg:gl=libgl1-mesa-dev pkg:egl=libegl1-mesa-dev \
+		pkg:x11=xorg-dev pkg:xcursor=xorg-dev pkg:xrandr=xorg-dev pkg:xinerama=xorg-dev pkg:xi=xorg-dev pkg:xxf86vm=xorg-dev \
+		pkg:wayland-client=libwayland-dev pkg:xkbcommon=libxkbcommon-dev
+# A screen in memory, on which the window is started once.
+need-screen:
+	@[ "$$(uname -s)" != Linux ] || .ci/need Xvfb=xvfb

@@ -119,6 +119,7 @@ const (
 	DemoFailed   Code = "SYS-05"
 	BenchFailed  Code = "SYS-06"
 	OutputLost   Code = "SYS-07"
+	NoDisplay    Code = "SYS-08"
 )
 
 var table = [...]Problem{
@@ -434,4 +435,7 @@ var table = [...]Problem{
 	{OutputLost, ExitFailed, "Standard output cannot be written",
 		"What the command did is done and stays, but what it had to say is lost, in part or whole.",
 		"Look at what is there before you repeat it: `godwit messages CONTACT`, `godwit invites`, `godwit contacts`. Then see why the output is full or closed."},
+	{NoDisplay, ExitUnavailable, "There is no screen to show a window on",
+		"Neither DISPLAY nor WAYLAND_DISPLAY is set. Nothing was started.",
+		"Start it in a desktop session, or use `godwit` on the command line."},
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/gologshim"
 	"github.com/spf13/cobra"
 
+	"github.com/godwit-im/godwit/app"
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/config"
 	"github.com/godwit-im/godwit/app/problem"
@@ -82,10 +82,10 @@ func (c *cli) relay(ctx context.Context, data string) error {
 		Event:  c.relayEvent,
 	})
 	if err != nil {
-		return relayProblem(err)
+		return app.RelayProblem(err)
 	}
 	if err := r.Run(ctx); err != nil && ctx.Err() == nil {
-		return relayProblem(err)
+		return app.RelayProblem(err)
 	}
 	return nil
 }
@@ -113,27 +113,6 @@ func (c *cli) relayEvent(e relay.Event) {
 		v.Event, v.State = api.EventReady, ""
 	}
 	_ = c.event(v) // a reader that has gone does not stop the mail
-}
-
-// relayProblem names what a relay cannot run for.
-func relayProblem(err error) error {
-	var network *net.OpError
-	var place *fs.PathError
-	switch {
-	case errors.Is(err, relay.ErrInUse):
-		return problem.New(problem.RelayRunning, err)
-	case errors.Is(err, relay.ErrKey), errors.Is(err, relay.ErrNewer), errors.Is(err, relay.ErrDamaged):
-		return problem.New(problem.RelayData, err)
-	case errors.Is(err, relay.ErrPeer):
-		return problem.New(problem.BadAddress, err)
-	case errors.Is(err, node.ErrOutside):
-		return problem.New(problem.AddressNotInNet, err)
-	case errors.Is(err, node.ErrListen), errors.As(err, &network):
-		return problem.New(problem.CannotListen, err)
-	case errors.As(err, &place):
-		return problem.New(problem.RelayDir, err)
-	}
-	return err
 }
 
 func (c *cli) relayStatusCommand() *cobra.Command {

@@ -94,6 +94,7 @@ const (
 	Hover         fyne.ThemeColorName = "harbour-hover"
 	Focus         fyne.ThemeColorName = "harbour-focus"
 	Highlight     fyne.ThemeColorName = "harbour-highlight" // under selected and found text
+	Veil          fyne.ThemeColorName = "harbour-veil"      // over what cannot be pressed now
 	White         fyne.ThemeColorName = "harbour-white"     // on the hues of avatars, by day and by night
 )
 
@@ -162,6 +163,8 @@ func harbour(n fyne.ThemeColorName) (pair, bool) {
 		return pair{rgb(0x0B6B57), rgb(0x5FD3B5)}, true
 	case Highlight:
 		return pair{rgba(0x0B6B57, 0x40), rgba(0x5FD3B5, 0x48)}, true
+	case Veil:
+		return pair{rgba(0xFFFFFF, 0x88), rgba(0x191F1C, 0x88)}, true
 	case White:
 		return pair{rgb(0xFFFFFF), rgb(0xFFFFFF)}, true
 	}

@@ -4,4 +4,7 @@
 //
 // Everything that can be pressed is at least theme.Target high and wide, works by
 // keyboard (Tab, Space, Enter), shows its focus, and has a name for screen readers.
+//
+// Fyne forgets the renderer of what was out of sight for a minute, and makes it anew
+// without laying it out: each CreateRenderer here does that itself.
 package widget

@@ -28,6 +28,11 @@ func (e *edge) Layout(_ []fyne.CanvasObject, s fyne.Size) {
 		o.Move(fyne.NewPos(x, y))
 		o.Resize(fyne.NewSize(max(w, 0), max(h, 0)))
 	}
+	for _, o := range []fyne.CanvasObject{e.top, e.bottom} {
+		if shown(o) {
+			o.Resize(fyne.NewSize(s.Width, o.Size().Height)) // as in a Col
+		}
+	}
 	if shown(e.top) {
 		t = e.top.MinSize().Height
 		place(e.top, 0, 0, s.Width, t)
@@ -138,7 +143,12 @@ func grows(o fyne.CanvasObject) bool {
 }
 
 func (l line) Layout(objects []fyne.CanvasObject, s fyne.Size) {
-	var used float32
+	if l.down {
+		for _, o := range objects {
+			o.Resize(fyne.NewSize(s.Width, o.Size().Height)) // wrapped text knows its height once it has its width
+		}
+	}
+	var used, spare float32 // spare: by how much texts could be longer than they must
 	n, growing := 0, 0
 	for _, o := range objects {
 		if !o.Visible() {
@@ -149,18 +159,24 @@ func (l line) Layout(objects []fyne.CanvasObject, s fyne.Size) {
 			growing++
 		}
 		used += l.along(o.MinSize())
+		spare += l.longer(o)
 	}
 	if n == 0 {
 		return
 	}
 	left := l.along(s) - used - l.gap*float32(n-1)
+	part := float32(0) // of what they would like, that texts get
+	if spare > 0 {
+		part = max(min(left/spare, 1), 0)
+		left -= part * spare
+	}
 	at := float32(0)
 	for _, o := range objects {
 		if !o.Visible() {
 			continue
 		}
 		m := o.MinSize()
-		length := l.along(m)
+		length := l.along(m) + part*l.longer(o)
 		if grows(o) {
 			length = max(length+left/float32(growing), 0)
 		}
@@ -178,6 +194,14 @@ func (l line) Layout(objects []fyne.CanvasObject, s fyne.Size) {
 		}
 		at += length + l.gap
 	}
+}
+
+// longer is how much longer a text that may shrink would like to be.
+func (l line) longer(o fyne.CanvasObject) float32 {
+	if t, ok := o.(*Text); ok && !l.down && t.shrink {
+		return t.Natural().Width
+	}
+	return 0
 }
 
 func (l line) along(s fyne.Size) float32 {

@@ -63,7 +63,10 @@ func (t *Text) Paint(colour fyne.ThemeColorName) {
 	}
 }
 
-// AccessibilityLabel and AccessibilityRole implement fyne.Accessible.
+// Natural is the size that the whole text has.
+func (t *Text) Natural() fyne.Size { return fyne.MeasureText(t.text, t.size, t.style) }
+
+// AccessibilityLabel implements fyne.Accessible.
 func (t *Text) AccessibilityLabel() string { return t.text }
 
 // AccessibilityRole says that it is text.
@@ -74,6 +77,7 @@ func (t *Text) CreateRenderer() fyne.WidgetRenderer {
 	c := canvas.NewText("", nil)
 	r := &textRenderer{t: t, c: c}
 	r.Refresh()
+	r.Layout(t.Size())
 	return r
 }
 
@@ -199,6 +203,7 @@ func (f *Fill) Paint(colour, edge fyne.ThemeColorName) {
 func (f *Fill) CreateRenderer() fyne.WidgetRenderer {
 	r := &fillRenderer{f: f, rect: canvas.NewRectangle(nil)}
 	r.Refresh()
+	r.Layout(f.Size())
 	return r
 }
 
@@ -262,6 +267,7 @@ func (i *Icon) CreateRenderer() fyne.WidgetRenderer {
 	r := &iconRenderer{i: i, img: canvas.NewImageFromResource(nil)}
 	r.img.FillMode = canvas.ImageFillContain
 	r.Refresh()
+	r.Layout(i.Size())
 	return r
 }
 

@@ -133,6 +133,7 @@ func (p *Press) AccessibilityRole() fyne.AccessibleRole { return fyne.Accessible
 func (p *Press) CreateRenderer() fyne.WidgetRenderer {
 	r := &pressRenderer{p: p, ground: NewFill(p.fill, p.radius), over: NewFill("", p.radius), ring: NewFill("", p.radius)}
 	r.Refresh()
+	r.Layout(p.Size())
 	return r
 }
 
@@ -147,6 +148,9 @@ func (r *pressRenderer) Refresh() {
 	over, ring := fyne.ThemeColorName(""), fyne.ThemeColorName("")
 	if r.p.hovered && r.p.tap != nil && !r.p.Disabled() {
 		over = theme.Hover
+	}
+	if r.p.Disabled() {
+		over = theme.Veil
 	}
 	if r.p.focused {
 		ring = theme.Focus
@@ -182,6 +186,6 @@ func stretches(o fyne.CanvasObject) bool {
 
 func (r *pressRenderer) MinSize() fyne.Size { return r.p.content.MinSize().Max(r.p.least) }
 func (r *pressRenderer) Objects() []fyne.CanvasObject {
-	return []fyne.CanvasObject{r.ground, r.over, r.p.content, r.ring}
+	return []fyne.CanvasObject{r.ground, r.p.content, r.over, r.ring}
 }
 func (r *pressRenderer) Destroy() {}

@@ -150,3 +150,22 @@ func TestGrowTakesWhatIsLeft(t *testing.T) {
 		t.Errorf("%v", b.Size())
 	}
 }
+
+// Fyne forgets renderers of what was out of sight for long; what comes back must be
+// laid out.
+func TestWhatWasOutOfSightComesBackWhole(t *testing.T) {
+	w := window(t, container.NewWithoutLayout())
+	_ = w
+	for name, o := range map[string]fyne.Widget{
+		"fill": NewFill(theme.Accent, 3), "text": NewText("hello", theme.TextBody, theme.Text), "icon": NewIcon("send", 20, theme.Text),
+		"para": NewPara("some words that go on", theme.TextBody, theme.Text), "press": NewIconButton("send", "Send", nil), "avatar": NewAvatar("id", "Anna", 40),
+	} {
+		o.Resize(fyne.NewSize(60, 60))
+		again := o.CreateRenderer()
+		for _, part := range again.Objects() {
+			if s := part.Size(); part.Visible() && (s.Width == 0 || s.Height == 0) {
+				t.Errorf("%s: a %T has no size", name, part)
+			}
+		}
+	}
+}

@@ -1,0 +1,639 @@
+package ui
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"fyne.io/fyne/v2"
+	fynewidget "fyne.io/fyne/v2/widget"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/ui/chats"
+	"github.com/godwit-im/godwit/app/ui/network"
+	"github.com/godwit-im/godwit/app/ui/people"
+	"github.com/godwit-im/godwit/app/ui/shell"
+	"github.com/godwit-im/godwit/app/ui/task"
+	"github.com/godwit-im/godwit/app/ui/theme"
+	"github.com/godwit-im/godwit/app/ui/widget"
+	"github.com/godwit-im/godwit/identity"
+)
+
+// account is the window of an account that is open: what it knows, and the screens.
+type account struct {
+	*Desk
+	b api.Backend
+
+	// What is known, by answers and events.
+	status    *api.Status
+	broken    error // events came to an end
+	convs     []api.Conversation
+	requests  []api.Request
+	messages  []api.Message // of the conversation that is open
+	openID    string
+	newLine   string // the message above which the line of what is new stands
+	section   shell.Section
+	filter    chats.Filter
+	query     string
+	present   bool // somebody looks at the window
+	draftDue  *time.Timer
+	stale     map[string]bool // conversations to ask about again
+	asking    bool            // about conversations
+	statusDue bool
+	statusing bool
+
+	frame   *shell.Frame
+	rail    *shell.Rail
+	list    *chats.List
+	pane    *chats.Pane
+	reqs    *people.Requests
+	net     *network.Page
+	welcome fyne.CanvasObject
+	details func() // shows the details again; nil: none are open
+	table   []shell.Command
+}
+
+// pageSize is how many messages are read at once.
+const pageSize = 100
+
+func newAccount(d *Desk, b api.Backend) *account {
+	a := &account{Desk: d, b: b, section: shell.Chats, present: true, stale: map[string]bool{}}
+	l := d.l
+	a.table = a.commands()
+	a.rail = shell.NewRail(l.T("Menu"), []shell.Item{
+		{Section: shell.Chats, Icon: "chats", Name: l.T("Chats")},
+		{Section: shell.Requests, Icon: "requests", Name: l.T("Requests")},
+		{Section: shell.Network, Icon: "network", Name: l.T("Network"), Foot: true},
+		{Section: shell.Settings, Icon: "settings", Name: l.T("Settings"), Foot: true},
+	}, a.go_, func(at fyne.Position) {
+		fynewidget.ShowPopUpMenuAtPosition(shell.Menu(l, a.table, shell.People, shell.Go, shell.View), a.win.Canvas(), at)
+	})
+	a.rail.Reveal(shell.Requests, false)
+	a.list = chats.NewList(l, chats.ListActions{
+		Open: a.open, New: a.newChat, Menu: a.conversationMenu,
+		Search:  func(q string) { a.query = q; a.showList() },
+		Filter:  func(f chats.Filter) { a.filter = f; a.showList() },
+		Network: func() { a.go_(shell.Network) },
+		Key:     func(down bool) bool { a.step(down); return true },
+		Enter:   a.openFirst,
+	})
+	a.pane = chats.NewPane(l, chats.PaneActions{
+		Back: a.back, Details: a.showPerson, Send: a.send, Draft: a.drafted, Trail: a.showTrail,
+		Menu: func(at fyne.Position) { a.conversationMenu(a.openID, at) },
+	}, chats.NewSimple(l, a.showTrail))
+	a.pane.Composer.Entry.Escape = a.back
+	a.reqs = people.NewRequests(l, people.Decisions{Accept: a.acceptRequest, Ignore: a.ignoreRequest, Block: a.blockRequest})
+	a.net = network.NewPage(l, network.Actions{Add: a.addRelay, Run: a.runRelay, Remove: a.removeRelay, Again: a.refreshStatus})
+	a.welcome = a.newWelcome()
+	a.frame = shell.NewFrame(a.rail, d.look.List, func(bool) { a.pane.Single(a.frame.Single()) }, func(w float32) {
+		a.look.List = w
+		a.keepLook()
+	})
+	a.go_(shell.Chats)
+	a.showFoot()
+	c := d.win.Canvas()
+	shell.Listen(c, a.table)
+	c.SetOnTypedKey(a.key)
+	d.app.Lifecycle().SetOnEnteredForeground(func() { a.present = true; a.read() })
+	d.app.Lifecycle().SetOnExitedForeground(func() { a.present = false })
+	d.win.SetContent(a.frame)
+	a.work.Go(func(context.Context) {
+		err := task.Follow(a.work, func(ctx context.Context, each func(api.Event) error) error {
+			return a.b.Events(ctx, api.EventsRequest{}, each)
+		}, a.events)
+		a.work.Do(func() {
+			a.broken = err
+			a.showFoot()
+			a.fail(err)
+		})
+	})
+	a.reload()
+	if a.look.Relay {
+		a.runRelay()
+	}
+	return a
+}
+
+// reload asks about everything.
+func (a *account) reload() {
+	task.Load(a.work, func(ctx context.Context) ([]api.Conversation, error) {
+		return a.b.Conversations(ctx, api.ConversationsRequest{})
+	}, func(list []api.Conversation, err error) {
+		if err != nil {
+			a.fail(err)
+			return
+		}
+		a.convs = list
+		a.showList()
+	})
+	a.loadRequests()
+	a.refreshStatus()
+}
+
+// events takes what happened since the last time.
+func (a *account) events(list []api.Event) {
+	status, requests := false, false
+	for _, e := range list {
+		switch e.Event {
+		case api.EventReady:
+			status = true
+		case api.EventMessage:
+			a.stale[e.Conversation] = true
+			if e.Conversation == a.openID {
+				a.arrived(e)
+			}
+			status = true
+		case api.EventState:
+			a.stale[e.Conversation] = true
+			if e.Conversation == a.openID && chats.Note(a.messages, e.Sent()) {
+				a.showMessages(false)
+			}
+			status = true
+		case api.EventConversation:
+			if e.Change == "removed" {
+				a.forget(e.Conversation)
+			} else {
+				a.stale[e.Conversation] = true
+			}
+		case api.EventContact:
+			if e.Change == "removed" {
+				a.forget(e.Contact)
+			} else {
+				a.stale[e.Contact] = true
+			}
+			status = true
+		case api.EventRequest:
+			requests = true
+		case api.EventRelay, api.EventNetwork, api.EventAccount:
+			status = true
+		}
+	}
+	a.refreshConversations()
+	if requests {
+		a.loadRequests()
+	}
+	if status {
+		a.refreshStatus()
+	}
+}
+
+// arrived is a message of the conversation that is open.
+func (a *account) arrived(e api.Event) {
+	if e.Change != "" && e.Change != "new" {
+		a.loadMessages(false)
+		return
+	}
+	mine := a.status != nil && e.Author == a.status.Account
+	a.messages = chats.Put(a.messages, api.Message{ID: e.ID, Conversation: e.Conversation, Author: e.Author, Name: e.Name, Time: e.Time,
+		Kind: e.Kind, Text: e.Text, State: api.State(e.State), Relays: e.Relays, Expires: e.Expires, Reason: e.Reason})
+	a.showMessages(true)
+	if !mine {
+		a.read()
+	}
+}
+
+// refreshConversations asks about those that changed, one question at a time.
+func (a *account) refreshConversations() {
+	if a.asking || len(a.stale) == 0 {
+		return
+	}
+	var only []string
+	for id := range a.stale {
+		only = append(only, id)
+	}
+	clear(a.stale)
+	a.asking = true
+	task.Load(a.work, func(ctx context.Context) (list []api.Conversation, err error) {
+		for _, id := range only { // one that is gone does not keep the others away
+			one, oneErr := a.b.Conversations(ctx, api.ConversationsRequest{Only: []string{id}})
+			list = append(list, one...)
+			if oneErr != nil && !errors.Is(oneErr, problem.NoSuchContact) {
+				err = oneErr
+			}
+		}
+		return list, err
+	}, func(list []api.Conversation, err error) {
+		a.asking = false
+		if err != nil {
+			a.opt.Log.Warn("conversations could not be read", "err", err)
+		}
+		for _, c := range list {
+			a.put(c)
+		}
+		a.showList()
+		a.refreshConversations()
+	})
+}
+
+// put adds a conversation or renews it, and keeps the order of the list.
+func (a *account) put(c api.Conversation) {
+	a.convs = slices.DeleteFunc(a.convs, func(o api.Conversation) bool { return o.ID == c.ID })
+	i, _ := slices.BinarySearchFunc(a.convs, c, func(x, y api.Conversation) int {
+		if x.Pinned != y.Pinned {
+			if x.Pinned {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Or(y.Active.Compare(x.Active.Time), cmp.Compare(x.ID, y.ID))
+	})
+	a.convs = slices.Insert(a.convs, i, c)
+	if c.ID == a.openID {
+		a.showHead()
+	}
+}
+
+func (a *account) forget(id string) {
+	a.convs = slices.DeleteFunc(a.convs, func(o api.Conversation) bool { return o.ID == id })
+	delete(a.stale, id)
+	if a.openID == id {
+		a.closeChat()
+	}
+	a.showList()
+}
+
+// conversation is what is known of one; without an id if it is not known.
+func (a *account) conversation(id string) api.Conversation {
+	for _, c := range a.convs {
+		if c.ID == id {
+			return c
+		}
+	}
+	return api.Conversation{}
+}
+
+// refreshStatus asks how the account is doing, one question at a time.
+func (a *account) refreshStatus() {
+	if a.statusing {
+		a.statusDue = true
+		return
+	}
+	a.statusing, a.statusDue = true, false
+	task.Load(a.work, func(ctx context.Context) (api.Status, error) { return a.b.Status(ctx, api.StatusRequest{}) }, func(s api.Status, err error) {
+		a.statusing = false
+		if err == nil {
+			first := a.status == nil
+			a.status = &s
+			a.rail.Me(s.Account, cmp.Or(s.Name, "?"))
+			if first {
+				a.showMessages(true) // now it is known which are one's own
+			}
+		}
+		a.showFoot()
+		if a.statusDue {
+			a.refreshStatus()
+		}
+	})
+}
+
+func (a *account) showFoot() {
+	a.list.Foot(chats.FootOf(a.l, a.status, a.broken))
+	if a.status != nil && a.section == shell.Network {
+		a.net.Set(network.ReportOf(a.l, *a.status))
+	}
+}
+
+func (a *account) loadRequests() {
+	task.Load(a.work, func(ctx context.Context) ([]api.Request, error) { return a.b.Requests(ctx, api.RequestsRequest{}) }, func(list []api.Request, err error) {
+		if err != nil {
+			return
+		}
+		a.requests = list
+		a.reqs.Set(people.Strangers(a.l, list, a.now()))
+		a.rail.Badge(shell.Requests, len(list))
+		a.rail.Reveal(shell.Requests, len(list) > 0 || a.section == shell.Requests)
+	})
+}
+
+// showList shows the conversations.
+func (a *account) showList() {
+	rows := chats.Rows(a.l, a.convs, a.now(), a.filter, a.query, a.openID)
+	unread, archived, words := 0, 0, ""
+	total := 0
+	for _, c := range a.convs {
+		if c.Unread > 0 && !c.Archived {
+			unread++
+			if !chats.Muted(c, a.now()) {
+				total += c.Unread
+			}
+		}
+		if c.Archived {
+			archived++
+		}
+	}
+	switch {
+	case a.query != "":
+		words = a.l.T("Nobody is called so.")
+	case a.filter == chats.Unread:
+		words = a.l.T("You have read everything.")
+	case a.filter == chats.Archived:
+		words = a.l.T("Nothing is archived.")
+	}
+	a.list.Set(rows, words)
+	a.list.Chips(a.filter, unread, archived)
+	a.rail.Badge(shell.Chats, total)
+	if a.section == shell.Chats && a.openID == "" {
+		a.showContent()
+	}
+	if a.openID != "" {
+		a.showHead()
+	}
+}
+
+// showContent puts the pane in the middle that belongs there.
+func (a *account) showContent() {
+	switch {
+	case a.section != shell.Chats:
+	case a.openID != "":
+		a.frame.SetContent(a.pane)
+	default:
+		a.frame.SetContent(a.welcome)
+	}
+}
+
+// go_ opens a section.
+func (a *account) go_(s shell.Section) {
+	a.section = s
+	a.rail.Select(s)
+	a.closeDetails()
+	a.rail.Reveal(shell.Requests, len(a.requests) > 0 || s == shell.Requests)
+	switch s {
+	case shell.Requests:
+		a.frame.SetList(nil)
+		a.frame.SetContent(a.reqs)
+	case shell.Network:
+		a.frame.SetList(nil)
+		a.frame.SetContent(a.net)
+		a.showFoot()
+		a.refreshStatus()
+	case shell.Settings:
+		a.frame.SetList(nil)
+		a.frame.SetContent(a.newSettings())
+	default:
+		a.frame.SetList(a.list)
+		a.showContent()
+	}
+}
+
+// open opens a conversation.
+func (a *account) open(id string) {
+	if a.section != shell.Chats {
+		a.go_(shell.Chats)
+	}
+	a.frame.ShowContent(true)
+	if id == a.openID {
+		a.win.Canvas().Focus(a.pane.Composer.Entry)
+		return
+	}
+	a.keepDraft()
+	a.closeDetails()
+	c := a.conversation(id)
+	a.openID, a.messages, a.newLine = id, nil, c.FirstUnread
+	a.pane.Composer.Set(c.Draft)
+	a.pane.Single(a.frame.Single())
+	a.showHead()
+	a.showMessages(true)
+	a.showContent()
+	a.showList()
+	a.win.Canvas().Focus(a.pane.Composer.Entry)
+	a.loadMessages(true)
+}
+
+// closeChat shows that no conversation is open.
+func (a *account) closeChat() {
+	a.keepDraft()
+	a.openID, a.messages = "", nil
+	a.frame.ShowContent(false)
+	a.closeDetails()
+	a.showContent()
+	a.showList()
+}
+
+// back is a step back: from details to the conversation, from it to the list.
+func (a *account) back() {
+	switch {
+	case a.frame.HasDetails():
+		a.closeDetails()
+	case a.section != shell.Chats:
+		a.go_(shell.Chats)
+	case a.query != "":
+		a.list.Search.SetText("")
+	case a.frame.Single():
+		a.keepDraft()
+		a.frame.ShowContent(false)
+	}
+}
+
+func (a *account) loadMessages(end bool) {
+	id := a.openID
+	task.Load(a.work, func(ctx context.Context) ([]api.Message, error) {
+		return a.b.Messages(ctx, api.MessagesRequest{Contact: id, Limit: pageSize})
+	}, func(list []api.Message, err error) {
+		if id != a.openID {
+			return
+		}
+		if err != nil {
+			a.fail(err)
+			return
+		}
+		a.messages = list
+		a.showMessages(end)
+		a.read()
+	})
+}
+
+func (a *account) showMessages(end bool) {
+	if a.openID == "" {
+		return
+	}
+	me := ""
+	if a.status != nil {
+		me = a.status.Account
+	}
+	a.pane.Timeline.Set(chats.Entries(a.l, a.messages, me, a.openID == api.Self || a.openID == api.Echo, a.newLine, a.now()), end)
+}
+
+// read says that what is open was seen, if somebody looks.
+func (a *account) read() {
+	if !a.present || a.openID == "" || len(a.messages) == 0 || a.section != shell.Chats {
+		return
+	}
+	id, upTo := a.openID, a.messages[len(a.messages)-1].ID
+	a.work.Go(func(ctx context.Context) {
+		if _, err := a.b.MarkRead(ctx, api.MarkReadRequest{Conversation: id, UpTo: upTo}); err != nil && ctx.Err() == nil {
+			a.opt.Log.Warn("what was read could not be noted", "err", err)
+		}
+	})
+}
+
+// showHead shows who is spoken to, and what is true of the way to them.
+func (a *account) showHead() {
+	c := a.conversation(a.openID)
+	h := chats.Head{ID: c.ID, Name: chats.Name(a.l, c), Icon: chats.IconOf(c.Kind), Verified: c.Verified}
+	var parts []string
+	switch c.Kind {
+	case api.KindSelf:
+		parts = append(parts, a.l.T("Kept on this computer, sent to nobody"))
+	case api.KindEcho:
+		parts = append(parts, a.l.T("Lives on this computer and answers what it is told"))
+	default:
+		if c.Connected {
+			parts = append(parts, a.l.T("Connected directly"))
+		}
+		if c.Verified {
+			parts = append(parts, a.l.T("verified in person"))
+		}
+		if len(parts) == 0 {
+			parts = append(parts, a.l.T("Not connected now"))
+		}
+	}
+	h.Sub = strings.Join(parts, " · ")
+	a.pane.Head(h)
+	a.pane.Composer.Entry.SetPlaceHolder(a.l.T("Message {name}", "name", h.Name))
+	switch {
+	case c.Blocked:
+		a.pane.Notice(widget.Card("block", theme.Danger, a.l.T("You blocked {name}", "name", c.Name), a.l.T("Nothing is taken from them or sent to them."),
+			widget.NewButton(a.l.T("Unblock"), widget.Plain, func() { a.block(c.ID, false) })), false)
+	case c.Frozen:
+		a.pane.Notice(widget.Card("alert", theme.Danger, a.l.T("The keys of {name} contradict each other", "name", c.Name),
+			a.l.T("Somebody may be pretending to be them. Nothing is sent; ask them another way.")), false)
+	case c.LooksLike != "":
+		a.pane.Notice(widget.Card("alert", theme.Warn, a.l.T("Not the {name} you know", "name", c.LooksLike), a.l.T("This is somebody else, with another key.")), true)
+	default:
+		a.pane.Notice(nil, true)
+	}
+}
+
+// send sends what was written.
+func (a *account) send(text string) {
+	id := a.openID
+	a.newLine = ""
+	a.stopDraft()
+	task.Load(a.work, func(ctx context.Context) (api.Sent, error) {
+		_, err := a.b.SetConversation(ctx, api.SetConversationRequest{Conversation: id, Draft: new(string)})
+		sent, sendErr := a.b.Send(ctx, api.SendRequest{Contact: id, Text: text})
+		return sent, errors.Join(sendErr, err)
+	}, func(_ api.Sent, err error) {
+		if err == nil {
+			return
+		}
+		a.fail(err)
+		if a.openID == id && a.pane.Composer.Entry.Text == "" {
+			a.pane.Composer.Entry.SetText(text) // nothing that was written is lost
+		}
+	})
+	a.win.Canvas().Focus(a.pane.Composer.Entry)
+}
+
+// draftAfter is how long after the last key a draft is kept.
+const draftAfter = 800 * time.Millisecond
+
+// drafted is called with every change of what is being written.
+func (a *account) drafted(string) {
+	if a.openID == "" || a.pane.Composer.Entry.Text == a.conversation(a.openID).Draft {
+		a.stopDraft()
+		return
+	}
+	if a.draftDue == nil {
+		a.draftDue = time.AfterFunc(draftAfter, func() { a.work.Do(a.keepDraft) })
+	} else {
+		a.draftDue.Reset(draftAfter)
+	}
+}
+
+func (a *account) stopDraft() {
+	if a.draftDue != nil {
+		a.draftDue.Stop()
+		a.draftDue = nil
+	}
+}
+
+// keepDraft keeps what is being written, if that changed.
+func (a *account) keepDraft() {
+	a.stopDraft()
+	id, text := a.openID, a.pane.Composer.Entry.Text
+	if id == "" || text == a.conversation(id).Draft {
+		return
+	}
+	for i := range a.convs {
+		if a.convs[i].ID == id {
+			a.convs[i].Draft = text
+		}
+	}
+	a.change(api.SetConversationRequest{Conversation: id, Draft: &text})
+}
+
+// change changes what is done with a conversation.
+func (a *account) change(r api.SetConversationRequest) {
+	task.Load(a.work, func(ctx context.Context) (api.Conversation, error) { return a.b.SetConversation(ctx, r) }, func(c api.Conversation, err error) {
+		if err != nil {
+			a.fail(err)
+			return
+		}
+		a.put(c)
+		a.showList()
+	})
+}
+
+// key is a key that nothing in the window wanted.
+func (a *account) key(e *fyne.KeyEvent) {
+	switch e.Name {
+	case fyne.KeyEscape:
+		a.back()
+	case fyne.KeyF6:
+		a.otherPane()
+	}
+}
+
+// otherPane moves the focus between the list and what is being written.
+func (a *account) otherPane() {
+	c := a.win.Canvas()
+	if c.Focused() == fyne.Focusable(a.list.Search) && a.openID != "" {
+		c.Focus(a.pane.Composer.Entry)
+	} else {
+		a.go_(shell.Chats)
+		c.Focus(a.list.Search)
+	}
+}
+
+// step opens the conversation below or above the one that is open.
+func (a *account) step(down bool) {
+	rows := chats.Rows(a.l, a.convs, a.now(), a.filter, a.query, a.openID)
+	if len(rows) == 0 {
+		return
+	}
+	i := slices.IndexFunc(rows, func(r chats.Row) bool { return r.ID == a.openID })
+	switch {
+	case i < 0:
+		i = 0
+	case down:
+		i = min(i+1, len(rows)-1)
+	default:
+		i = max(i-1, 0)
+	}
+	focused := a.win.Canvas().Focused()
+	a.open(rows[i].ID)
+	if focused == fyne.Focusable(a.list.Search) {
+		a.win.Canvas().Focus(focused)
+	}
+	a.list.ScrollTo(rows[i].ID)
+}
+
+func (a *account) openFirst() {
+	if rows := chats.Rows(a.l, a.convs, a.now(), a.filter, a.query, a.openID); len(rows) > 0 {
+		a.list.Search.SetText("")
+		a.open(rows[0].ID)
+	}
+}
+
+// linkProblem says what is wrong with an invitation link; empty: nothing.
+func (d *Desk) linkProblem(link string) string {
+	if _, err := identity.ParseLink(strings.TrimSpace(link)); err != nil {
+		return d.l.T("An invitation link begins with godwit:i# and is copied whole.")
+	}
+	return ""
+}

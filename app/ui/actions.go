@@ -1,0 +1,473 @@
+package ui
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	fynewidget "fyne.io/fyne/v2/widget"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/link"
+	"github.com/godwit-im/godwit/app/ui/chats"
+	"github.com/godwit-im/godwit/app/ui/people"
+	"github.com/godwit-im/godwit/app/ui/shell"
+	"github.com/godwit-im/godwit/app/ui/task"
+	"github.com/godwit-im/godwit/app/ui/theme"
+	"github.com/godwit-im/godwit/app/ui/widget"
+)
+
+// newWelcome is what is shown while no conversation is open: a sentence, and what one
+// can do.
+func (a *account) newWelcome() fyne.CanvasObject {
+	l := a.l
+	buttons := widget.Col(theme.Space4,
+		widget.NewButton(l.T("Invite someone"), widget.Primary, a.invite),
+		widget.NewButton(l.T("Accept an invitation"), widget.Plain, a.askLink),
+		widget.NewButton(l.T("Try it with Echo"), widget.Link, a.echo))
+	return widget.Inset(theme.Space6, theme.Space6, theme.Space6, theme.Space6, widget.Column(320, widget.Col(theme.Space6,
+		widget.NewPara(l.T("Choose a chat, or say hello to someone."), theme.TextTitle, theme.Dim).Centred(), buttons)))
+}
+
+// newChat is the menu under the plus.
+func (a *account) newChat() {
+	m := shell.Menu(a.l, a.table, shell.People)
+	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(a.list)
+	fynewidget.ShowPopUpMenuAtPosition(m, a.win.Canvas(), at.AddXY(a.list.Size().Width-230, theme.HeaderHeight))
+}
+
+// invite makes an invitation and shows it. Without a relay it first says what that means.
+func (a *account) invite() {
+	task.Load(a.work, func(ctx context.Context) ([]api.Relay, error) { return a.b.Relays(ctx, api.RelaysRequest{}) }, func(list []api.Relay, err error) {
+		switch {
+		case err != nil:
+			a.fail(err)
+		case len(list) > 0:
+			a.makeInvitation(false)
+		default:
+			people.ShowNoRelay(a.win.Canvas(), a.l, people.NoRelay{
+				Add: func() { a.askRelay(func() { a.makeInvitation(false) }) },
+				Run: func() { a.startRelay(func() { a.makeInvitation(false) }) },
+				Go:  func() { a.makeInvitation(false) },
+			})
+		}
+	})
+}
+
+func (a *account) makeInvitation(reusable bool) {
+	task.Load(a.work, func(ctx context.Context) (api.Invitation, error) {
+		return a.b.Invite(ctx, api.InviteRequest{Reusable: reusable})
+	}, func(v api.Invitation, err error) {
+		if err != nil {
+			a.fail(err)
+			return
+		}
+		people.ShowInvitation(a.win.Canvas(), a.l, people.InvitationOf(a.l, v, a.now()), nil)
+	})
+}
+
+// follow shows what a link names. An invitation is shown with a question.
+func (a *account) follow(what link.Link) {
+	switch what.Kind {
+	case link.Invitation:
+		a.askAccept(what.Invitation)
+	case link.Conversation:
+		task.Load(a.work, func(ctx context.Context) (api.Conversation, error) { return a.one(ctx, what.Conversation) }, a.opened)
+	case link.Requests:
+		a.go_(shell.Requests)
+	}
+}
+
+// askLink asks for an invitation link and accepts it.
+func (a *account) askLink() {
+	text := ""
+	if c := a.app.Clipboard(); c != nil && strings.HasPrefix(strings.TrimSpace(c.Content()), "godwit:i#") {
+		text = strings.TrimSpace(c.Content()) // most likely what is meant
+	}
+	a.askAccept(text)
+}
+
+func (a *account) askAccept(text string) {
+	people.ShowAsk(a.win.Canvas(), a.l, people.Ask{
+		Title: a.l.T("Accept an invitation"), Says: a.l.T("Paste the link that somebody sent you."), Placeholder: "godwit:i#…", Text: text, Button: a.l.T("Accept"),
+		Do: func(link string, done func(string)) { a.acceptLink(link, done) },
+	})
+}
+
+// accept accepts an invitation that was given on the first screen or from outside.
+func (a *account) accept(link string) {
+	a.acceptLink(link, func(problem string) {
+		if problem != "" {
+			people.ShowAsk(a.win.Canvas(), a.l, people.Ask{
+				Title: a.l.T("Accept an invitation"), Says: problem, Text: link, Button: a.l.T("Try again"),
+				Do: func(link string, done func(string)) { a.acceptLink(link, done) },
+			})
+		}
+	})
+}
+
+func (a *account) acceptLink(link string, done func(problem string)) {
+	link = strings.TrimSpace(link)
+	if problem := a.linkProblem(link); problem != "" {
+		done(problem)
+		return
+	}
+	task.Load(a.work, func(ctx context.Context) (api.Conversation, error) {
+		v, err := a.b.Accept(ctx, api.AcceptRequest{Link: link})
+		if err != nil {
+			return api.Conversation{}, err
+		}
+		return a.one(ctx, v.Contact)
+	}, func(c api.Conversation, err error) {
+		if err != nil {
+			done(sentence(err))
+			return
+		}
+		done("")
+		a.put(c)
+		a.open(c.ID)
+	})
+}
+
+// one asks about one conversation.
+func (a *account) one(ctx context.Context, id string) (api.Conversation, error) {
+	list, err := a.b.Conversations(ctx, api.ConversationsRequest{Only: []string{id}})
+	if err != nil || len(list) == 0 {
+		return api.Conversation{ID: id}, err
+	}
+	return list[0], nil
+}
+
+// echo starts Echo and opens it.
+func (a *account) echo() {
+	task.Load(a.work, func(ctx context.Context) (api.Conversation, error) {
+		return a.b.AddEcho(ctx, api.AddEchoRequest{Greeting: a.l.T("I am Echo and live on this computer. Write something, and I say it back.")})
+	}, a.opened)
+}
+
+// notes opens the notes to oneself.
+func (a *account) notes() {
+	task.Load(a.work, func(ctx context.Context) (api.Conversation, error) { return a.one(ctx, api.Self) }, a.opened)
+}
+
+func (a *account) opened(c api.Conversation, err error) {
+	if err != nil {
+		a.fail(err)
+		return
+	}
+	a.put(c)
+	a.open(c.ID)
+}
+
+func (a *account) acceptRequest(id string) {
+	task.Load(a.work, func(ctx context.Context) (api.Conversation, error) {
+		v, err := a.b.AcceptRequest(ctx, api.DecideRequest{ID: id})
+		if err != nil {
+			return api.Conversation{}, err
+		}
+		return a.one(ctx, v.ID)
+	}, func(c api.Conversation, err error) {
+		a.loadRequests()
+		a.opened(c, err)
+	})
+}
+
+func (a *account) ignoreRequest(id string) {
+	a.decide(func(ctx context.Context) error {
+		_, err := a.b.IgnoreRequest(ctx, api.DecideRequest{ID: id})
+		return err
+	})
+}
+
+func (a *account) blockRequest(id string) {
+	a.decide(func(ctx context.Context) error {
+		_, err := a.b.BlockRequest(ctx, api.DecideRequest{ID: id})
+		return err
+	})
+}
+
+func (a *account) decide(do func(context.Context) error) {
+	task.Load(a.work, func(ctx context.Context) (struct{}, error) { return struct{}{}, do(ctx) }, func(_ struct{}, err error) {
+		if err != nil {
+			a.fail(err)
+		}
+		a.loadRequests()
+	})
+}
+
+// addRelay asks for a relay's address.
+func (a *account) addRelay() { a.askRelay(func() {}) }
+
+func (a *account) askRelay(then func()) {
+	people.ShowAsk(a.win.Canvas(), a.l, people.Ask{
+		Title: a.l.T("Add a relay address"), Says: a.l.T("Whoever runs the relay can tell you its address."), Placeholder: "/ip4/…/tcp/…/p2p/…", Button: a.l.T("Add"),
+		Do: func(addr string, done func(string)) {
+			task.Load(a.work, func(ctx context.Context) (api.Relay, error) {
+				return a.b.AddRelay(ctx, api.AddRelayRequest{Addr: strings.TrimSpace(addr)})
+			}, func(_ api.Relay, err error) {
+				a.refreshStatus()
+				if err != nil {
+					done(sentence(err))
+					return
+				}
+				done("")
+				then()
+			})
+		},
+	})
+}
+
+// runRelay starts a relay on this computer.
+func (a *account) runRelay() { a.startRelay(func() {}) }
+
+func (a *account) startRelay(then func()) {
+	task.Load(a.work, func(ctx context.Context) (string, error) {
+		addr, err := a.host.Relay(ctx)
+		if err == nil {
+			_, err = a.b.AddRelay(ctx, api.AddRelayRequest{Addr: addr})
+		}
+		return addr, err
+	}, func(addr string, err error) {
+		a.refreshStatus()
+		if err != nil {
+			a.fail(err)
+			return
+		}
+		a.relay = addr
+		a.look.Relay = true
+		a.keepLook()
+		then()
+	})
+}
+
+func (a *account) removeRelay(id string) {
+	people.ShowConfirm(a.win.Canvas(), a.l, a.l.T("Give this relay up?"), a.l.T("What others leave there before they know is still fetched."), a.l.T("Give up"), func() {
+		a.decide(func(ctx context.Context) error {
+			_, err := a.b.RemoveRelay(ctx, api.RelayRequest{Relay: id})
+			return err
+		})
+	})
+}
+
+// conversationMenu is what can be done with a conversation.
+func (a *account) conversationMenu(id string, at fyne.Position) {
+	c, l := a.conversation(id), a.l
+	if c.ID == "" {
+		return
+	}
+	set := func(change func(*api.SetConversationRequest)) func() {
+		return func() {
+			r := api.SetConversationRequest{Conversation: id}
+			change(&r)
+			a.change(r)
+		}
+	}
+	until := func(t time.Time) func() {
+		return set(func(r *api.SetConversationRequest) { r.MutedUntil = &api.Time{Time: t} })
+	}
+	var items []*fyne.MenuItem
+	add := func(name string, do func()) { items = append(items, fyne.NewMenuItem(name, do)) }
+	if c.Kind == api.KindPerson {
+		add(l.T("Details"), func() { a.open(id); a.showPerson() })
+	}
+	pin := !c.Pinned
+	if pin {
+		add(l.T("Pin to the top"), set(func(r *api.SetConversationRequest) { r.Pinned = &pin }))
+	} else {
+		add(l.T("Unpin"), set(func(r *api.SetConversationRequest) { r.Pinned = &pin }))
+	}
+	if chats.Muted(c, a.now()) {
+		add(l.T("Unmute"), until(a.now().Add(-time.Second)))
+	} else {
+		always, _ := time.Parse(time.RFC3339, api.Always)
+		mute := fyne.NewMenuItem(l.T("Mute"), nil)
+		mute.ChildMenu = fyne.NewMenu("", fyne.NewMenuItem(l.T("For an hour"), until(a.now().Add(time.Hour))),
+			fyne.NewMenuItem(l.T("Until tomorrow"), until(tomorrow(a.now()))), fyne.NewMenuItem(l.T("Always"), until(always)))
+		items = append(items, mute)
+	}
+	archive := !c.Archived
+	name := l.T("Archive")
+	if !archive {
+		name = l.T("Take out of the archive")
+	}
+	add(name, set(func(r *api.SetConversationRequest) { r.Archived = &archive }))
+	if c.Kind != api.KindSelf {
+		items = append(items, fyne.NewMenuItemSeparator())
+	}
+	if c.Kind == api.KindPerson {
+		if c.Blocked {
+			add(l.T("Unblock"), func() { a.block(id, false) })
+		} else {
+			add(l.T("Block"), func() { a.askBlock(id) })
+		}
+	}
+	if c.Kind != api.KindSelf {
+		add(l.T("Remove contact"), func() { a.askRemove(id) })
+	}
+	fynewidget.ShowPopUpMenuAtPosition(fyne.NewMenu("", items...), a.win.Canvas(), at)
+}
+
+// tomorrow is eight in the morning of the next day.
+func tomorrow(now time.Time) time.Time {
+	y, m, d := now.Local().Date()
+	return time.Date(y, m, d+1, 8, 0, 0, 0, now.Local().Location())
+}
+
+func (a *account) askBlock(id string) {
+	name := a.conversation(id).Name
+	people.ShowConfirm(a.win.Canvas(), a.l, a.l.T("Block {name}?", "name", name), a.l.T("Nothing more is taken from them or sent to them. They are not told."), a.l.T("Block"), func() { a.block(id, true) })
+}
+
+func (a *account) block(id string, block bool) {
+	a.decide(func(ctx context.Context) (err error) {
+		if block {
+			_, err = a.b.BlockContact(ctx, api.ContactRequest{Contact: id})
+		} else {
+			_, err = a.b.UnblockContact(ctx, api.ContactRequest{Contact: id})
+		}
+		return err
+	})
+}
+
+func (a *account) askRemove(id string) {
+	name := chats.Name(a.l, a.conversation(id))
+	people.ShowConfirm(a.win.Canvas(), a.l, a.l.T("Remove {name}?", "name", name), a.l.T("The contact and all that was said is erased on this computer. It cannot be brought back."), a.l.T("Remove"), func() {
+		a.decide(func(ctx context.Context) error {
+			_, err := a.b.RemoveContact(ctx, api.ContactRequest{Contact: id})
+			return err
+		})
+	})
+}
+
+// showPerson shows the details of whom is spoken to.
+func (a *account) showPerson() {
+	c := a.conversation(a.openID)
+	if c.Kind != api.KindPerson {
+		return
+	}
+	type both struct {
+		contact api.Contact
+		number  api.SafetyNumber
+	}
+	task.Load(a.work, func(ctx context.Context) (v both, err error) {
+		list, err := a.b.Contacts(ctx, api.ContactsRequest{})
+		for _, p := range list {
+			if p.ID == c.ID {
+				v.contact = p
+			}
+		}
+		v.number, _ = a.b.Verify(ctx, api.VerifyRequest{Contact: c.ID}) // without it: the keys are not known yet
+		return v, err
+	}, func(v both, err error) {
+		if err != nil {
+			a.fail(err)
+			return
+		}
+		if a.openID != c.ID {
+			return
+		}
+		a.details = a.showPerson
+		a.frame.SetDetails(people.NewDetails(a.l, people.PersonOf(a.l, v.contact, v.number), people.PersonActions{
+			Close: a.closeDetails,
+			Verify: func() {
+				a.decide(func(ctx context.Context) error {
+					_, err := a.b.Verify(ctx, api.VerifyRequest{Contact: c.ID, Confirm: true})
+					a.work.Do(a.showPerson)
+					return err
+				})
+			},
+			Rename: func() { a.askName(c.ID) }, Block: func() { a.askBlock(c.ID) },
+			Unblock: func() { a.block(c.ID, false) }, Remove: func() { a.askRemove(c.ID) },
+		}))
+	})
+}
+
+func (a *account) askName(id string) {
+	people.ShowAsk(a.win.Canvas(), a.l, people.Ask{
+		Title: a.l.T("Rename"), Says: a.l.T("Only you see this name."), Text: a.conversation(id).Name, Button: a.l.T("Rename"),
+		Do: func(name string, done func(string)) {
+			task.Load(a.work, func(ctx context.Context) (api.Contact, error) {
+				return a.b.RenameContact(ctx, api.RenameRequest{Contact: id, Name: strings.TrimSpace(name)})
+			}, func(_ api.Contact, err error) {
+				if err != nil {
+					done(sentence(err))
+					return
+				}
+				done("")
+				if a.details != nil {
+					a.details()
+				}
+			})
+		},
+	})
+}
+
+// showTrail shows what became of a message.
+func (a *account) showTrail(id string) {
+	task.Load(a.work, func(ctx context.Context) ([]api.Step, error) { return a.b.Trail(ctx, api.TrailRequest{ID: id}) }, func(steps []api.Step, err error) {
+		if err != nil {
+			a.fail(err)
+			return
+		}
+		a.details = func() { a.showTrail(id) }
+		a.frame.SetDetails(people.NewTrail(a.l, chats.Steps(a.l, steps, a.now()), a.closeDetails))
+	})
+}
+
+func (a *account) closeDetails() {
+	a.details = nil
+	if a.frame != nil && a.frame.HasDetails() {
+		a.frame.SetDetails(nil)
+	}
+}
+
+// newSettings is the page of settings: how the window looks.
+func (a *account) newSettings() fyne.CanvasObject {
+	l := a.l
+	column := widget.Col(theme.Space5)
+	column.Add(widget.NewText(l.T("Light and dark"), theme.TextTitle, theme.Text).Bold())
+	var modes []*widget.Chip
+	names := []theme.Mode{theme.System, theme.Light, theme.Dark}
+	mark := func() {
+		for i, c := range modes {
+			c.Select(names[i] == a.look.Mode)
+		}
+	}
+	row := widget.Row(theme.Space3)
+	for i, text := range []string{l.T("As the system"), l.T("Light"), l.T("Dark")} {
+		c := widget.NewChip(text, func() {
+			a.relook(func(v *shell.Look) { v.Mode = names[i] })
+			mark()
+		})
+		modes = append(modes, c)
+		row.Add(c)
+	}
+	mark()
+	column.Add(row)
+	column.Add(widget.NewText(l.T("Size of everything"), theme.TextTitle, theme.Text).Bold())
+	size := widget.NewText(l.T("{n} %", "n", a.look.Scale), theme.TextBody, theme.Text)
+	resize := func(by int) func() {
+		return func() {
+			a.zoom(by)
+			size.Set(l.T("{n} %", "n", a.look.Scale))
+		}
+	}
+	column.Add(widget.Row(theme.Space4, widget.NewButton("−", widget.Plain, resize(-shell.ScaleStep)), size, widget.NewButton("+", widget.Plain, resize(shell.ScaleStep))))
+	column.Add(widget.NewText(l.T("About"), theme.TextTitle, theme.Text).Bold())
+	column.Add(widget.NewPara(l.T("Godwit {version}. No servers: the computers of those who use it are the whole system.", "version", a.opt.Version), theme.TextSecondary, theme.Dim))
+	head := widget.Inset(theme.Space6, 0, theme.Space6, 0, widget.AtLeast(0, theme.HeaderHeight+4, widget.Ends(widget.NewText(l.T("Settings"), theme.TextSection, theme.Text).Bold(), widget.Gap(0, 0))))
+	return widget.Edge(head, nil, nil, nil, container.NewVScroll(widget.Inset(theme.Space6, 0, theme.Space6, theme.Space6, widget.ColumnTop(680, column))))
+}
+
+// zoom makes everything larger or smaller; 0 is the usual size.
+func (a *account) zoom(by int) {
+	a.relook(func(v *shell.Look) {
+		if by == 0 {
+			v.Scale = 100
+		} else {
+			v.Scale = min(max(v.Scale+by, shell.MinScale), shell.MaxScale)
+		}
+	})
+}

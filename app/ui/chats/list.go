@@ -1,0 +1,193 @@
+package chats
+
+import (
+	"fyne.io/fyne/v2"
+	fynewidget "fyne.io/fyne/v2/widget"
+
+	"github.com/godwit-im/godwit/app/ui/lang"
+	"github.com/godwit-im/godwit/app/ui/theme"
+	"github.com/godwit-im/godwit/app/ui/widget"
+)
+
+// ListActions is what the list calls back for.
+type ListActions struct {
+	Open    func(id string)
+	New     func()                            // the button with the plus
+	Menu    func(id string, at fyne.Position) // what can be done with a conversation
+	Search  func(query string)                // with every change of the field
+	Filter  func(Filter)                      // a chip was pressed
+	Network func()                            // the status line was pressed
+	Key     func(down bool) bool              // Up and Down in the search field
+	Enter   func()                            // Enter in the search field
+}
+
+// List is the list of conversations: a header, the search field, chips, the rows and the
+// status line. Its methods belong to the window's thread.
+type List struct {
+	fynewidget.BaseWidget
+	l      *lang.Lang
+	do     ListActions
+	rows   []Row
+	all    fyne.CanvasObject
+	Search *widget.Field
+	list   *fynewidget.List
+	chips  [3]*widget.Chip
+	empty  *widget.Para
+	foot   *widget.Press
+	icon   *widget.Icon
+	dot    *widget.Fill
+	status *widget.Text
+}
+
+// NewList is a list without rows.
+func NewList(l *lang.Lang, do ListActions) *List {
+	v := &List{l: l, do: do, Search: widget.NewField(l.T("Search"))}
+	v.Search.OnChanged = do.Search
+	v.Search.Arrow = do.Key
+	v.Search.OnSubmitted = func(string) { do.Enter() }
+	v.Search.Escape = func() { v.Search.SetText("") }
+	v.list = fynewidget.NewList(func() int { return len(v.rows) },
+		func() fyne.CanvasObject { return newRowView(v) },
+		func(i fynewidget.ListItemID, o fyne.CanvasObject) {
+			if i < len(v.rows) {
+				o.(*rowView).set(v.rows[i])
+			}
+		})
+	v.list.HideSeparators = true
+	for i, text := range []string{l.T("All"), l.T("Unread"), l.T("Archived")} {
+		v.chips[i] = widget.NewChip(text, func() { do.Filter(Filter(i)) })
+	}
+	v.Chips(All, 0, 0)
+	v.empty = widget.NewPara("", theme.TextSecondary, theme.Dim).Centred()
+	v.empty.Hide()
+
+	v.icon, v.dot = widget.NewIcon("clock", 14, theme.Dim), widget.NewFill(theme.OK, 4)
+	v.status = widget.NewText("", theme.TextCaption, theme.Dim).Shrink()
+	mark := widget.Exactly(14, 14, widget.Stack(widget.Inset(3, 3, 3, 3, v.dot), v.icon))
+	v.foot = widget.NewPress(l.T("Network"), widget.Inset(theme.Space5, 0, theme.Space5, 0, widget.Row(theme.Space3, mark, v.status)), do.Network)
+	v.foot.Shape("", "", 0, fyne.NewSize(0, 36))
+
+	head := widget.Inset(theme.Space5+2, 0, theme.Space4, 0, widget.AtLeast(0, theme.HeaderHeight+4,
+		widget.Ends(widget.NewText(l.T("Chats"), theme.TextSection, theme.Text).Bold(), widget.NewRoundButton("plus", l.T("New chat"), 36, do.New))))
+	search := widget.Inset(theme.Space5, 0, theme.Space5, theme.Space3, v.Search)
+	chips := widget.Inset(theme.Space5, 0, theme.Space5, theme.Space3, widget.Row(theme.Space3, v.chips[0], v.chips[1], v.chips[2]))
+	rows := widget.Stack(widget.Inset(theme.Space3, 0, theme.Space3, 0, v.list), widget.Inset(theme.Space6, theme.Space6, theme.Space6, 0, widget.ColumnTop(theme.ListMax, v.empty)))
+	v.all = widget.Edge(widget.Col(0, head, search, chips), widget.Col(0, widget.Rule(false), v.foot), nil, nil, rows)
+	v.ExtendBaseWidget(v)
+	return v
+}
+
+// CreateRenderer implements fyne.Widget.
+func (v *List) CreateRenderer() fyne.WidgetRenderer { return fynewidget.NewSimpleRenderer(v.all) }
+
+// Set shows rows; without any it says why.
+func (v *List) Set(rows []Row, why string) {
+	v.rows = rows
+	v.empty.Set(why)
+	if len(rows) > 0 {
+		v.empty.Hide()
+	} else {
+		v.empty.Show()
+	}
+	v.list.Refresh()
+}
+
+// Chips shows which filter holds, and how many conversations the others have.
+func (v *List) Chips(on Filter, unread, archived int) {
+	for i, c := range v.chips {
+		c.Select(Filter(i) == on)
+	}
+	v.chips[1].Set(v.l.T("Unread"))
+	if unread > 0 {
+		v.chips[1].Set(v.l.T("Unread {n}", "n", unread))
+	}
+	if archived > 0 || on == Archived {
+		v.chips[2].Show()
+	} else {
+		v.chips[2].Hide()
+	}
+	v.Refresh()
+}
+
+// Foot shows the status line.
+func (v *List) Foot(f Foot) {
+	v.icon.Hidden, v.dot.Hidden = f.Icon == "", f.Icon != ""
+	v.icon.Set(f.Icon, theme.Warn)
+	if f.Good {
+		v.dot.Paint(theme.OK, "")
+	}
+	v.status.Set(f.Text)
+	v.foot.Name(f.Text)
+	v.foot.Refresh()
+}
+
+// ScrollTo brings a conversation into sight.
+func (v *List) ScrollTo(id string) {
+	for i, r := range v.rows {
+		if r.ID == id {
+			v.list.ScrollTo(i)
+		}
+	}
+}
+
+// rowView is one line of the list.
+type rowView struct {
+	fynewidget.BaseWidget
+	list   *List
+	row    Row
+	press  *widget.Press
+	avatar *widget.Avatar
+	name   *widget.Text
+	check  *widget.Icon
+	pin    *widget.Icon
+	mute   *widget.Icon
+	when   *widget.Text
+	glyph  *widget.Icon
+	said   *widget.Text
+	badge  *widget.Badge
+}
+
+func newRowView(list *List) *rowView {
+	v := &rowView{
+		list: list, avatar: widget.NewAvatar("", "", 42), name: widget.NewText("", theme.TextBody, theme.Text).Bold().Shrink(),
+		check: widget.NewIcon("verified", 15, theme.Accent), pin: widget.NewIcon("pin", 13, theme.Faint), mute: widget.NewIcon("mute", 13, theme.Faint),
+		when: widget.NewText("", theme.TextCaption, theme.Dim), glyph: widget.NewIcon("", 14, theme.Dim),
+		said: widget.NewText("", theme.TextSecondary, theme.Dim).Shrink(), badge: widget.NewBadge(),
+	}
+	first := widget.Ends(widget.Inset(0, 0, theme.Space3, 0, widget.Row(theme.Space2, v.name, v.check, v.mute)), v.when)
+	second := widget.Ends(widget.Inset(0, 0, theme.Space3, 0, widget.Row(theme.Space2+1, v.glyph, v.said)), widget.Row(theme.Space2, v.pin, v.badge))
+	lines := widget.Col(theme.Space1+1, widget.AtLeast(0, 20, first), widget.AtLeast(0, 18, second))
+	content := widget.Edge(nil, nil, widget.Inset(theme.Space3+2, 0, theme.Space4, 0, v.avatar), nil, widget.Inset(0, 10, theme.Space3+2, 0, lines))
+	v.press = widget.NewPress("", content, func() { v.list.do.Open(v.row.ID) })
+	v.press.Shape("", "", theme.RadiusCard, fyne.NewSize(0, theme.RowHeight))
+	v.press.OnSecondary(func(at fyne.Position) { v.list.do.Menu(v.row.ID, at) })
+	v.ExtendBaseWidget(v)
+	return v
+}
+
+func (v *rowView) CreateRenderer() fyne.WidgetRenderer { return fynewidget.NewSimpleRenderer(v.press) }
+
+func (v *rowView) set(r Row) {
+	v.row = r
+	v.avatar.Set(r.ID, r.Name, r.Icon)
+	v.name.Set(r.Name)
+	v.check.Hidden, v.mute.Hidden, v.pin.Hidden = !r.Verified, !r.Muted, !r.Pinned || r.Unread > 0
+	v.when.Set(r.When)
+	v.glyph.Hidden = r.Glyph == ""
+	v.glyph.Set(r.Glyph, theme.Dim)
+	v.said.Set(r.Said)
+	if r.Draft {
+		v.said.Paint(theme.Danger)
+	} else {
+		v.said.Paint(theme.Dim)
+	}
+	v.badge.Set(r.Unread, r.Muted)
+	if r.Selected {
+		v.press.Paint(theme.Selected, "")
+	} else {
+		v.press.Paint("", "")
+	}
+	v.press.Name(r.Name + ", " + r.Said)
+	v.press.Refresh()
+	v.Refresh()
+}

@@ -1,0 +1,104 @@
+package chats
+
+import (
+	"fyne.io/fyne/v2"
+	fynewidget "fyne.io/fyne/v2/widget"
+
+	"github.com/godwit-im/godwit/app/ui/lang"
+	"github.com/godwit-im/godwit/app/ui/theme"
+	"github.com/godwit-im/godwit/app/ui/widget"
+)
+
+// Timeline shows the messages of a conversation.
+type Timeline interface {
+	fyne.CanvasObject
+	// Set shows messages; end says that the newest is to be seen.
+	Set(entries []Entry, end bool)
+}
+
+// Head is what stands over a conversation.
+type Head struct {
+	ID, Name, Icon string
+	Verified       bool
+	Sub            string // one line: what is true of the way to them
+}
+
+// PaneActions is what the pane of a conversation calls back for.
+type PaneActions struct {
+	Back    func()
+	Details func()
+	Menu    func(at fyne.Position)
+	Send    func(text string)
+	Draft   func(text string) // with every change of what is being written
+	Trail   func(id string)   // the state of a message was pressed
+}
+
+// Pane is the conversation that is open. Its methods belong to the window's thread.
+type Pane struct {
+	fynewidget.BaseWidget
+	all      fyne.CanvasObject
+	back     *widget.Press
+	avatar   *widget.Avatar
+	name     *widget.Text
+	check    *widget.Icon
+	sub      *widget.Text
+	who      *widget.Press
+	notice   *fyne.Container
+	Timeline Timeline
+	Composer *Composer
+	bottom   *fyne.Container
+}
+
+// NewPane is a pane that shows nobody yet.
+func NewPane(l *lang.Lang, do PaneActions, t Timeline) *Pane {
+	v := &Pane{Timeline: t, avatar: widget.NewAvatar("", "", 38), name: widget.NewText("", theme.TextTitle, theme.Text).Bold().Shrink(),
+		check: widget.NewIcon("verified", 17, theme.Accent), sub: widget.NewText("", theme.TextCaption, theme.Dim).Shrink(), notice: widget.Stack()}
+	v.Composer = NewComposer(l, do.Send, do.Draft)
+	v.back = widget.NewIconButton("back", l.T("Back to the list"), do.Back)
+	title := widget.Col(1, widget.Row(theme.Space2+2, v.name, v.check), v.sub)
+	who := widget.Edge(nil, nil, widget.Inset(theme.Space3, 0, theme.Space4, 0, v.avatar), nil, widget.Inset(0, 6, theme.Space4, 0, title))
+	v.who = widget.NewPress(l.T("Details"), who, do.Details)
+	v.who.Shape("", "", theme.RadiusField, fyne.NewSize(0, 46))
+	var menu *widget.Press
+	menu = widget.NewIconButton("more", l.T("More"), func() {
+		do.Menu(fyne.CurrentApp().Driver().AbsolutePositionForObject(menu).AddXY(-160, menu.Size().Height+theme.Space2))
+	})
+	head := widget.Inset(theme.Space3, 0, theme.Space4, 0, widget.AtLeast(0, theme.HeaderHeight, widget.Row(theme.Space2, v.back, widget.Grow(v.who), menu)))
+	v.bottom = widget.Stack(widget.Inset(14, theme.Space3, 14, 14, v.Composer))
+	v.all = widget.Edge(widget.Col(0, head, widget.Rule(false), v.notice), v.bottom, nil, nil, t)
+	v.back.Hide()
+	v.ExtendBaseWidget(v)
+	return v
+}
+
+// CreateRenderer implements fyne.Widget.
+func (v *Pane) CreateRenderer() fyne.WidgetRenderer { return fynewidget.NewSimpleRenderer(v.all) }
+
+// Single shows or hides the way back to the list.
+func (v *Pane) Single(single bool) {
+	if v.back.Hidden == single {
+		v.back.Hidden = !single
+		v.all.Refresh()
+	}
+}
+
+// Head shows who it is.
+func (v *Pane) Head(h Head) {
+	v.avatar.Set(h.ID, h.Name, h.Icon)
+	v.name.Set(h.Name)
+	v.check.Hidden = !h.Verified
+	v.sub.Set(h.Sub)
+	v.sub.Hidden = h.Sub == ""
+	v.all.Refresh()
+}
+
+// Notice shows a card above the messages; nil takes it away. Without writing, nothing
+// can be written, as to somebody who is blocked.
+func (v *Pane) Notice(card fyne.CanvasObject, writing bool) {
+	v.notice.Objects = nil
+	if card != nil {
+		v.notice.Objects = []fyne.CanvasObject{widget.Inset(theme.Space5, theme.Space4, theme.Space5, 0, card)}
+	}
+	v.bottom.Hidden = !writing
+	v.all.Refresh()
+}

@@ -1,0 +1,183 @@
+package chats
+
+import (
+	"strings"
+	"time"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/ui/lang"
+	"github.com/godwit-im/godwit/app/ui/widget"
+)
+
+// Row is a line of the list of conversations as it is shown.
+type Row struct {
+	ID       string
+	Name     string
+	Icon     string // in place of an initial, for what is no person
+	Verified bool
+	Muted    bool
+	Pinned   bool
+	When     string // of the last message
+	Glyph    string // icon of the last message's state; empty: none
+	Said     string // the beginning of the last message, or what else there is to say
+	Draft    bool   // Said begins with the word for a draft
+	Unread   int
+	Selected bool
+}
+
+// Filter is a choice of conversations.
+type Filter int
+
+// The filters, as chips over the list.
+const (
+	All Filter = iota
+	Unread
+	Archived
+)
+
+// Rows are the conversations that pass a filter and whose names have all the words of a
+// query, in the order in which they came.
+func Rows(l *lang.Lang, convs []api.Conversation, now time.Time, f Filter, query, open string) []Row {
+	rows := make([]Row, 0, len(convs))
+	words := strings.Fields(strings.ToLower(query))
+	for _, c := range convs {
+		switch {
+		case len(words) > 0: // who searches, searches everything
+		case f == Archived && !c.Archived, f != Archived && c.Archived:
+			continue
+		case f == Unread && c.Unread == 0 && c.ID != open:
+			continue
+		}
+		if !hasAll(strings.ToLower(Name(l, c)), words) {
+			continue
+		}
+		rows = append(rows, row(l, c, now, open))
+	}
+	return rows
+}
+
+func hasAll(name string, words []string) bool {
+	for _, w := range words {
+		if !strings.Contains(name, w) {
+			return false
+		}
+	}
+	return true
+}
+
+// Name is what a conversation is called in this language.
+func Name(l *lang.Lang, c api.Conversation) string {
+	switch c.Kind {
+	case api.KindSelf:
+		return l.T("Notes to self")
+	case api.KindEcho:
+		return l.T("Echo")
+	}
+	return c.Name
+}
+
+// IconOf is the icon in place of an initial, for what is no person.
+func IconOf(kind string) string {
+	switch kind {
+	case api.KindSelf:
+		return "note"
+	case api.KindEcho:
+		return "chats"
+	}
+	return ""
+}
+
+func row(l *lang.Lang, c api.Conversation, now time.Time, open string) Row {
+	r := Row{ID: c.ID, Name: Name(l, c), Icon: IconOf(c.Kind), Verified: c.Verified, Muted: Muted(c, now), Pinned: c.Pinned, Unread: c.Unread, Selected: c.ID == open}
+	if c.Last != nil {
+		r.When = When(l, c.Last.Time.Time, now)
+		r.Said = widget.OneLine(Gist(l, *c.Last))
+		if c.Last.State != "" && c.Kind == api.KindPerson {
+			r.Glyph, _ = StateGlyph(l, c.Last.State)
+			r.Said = l.T("You: {text}", "text", r.Said)
+		}
+	}
+	switch {
+	case c.Blocked:
+		r.Glyph, r.Said = "block", l.T("Blocked")
+	case c.Frozen:
+		r.Glyph, r.Said = "alert", l.T("Keys contradict each other: nothing is sent")
+	case c.Draft != "" && c.ID != open:
+		r.Glyph, r.Draft, r.Said = "", true, l.T("Draft: {text}", "text", widget.OneLine(c.Draft))
+	case c.Last == nil:
+		r.Said = l.T("No messages yet")
+	}
+	return r
+}
+
+// Gist is what a list says of a message.
+func Gist(l *lang.Lang, m api.Message) string {
+	if m.Kind == "text" || m.Kind == "" {
+		return m.Text
+	}
+	if m.Text != "" {
+		return m.Text
+	}
+	return l.T("A message that this version does not know")
+}
+
+// Muted says whether a conversation is silent at a time.
+func Muted(c api.Conversation, now time.Time) bool {
+	return !c.MutedUntil.IsZero() && now.Before(c.MutedUntil.Time)
+}
+
+// When is a time as a list shows it: shorter the longer ago.
+func When(l *lang.Lang, t, now time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	t, now = t.Local(), now.Local()
+	days := dayNumber(now) - dayNumber(t)
+	switch {
+	case days <= 0:
+		return t.Format("15:04")
+	case days == 1:
+		return l.T("Yesterday")
+	case days < 7:
+		return shortDay(l, t.Weekday())
+	case t.Year() == now.Year():
+		return l.T("{day} {month}", "day", t.Day(), "month", shortMonth(l, t.Month()))
+	}
+	return t.Format("2006-01-02")
+}
+
+// Day is a day as it stands between messages.
+func Day(l *lang.Lang, t, now time.Time) string {
+	t, now = t.Local(), now.Local()
+	switch days := dayNumber(now) - dayNumber(t); {
+	case days == 0:
+		return l.T("Today")
+	case days == 1:
+		return l.T("Yesterday")
+	case t.Year() == now.Year():
+		return l.T("{weekday}, {day} {month}", "weekday", shortDay(l, t.Weekday()), "day", t.Day(), "month", shortMonth(l, t.Month()))
+	}
+	return l.T("{day} {month} {year}", "day", t.Day(), "month", shortMonth(l, t.Month()), "year", t.Year())
+}
+
+// Until is a day in the future, as in "until 6 Dec".
+func Until(l *lang.Lang, t time.Time) string {
+	t = t.Local()
+	return l.T("{day} {month}", "day", t.Day(), "month", shortMonth(l, t.Month()))
+}
+
+// dayNumber counts days, so that those between two times can be told across months and
+// changes of the clock.
+func dayNumber(t time.Time) int {
+	y, m, d := t.Date()
+	return int(time.Date(y, m, d, 0, 0, 0, 0, time.UTC).Unix() / 86400)
+}
+
+func shortDay(l *lang.Lang, d time.Weekday) string {
+	return [...]string{l.T("Sun"), l.T("Mon"), l.T("Tue"), l.T("Wed"), l.T("Thu"), l.T("Fri"), l.T("Sat")}[d]
+}
+
+func shortMonth(l *lang.Lang, m time.Month) string {
+	return [...]string{l.T("Jan"), l.T("Feb"), l.T("Mar"), l.T("Apr"), l.T("May"), l.T("Jun"),
+		l.T("Jul"), l.T("Aug"), l.T("Sep"), l.T("Oct"), l.T("Nov"), l.T("Dec")}[m-1]
+}

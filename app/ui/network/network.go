@@ -1,0 +1,196 @@
+// Package network is the page that tells the truth about how this account is reached:
+// its relays, who is connected, what waits and why, and what guards the keys.
+package network
+
+import (
+	"fmt"
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+	fynewidget "fyne.io/fyne/v2/widget"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/ui/lang"
+	"github.com/godwit-im/godwit/app/ui/theme"
+	"github.com/godwit-im/godwit/app/ui/widget"
+)
+
+// Relay is a relay as it is shown.
+type Relay struct {
+	ID, Name, State string
+	Icon            string
+	Bad             bool
+	Why             string
+}
+
+// Report is what the page shows.
+type Report struct {
+	Sentence string // how it stands, whole
+	Good     bool
+	Facts    [][2]string // a label, and what is true
+	Relays   []Relay
+	Alarms   []string
+}
+
+// ReportOf puts a status in words.
+func ReportOf(l *lang.Lang, s api.Status) Report {
+	var r Report
+	working := 0
+	for _, one := range s.Relays {
+		v := Relay{ID: one.Relay, Name: short(one.Relay), Why: one.Reason}
+		switch one.State {
+		case "connected":
+			v.State, v.Icon = l.T("Connected"), "tick"
+			working++
+		case "connecting":
+			v.State, v.Icon = l.T("Connecting…"), "clock"
+		case "draining":
+			v.State, v.Icon = l.T("Given up, and emptied until others know"), "clock"
+		case "refused":
+			v.State, v.Icon, v.Bad = l.T("Refuses"), "alert", true
+		default:
+			v.State, v.Icon, v.Bad = l.T("Cannot be reached"), "alert", true
+		}
+		if one.Failing != "" {
+			v.Icon, v.Bad, v.Why = "alert", true, one.Failing
+		}
+		if len(one.Addrs) > 0 {
+			v.Name = host(one.Addrs[0], v.Name)
+		}
+		r.Relays = append(r.Relays, v)
+	}
+	switch {
+	case working > 0 && s.Queued == 0:
+		r.Good, r.Sentence = true, l.T("All is well: messages reach you, and yours leave at once.")
+	case working > 0:
+		r.Good, r.Sentence = true, l.T("Connected. Some messages still wait on this computer.")
+	case len(s.Relays) > 0:
+		r.Sentence = l.T("No relay can be reached. Messages wait on this computer, safe, until one can or the other side is connected.")
+	default:
+		r.Sentence = l.T("You have no relay: messages go only while you and the other side are connected.")
+	}
+	fact := func(label, value string) { r.Facts = append(r.Facts, [2]string{label, value}) }
+	switch s.Network {
+	case "public":
+		fact(l.T("Network"), l.T("The Internet"))
+	case "lan":
+		fact(l.T("Network"), l.T("The local network only"))
+	default:
+		fact(l.T("Network"), l.T("This computer only"))
+	}
+	fact(l.T("People connected directly"), l.T("{n} of {all}", "n", s.Connected, "all", s.Contacts))
+	fact(l.T("Messages on their way"), fmt.Sprint(s.Waiting))
+	fact(l.T("Of these on this computer only"), fmt.Sprint(s.Queued))
+	if s.Private {
+		fact(l.T("Relays see where mail comes from"), l.T("No: it goes by way of another relay"))
+	} else {
+		fact(l.T("Relays see where mail comes from"), l.T("Yes"))
+	}
+	if s.DHT != nil {
+		if s.DHT.Peers > 0 {
+			fact(l.T("Finding people"), l.N("{n} peers known", s.DHT.Peers))
+		} else {
+			fact(l.T("Finding people"), l.T("No peer known"))
+		}
+		for _, a := range s.DHT.Alarms {
+			r.Alarms = append(r.Alarms, a.Reason+" ("+a.Code+")")
+		}
+	}
+	fact(l.T("Keys"), s.Protection.Means)
+	return r
+}
+
+// host is the address and port of a multiaddr, for those that have them.
+func host(addr, otherwise string) string {
+	parts := strings.Split(strings.TrimPrefix(addr, "/"), "/")
+	if len(parts) >= 4 && (parts[2] == "tcp" || parts[2] == "udp") {
+		return parts[1] + " : " + parts[3]
+	}
+	return otherwise
+}
+
+func short(id string) string {
+	if len(id) > 12 {
+		return "…" + id[len(id)-10:]
+	}
+	return id
+}
+
+// Actions is what the page calls back for.
+type Actions struct {
+	Add    func()
+	Run    func() // nil: it runs already, or cannot
+	Remove func(id string)
+	Again  func()
+}
+
+// Page is the page. Its methods belong to the window's thread.
+type Page struct {
+	fynewidget.BaseWidget
+	l      *lang.Lang
+	do     Actions
+	column *fyne.Container
+	all    fyne.CanvasObject
+}
+
+// NewPage is an empty page.
+func NewPage(l *lang.Lang, do Actions) *Page {
+	v := &Page{l: l, do: do, column: widget.Col(theme.Space5)}
+	head := widget.Inset(theme.Space6, 0, theme.Space6, 0, widget.AtLeast(0, theme.HeaderHeight+4,
+		widget.Ends(widget.NewText(l.T("Network"), theme.TextSection, theme.Text).Bold(), widget.NewButton(l.T("Check again"), widget.Link, do.Again))))
+	v.all = widget.Edge(head, nil, nil, nil, container.NewVScroll(widget.Inset(theme.Space6, 0, theme.Space6, theme.Space6, widget.ColumnTop(680, v.column))))
+	v.ExtendBaseWidget(v)
+	return v
+}
+
+// CreateRenderer implements fyne.Widget.
+func (v *Page) CreateRenderer() fyne.WidgetRenderer { return fynewidget.NewSimpleRenderer(v.all) }
+
+// Set shows a report.
+func (v *Page) Set(r Report) {
+	l := v.l
+	icon, colour := "tick", theme.OK
+	if !r.Good {
+		icon, colour = "alert", theme.Warn
+	}
+	v.column.Objects = []fyne.CanvasObject{widget.Card(icon, colour, r.Sentence, "")}
+	for _, a := range r.Alarms {
+		v.column.Add(widget.Card("alert", theme.Warn, l.T("Somebody may be deciding what you find"), a))
+	}
+	v.column.Add(widget.NewText(l.T("Relays"), theme.TextTitle, theme.Text).Bold())
+	if len(r.Relays) == 0 {
+		v.column.Add(widget.NewPara(l.T("None. Relays keep sealed messages while one of you is away; they cannot read them."), theme.TextSecondary, theme.Dim))
+	}
+	for _, one := range r.Relays {
+		v.column.Add(v.relay(one))
+	}
+	buttons := widget.Row(theme.Space4, widget.NewButton(l.T("Add a relay address"), widget.Plain, v.do.Add))
+	if v.do.Run != nil {
+		buttons.Add(widget.NewButton(l.T("Run a relay here"), widget.Plain, v.do.Run))
+	}
+	v.column.Add(buttons)
+	v.column.Add(widget.NewText(l.T("What is known"), theme.TextTitle, theme.Text).Bold())
+	facts := widget.Col(theme.Space4)
+	for _, f := range r.Facts {
+		facts.Add(widget.Col(theme.Space1, widget.NewText(f[0], theme.TextCaption, theme.Dim), widget.NewPara(f[1], theme.TextBody, theme.Text)))
+	}
+	v.column.Add(facts)
+	v.column.Refresh()
+	v.Refresh()
+}
+
+func (v *Page) relay(r Relay) fyne.CanvasObject {
+	colour := theme.OK
+	if r.Bad {
+		colour = theme.Warn
+	}
+	words := widget.Col(theme.Space1, widget.Row(0, widget.NewText(r.Name, theme.TextBody, theme.Text).Bold().Shrink()), widget.NewText(r.State, theme.TextSecondary, theme.Dim))
+	if r.Why != "" {
+		words.Add(widget.NewPara(r.Why, theme.TextCaption, theme.Dim))
+	}
+	icon := widget.Inset(0, 0, theme.Space4, 0, widget.NewIcon(r.Icon, 20, colour))
+	remove := widget.Inset(theme.Space3, 0, 0, 0, widget.ColumnTop(36, widget.NewIconButton("trash", v.l.T("Give this relay up"), func() { v.do.Remove(r.ID) })))
+	body := widget.Edge(nil, nil, icon, remove, words)
+	return widget.Stack(widget.NewFill(theme.Pane, theme.RadiusCard).Edged(theme.Line), widget.Inset(theme.Space5, theme.Space4, theme.Space4, theme.Space4, body))
+}

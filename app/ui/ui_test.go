@@ -1,0 +1,531 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/test"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/ui/shell"
+	"github.com/godwit-im/godwit/app/ui/theme"
+	"github.com/godwit-im/godwit/app/ui/widget"
+)
+
+// house is a host and an account made up for a test. Only what the window asks for is
+// there.
+type house struct {
+	api.Backend
+	err error // of Open
+
+	mu       sync.Mutex
+	name     string
+	convs    []api.Conversation
+	messages map[string][]api.Message
+	requests []api.Request
+	relays   []api.Relay
+	sent     []api.SendRequest
+	read     []api.MarkReadRequest
+	drafts   map[string]string
+	decided  []string
+	events   chan api.Event
+}
+
+func newHouse() *house {
+	return &house{events: make(chan api.Event, 100), messages: map[string][]api.Message{}, drafts: map[string]string{}}
+}
+
+func (h *house) Open(context.Context, string) (api.Backend, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h, h.err
+}
+func (h *house) Create(_ context.Context, name string) (api.Backend, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.name = name
+	return h, nil
+}
+func (h *house) Restore(_ context.Context, _, words string) (api.Backend, error) {
+	if len(strings.Fields(words)) != 24 {
+		return nil, problem.New(problem.WrongWords, nil)
+	}
+	return h, nil
+}
+func (h *house) Relay(context.Context) (string, error) {
+	return "/ip4/127.0.0.1/tcp/1/p2p/relay", nil
+}
+
+func (h *house) Status(context.Context, api.StatusRequest) (api.Status, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return api.Status{Account: "me", Name: "Jonas", Network: "loopback", Relays: slices.Clone(h.relays)}, nil
+}
+func (h *house) Conversations(_ context.Context, r api.ConversationsRequest) (list []api.Conversation, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.convs {
+		if len(r.Only) == 0 || slices.Contains(r.Only, c.ID) {
+			list = append(list, c)
+		}
+	}
+	return list, nil
+}
+func (h *house) SetConversation(_ context.Context, r api.SetConversationRequest) (api.Conversation, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for i := range h.convs {
+		c := &h.convs[i]
+		if c.ID != r.Conversation {
+			continue
+		}
+		if r.Draft != nil {
+			c.Draft = *r.Draft
+			h.drafts[c.ID] = c.Draft
+		}
+		if r.Pinned != nil {
+			c.Pinned = *r.Pinned
+		}
+		if r.Archived != nil {
+			c.Archived = *r.Archived
+		}
+		return *c, nil
+	}
+	return api.Conversation{}, problem.New(problem.NoSuchContact, nil)
+}
+func (h *house) MarkRead(_ context.Context, r api.MarkReadRequest) (api.Conversation, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.read = append(h.read, r)
+	return api.Conversation{}, nil
+}
+func (h *house) Messages(_ context.Context, r api.MessagesRequest) ([]api.Message, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.messages[r.Contact]), nil
+}
+func (h *house) Send(_ context.Context, r api.SendRequest) (api.Sent, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if strings.Contains(r.Text, "too long") {
+		return api.Sent{}, problem.New(problem.BadText, nil)
+	}
+	h.sent = append(h.sent, r)
+	return api.Sent{}, nil
+}
+func (h *house) Requests(context.Context, api.RequestsRequest) ([]api.Request, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.requests), nil
+}
+func (h *house) IgnoreRequest(_ context.Context, r api.DecideRequest) (api.Decided, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.decided = append(h.decided, "ignore "+r.ID)
+	h.requests = nil
+	return api.Decided{}, nil
+}
+func (h *house) Relays(context.Context, api.RelaysRequest) ([]api.Relay, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.relays), nil
+}
+func (h *house) Invite(context.Context, api.InviteRequest) (api.Invitation, error) {
+	return api.Invitation{ID: "1", Link: "godwit:i#abc", Kind: "single", State: "open", Relays: 1}, nil
+}
+func (h *house) Contacts(context.Context, api.ContactsRequest) ([]api.Contact, error) {
+	return []api.Contact{{ID: "anna", Name: "Anna"}}, nil
+}
+func (h *house) Verify(context.Context, api.VerifyRequest) (api.SafetyNumber, error) {
+	return api.SafetyNumber{Number: strings.TrimSpace(strings.Repeat("12345 ", 12))}, nil
+}
+func (h *house) Trail(context.Context, api.TrailRequest) ([]api.Step, error) {
+	return []api.Step{{What: api.StepQueued}, {What: api.StepState, State: api.Queued, Reason: "nobody can be reached"}}, nil
+}
+func (h *house) Events(ctx context.Context, _ api.EventsRequest, each func(api.Event) error) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case e := <-h.events:
+			if err := each(e); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// sight is a window under test: what is done on its thread waits in a queue.
+type sight struct {
+	*Desk
+	t     *testing.T
+	queue chan func()
+}
+
+// look opens a window of a size on a house.
+func look(t *testing.T, h *house, size fyne.Size) *sight {
+	t.Helper()
+	a := test.NewTempApp(t)
+	s := &sight{t: t, queue: make(chan func(), 1000)}
+	ctx, stop := context.WithCancel(t.Context())
+	s.Desk = New(ctx, a, h, Options{Name: "Jonas", Do: func(f func()) { s.queue <- f }})
+	s.Desk.look.Mode = theme.Light
+	s.win.Resize(size)
+	s.win.Show()
+	t.Cleanup(func() {
+		stop()
+		s.Wait()
+		s.win.Close()
+	})
+	return s
+}
+
+// until runs what waits for the window's thread until something is so.
+func (s *sight) until(what string, so func() bool) {
+	s.t.Helper()
+	late := time.After(10 * time.Second)
+	again := time.NewTicker(2 * time.Millisecond) // for what is not on the window's thread
+	defer again.Stop()
+	for !so() {
+		select {
+		case f := <-s.queue:
+			f()
+		case <-again.C:
+		case <-late:
+			s.t.Fatalf("it never came to this: %s\n%s", what, strings.Join(s.words(), "\n"))
+		}
+	}
+}
+
+// words are all texts that the window shows.
+func (s *sight) words() []string {
+	var list []string
+	var walk func(fyne.CanvasObject)
+	walk = func(o fyne.CanvasObject) {
+		if o == nil || !o.Visible() {
+			return
+		}
+		switch o := o.(type) {
+		case *widget.Text:
+			list = append(list, o.String())
+		case *widget.Para:
+			list = append(list, o.String())
+		case *fyne.Container:
+			for _, c := range o.Objects {
+				walk(c)
+			}
+		case fyne.Widget:
+			for _, c := range test.WidgetRenderer(o).Objects() {
+				walk(c)
+			}
+		}
+	}
+	for _, o := range s.win.Canvas().Overlays().List() {
+		walk(o)
+	}
+	walk(s.win.Content())
+	return list
+}
+
+func (s *sight) says(text string) bool {
+	return slices.ContainsFunc(s.words(), func(w string) bool { return strings.Contains(w, text) })
+}
+
+// press presses what is called so.
+func (s *sight) press(name string) {
+	s.t.Helper()
+	var found fyne.Tappable
+	var walk func(fyne.CanvasObject)
+	walk = func(o fyne.CanvasObject) {
+		if o == nil || !o.Visible() || found != nil {
+			return
+		}
+		if p, ok := o.(fyne.Tappable); ok {
+			if a, ok := o.(fyne.Accessible); ok && a.AccessibilityLabel() == name {
+				found = p
+				return
+			}
+		}
+		switch o := o.(type) {
+		case *fyne.Container:
+			for _, c := range o.Objects {
+				walk(c)
+			}
+		case fyne.Widget:
+			for _, c := range test.WidgetRenderer(o).Objects() {
+				walk(c)
+			}
+		}
+	}
+	for _, o := range s.win.Canvas().Overlays().List() {
+		walk(o)
+	}
+	walk(s.win.Content())
+	if found == nil {
+		s.t.Fatalf("nothing is called %q; there is\n%s", name, strings.Join(s.words(), "\n"))
+	}
+	found.Tapped(&fyne.PointEvent{})
+}
+
+var (
+	wide   = fyne.NewSize(1280, 800)
+	narrow = fyne.NewSize(560, 640)
+)
+
+func at(hour int) api.Time {
+	return api.Time{Time: time.Date(2026, 11, 20, hour, 0, 0, 0, time.UTC)}
+}
+
+// harbour is a house with people in it.
+func harbour() *house {
+	h := newHouse()
+	h.relays = []api.Relay{{Relay: "12D3KooWabcdefgh", State: "connected", Addrs: []string{"/ip4/127.0.0.1/tcp/4001/p2p/12D3KooWabcdefgh"}}}
+	h.convs = []api.Conversation{
+		{ID: "anna", Kind: api.KindPerson, Name: "Anna", Verified: true, Connected: true, Active: at(9), Unread: 2, FirstUnread: "m2",
+			Last: &api.Message{ID: "m3", Author: "anna", Text: "See you there", Time: at(9), Kind: "text"}},
+		{ID: "ben", Kind: api.KindPerson, Name: "Ben", Active: at(8)},
+	}
+	h.messages["anna"] = []api.Message{
+		{ID: "m1", Author: "me", Text: "Hello Anna", Time: at(7), Kind: "text", State: api.Delivered},
+		{ID: "m2", Author: "anna", Text: "Hello Jonas", Time: at(8), Kind: "text"},
+		{ID: "m3", Author: "anna", Text: "See you there", Time: at(9), Kind: "text"},
+	}
+	return h
+}
+
+func TestSomebodyNewInvitesWithOneClick(t *testing.T) {
+	h := newHouse()
+	h.err = problem.New(problem.NoAccount, nil)
+	h.relays = []api.Relay{{Relay: "r", State: "connected"}}
+	s := look(t, h, wide)
+	s.until("the first screen", func() bool { return s.says("Say hello to someone") })
+	if s.first.Name.Text != "Jonas" {
+		t.Errorf("the name to begin with is %q", s.first.Name.Text)
+	}
+	s.press("Invite someone")
+	s.until("an invitation", func() bool { return s.says("godwit:i#abc") })
+	if h.name != "Jonas" {
+		t.Errorf("the account is called %q", h.name)
+	}
+}
+
+func TestWithoutARelayInvitingSaysWhatThatMeans(t *testing.T) {
+	s := look(t, newHouse(), wide)
+	s.until("the window", func() bool { return s.inner != nil })
+	s.press("Invite someone")
+	s.until("the choice", func() bool { return s.says("No relay yet") && s.says("Run a relay on this computer") })
+	s.press("Invite without a relay")
+	s.until("an invitation", func() bool { return s.says("godwit:i#abc") })
+}
+
+func TestAWrongLinkIsToldAtOnce(t *testing.T) {
+	h := newHouse()
+	h.err = problem.New(problem.NoAccount, nil)
+	s := look(t, h, wide)
+	s.until("the first screen", func() bool { return s.first != nil })
+	s.first.Link.SetText("https://example.org/")
+	s.press("Accept")
+	if !s.says("That is no invitation") || h.name != "" {
+		t.Errorf("an account called %q was made; it says %q", h.name, s.words())
+	}
+}
+
+func TestAPersonReadsAndAnswers(t *testing.T) {
+	h := harbour()
+	s := look(t, h, wide)
+	s.until("the list", func() bool { return s.says("Anna") && s.says("Ben") && s.says("Connected · 1 relay") })
+	s.inner.open("anna")
+	s.until("the messages", func() bool { return s.says("Hello Jonas") && s.says("New messages") })
+	s.until("they were read", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return len(h.read) > 0 && h.read[0].UpTo == "m3"
+	})
+	if !s.says("Connected directly · verified in person") {
+		t.Errorf("of the way to Anna it says %q", s.words())
+	}
+	composer := s.inner.pane.Composer.Entry
+	if s.win.Canvas().Focused() != fyne.Focusable(composer) {
+		t.Errorf("keys go to %T", s.win.Canvas().Focused())
+	}
+	test.Type(composer, "At ten!")
+	composer.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	s.until("it was sent", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return len(h.sent) == 1 && h.sent[0] == api.SendRequest{Contact: "anna", Text: "At ten!"}
+	})
+	h.events <- api.Event{Event: api.EventMessage, ID: "m4", Conversation: "anna", Author: "me", Text: "At ten!", Kind: "text", Time: at(10), State: "queued", Reason: "Nobody can be reached (NET-03)"}
+	s.until("it is shown with its state", func() bool { return s.says("At ten!") && s.says("Waiting on this device · Nobody can be reached") })
+	if s.says("NET-03") {
+		t.Error("a code stands between the messages")
+	}
+	h.events <- api.Event{Event: api.EventState, ID: "m4", Conversation: "anna", State: "delivered"}
+	s.until("it has arrived", func() bool { return !s.says("Waiting on this device") })
+	if composer.Text != "" {
+		t.Errorf("still written: %q", composer.Text)
+	}
+}
+
+func TestWhatCannotBeSentIsNotLost(t *testing.T) {
+	h := harbour()
+	s := look(t, h, wide)
+	s.until("the list", func() bool { return s.says("Anna") })
+	s.inner.open("anna")
+	composer := s.inner.pane.Composer.Entry
+	composer.SetText("this is too long")
+	composer.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	s.until("the problem", func() bool { return composer.Text == "this is too long" })
+	if !s.says("Details") || s.says("MSG-03") {
+		t.Errorf("%q", s.words())
+	}
+	s.press("Details")
+	if !s.says("MSG-03") {
+		t.Errorf("no code in %q", s.words())
+	}
+}
+
+func TestADraftWaits(t *testing.T) {
+	h := harbour()
+	s := look(t, h, wide)
+	s.until("the list", func() bool { return s.says("Anna") })
+	s.inner.open("anna")
+	s.inner.pane.Composer.Entry.SetText("half a")
+	s.inner.open("ben")
+	if s.inner.pane.Composer.Entry.Text != "" {
+		t.Error("Ben would get what was for Anna")
+	}
+	s.until("it is kept", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.drafts["anna"] == "half a"
+	})
+	s.until("the list shows it", func() bool { return s.says("Draft: half a") })
+	s.inner.open("anna")
+	if got := s.inner.pane.Composer.Entry.Text; got != "half a" {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestAStrangerWaitsInRequests(t *testing.T) {
+	h := harbour()
+	s := look(t, h, wide)
+	s.until("the list", func() bool { return s.says("Anna") })
+	if s.says("Requests") {
+		t.Error("requests are shown although nobody asks")
+	}
+	h.mu.Lock()
+	h.requests = []api.Request{{ID: "x1", Name: "Anna", LooksLike: "Anna", Text: "Hi ![](http://example.org/x.png) $(calc)", Time: at(9)}}
+	h.mu.Unlock()
+	h.events <- api.Event{Event: api.EventRequest, ID: "x1", Change: "new"}
+	s.until("the rail says so", func() bool { return s.says("Requests") })
+	s.press("Requests")
+	if !s.says("Not the Anna you know") || !s.says("![](http://example.org/x.png) $(calc)") {
+		t.Errorf("%q", s.words())
+	}
+	s.press("Ignore")
+	s.until("it is gone", func() bool { return s.says("Nobody is asking.") })
+	if !slices.Equal(h.decided, []string{"ignore x1"}) {
+		t.Errorf("%q", h.decided)
+	}
+}
+
+func TestANarrowWindowShowsOnePane(t *testing.T) {
+	h := harbour()
+	s := look(t, h, narrow)
+	s.until("the list", func() bool { return s.says("Anna") && s.inner.frame.Single() })
+	if s.says("Choose a chat") {
+		t.Error("the content is beside the list")
+	}
+	s.inner.open("anna")
+	s.until("the messages", func() bool { return s.says("Hello Jonas") })
+	if s.says("Ben") {
+		t.Error("the list is still there")
+	}
+	s.press("Back to the list")
+	if !s.says("Ben") || s.says("Hello Jonas") {
+		t.Errorf("after going back: %q", s.words())
+	}
+}
+
+func TestDetailsAndTrail(t *testing.T) {
+	h := harbour()
+	s := look(t, h, wide)
+	s.until("the list", func() bool { return s.says("Anna") })
+	s.inner.open("anna")
+	s.inner.showPerson()
+	s.until("the safety number", func() bool { return s.says("12345 12345 12345\n12345") })
+	s.inner.back()
+	if s.says("Safety number") {
+		t.Error("Escape leaves the details open")
+	}
+	s.inner.showTrail("m1")
+	s.until("the trail", func() bool { return s.says("Now: Waiting on this device") && s.says("nobody can be reached") })
+}
+
+func TestEveryScreenFitsAndIsDrawn(t *testing.T) {
+	for _, size := range []fyne.Size{wide, narrow, fyne.NewSize(theme.WindowMinW, theme.WindowMinH)} {
+		h := harbour()
+		s := look(t, h, size)
+		s.until("the list", func() bool { return s.says("Anna") })
+		for _, section := range []shell.Section{shell.Chats, shell.Requests, shell.Network, shell.Settings} {
+			s.inner.go_(section)
+			if img := s.win.Canvas().Capture(); img.Bounds().Empty() {
+				t.Errorf("%s at %v: nothing is drawn", section, size)
+			}
+		}
+		if m := s.win.Content().MinSize(); m.Width > theme.WindowMinW || m.Height > theme.WindowMinH {
+			t.Errorf("the window cannot be smaller than %v", m)
+		}
+	}
+}
+
+func TestLockedAndBroken(t *testing.T) {
+	h := newHouse()
+	h.err = problem.New(problem.Locked, nil)
+	s := look(t, h, narrow)
+	s.until("the question", func() bool { return s.says("Godwit is locked") })
+
+	h = newHouse()
+	h.err = problem.New(problem.StoreDamaged, errors.New("page 7"))
+	s = look(t, h, narrow)
+	s.until("the reason", func() bool { return s.says("page 7") && s.says("Try again") })
+	h.mu.Lock()
+	h.err = nil
+	h.mu.Unlock()
+	s.press("Try again")
+	s.until("the window", func() bool { return s.inner != nil })
+}
+
+// Each command has a name of its own, each key leads to one command, and the palette
+// finds both.
+func TestTheTableOfCommands(t *testing.T) {
+	s := look(t, harbour(), wide)
+	s.until("the window", func() bool { return s.inner != nil })
+	ids, keys := map[string]bool{}, map[shell.Key]string{}
+	for _, c := range s.inner.table {
+		if ids[c.ID] || c.Name == "" || c.Run == nil {
+			t.Errorf("command %q", c.ID)
+		}
+		ids[c.ID] = true
+		for _, k := range c.Keys {
+			if other := keys[k]; other != "" {
+				t.Errorf("%v does %s and %s", k, other, c.ID)
+			}
+			keys[k] = c.ID
+		}
+	}
+	if found := shell.Find(s.l, s.inner.table, "inv some"); len(found) != 1 || found[0].ID != "invite" {
+		t.Errorf("%+v", found)
+	}
+	if found := shell.Find(s.l, s.inner.table, "archive"); len(found) != 0 {
+		t.Error("a chat that is not open can be archived")
+	}
+}

@@ -1,0 +1,142 @@
+package widget
+
+import (
+	"strings"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/canvas"
+	fynewidget "fyne.io/fyne/v2/widget"
+
+	"github.com/godwit-im/godwit/app/ui/theme"
+)
+
+// Para is a paragraph of words of ours, wrapped, without room of its own round it.
+type Para struct {
+	fynewidget.BaseWidget
+	text   string
+	size   float32
+	colour fyne.ThemeColorName
+	style  fyne.TextStyle
+	align  fyne.TextAlign
+}
+
+// NewPara is a paragraph at one of the theme's sizes.
+func NewPara(text string, size float32, colour fyne.ThemeColorName) *Para {
+	p := &Para{text: harmless(text), size: size, colour: colour}
+	p.ExtendBaseWidget(p)
+	return p
+}
+
+// Bold makes it SemiBold.
+func (p *Para) Bold() *Para { p.style.Bold = true; return p }
+
+// Mono makes it of one width.
+func (p *Para) Mono() *Para { p.style.Monospace = true; return p }
+
+// Centred puts its lines in the middle.
+func (p *Para) Centred() *Para { p.align = fyne.TextAlignCenter; return p }
+
+// Set changes the words.
+func (p *Para) Set(text string) {
+	if text = harmless(text); text != p.text {
+		p.text = text
+		p.Refresh()
+	}
+}
+
+// harmless is OneLine of each line.
+func harmless(text string) string {
+	lines := strings.Split(text, "\n")
+	for i := range lines {
+		lines[i] = OneLine(lines[i])
+	}
+	return strings.Join(lines, "\n")
+}
+
+// String is the whole text.
+func (p *Para) String() string { return p.text }
+
+// AccessibilityLabel implements fyne.Accessible.
+func (p *Para) AccessibilityLabel() string { return p.text }
+
+// AccessibilityRole implements fyne.Accessible.
+func (p *Para) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleRoleText }
+
+// CreateRenderer implements fyne.Widget.
+func (p *Para) CreateRenderer() fyne.WidgetRenderer {
+	r := &paraRenderer{p: p, width: -1}
+	r.Layout(p.Size())
+	return r
+}
+
+type paraRenderer struct {
+	p     *Para
+	width float32 // for which the lines were made
+	lines []fyne.CanvasObject
+}
+
+func (r *paraRenderer) lineHeight() float32 { return r.p.size * 1.45 }
+
+func (r *paraRenderer) Refresh() {
+	r.width = -1
+	r.Layout(r.p.Size())
+}
+
+func (r *paraRenderer) Layout(s fyne.Size) {
+	if s.Width != r.width {
+		r.width = s.Width
+		r.lines = nil
+		for _, line := range Wrap(r.p.text, s.Width, func(t string) float32 { return fyne.MeasureText(t, r.p.size, r.p.style).Width }) {
+			c := canvas.NewText(line, theme.Color(r.p.colour))
+			c.TextSize, c.TextStyle, c.Alignment = r.p.size, r.p.style, r.p.align
+			r.lines = append(r.lines, c)
+		}
+		canvas.Refresh(r.p)
+	}
+	for i, o := range r.lines {
+		o.Resize(fyne.NewSize(s.Width, r.lineHeight()))
+		o.Move(fyne.NewPos(0, float32(i)*r.lineHeight()))
+	}
+}
+
+func (r *paraRenderer) MinSize() fyne.Size {
+	return fyne.NewSize(0, float32(max(len(r.lines), 1))*r.lineHeight())
+}
+func (r *paraRenderer) Objects() []fyne.CanvasObject { return r.lines }
+func (r *paraRenderer) Destroy()                     {}
+
+// Wrap breaks text into lines that fit a width: at spaces, or inside of a word that is
+// too long for a line of its own. Breaks in the text stay.
+func Wrap(text string, width float32, measure func(string) float32) (lines []string) {
+	if width <= 0 {
+		return []string{text}
+	}
+	for _, para := range strings.Split(text, "\n") {
+		line := ""
+		for word := range strings.FieldsSeq(para) {
+			next := word
+			if line != "" {
+				next = line + " " + word
+			}
+			if measure(next) <= width {
+				line = next
+				continue
+			}
+			if line != "" {
+				lines = append(lines, line)
+			}
+			line = word
+			for measure(line) > width && len([]rune(line)) > 1 {
+				runes := []rune(line)
+				n := 1
+				for n < len(runes) && measure(string(runes[:n+1])) <= width {
+					n++
+				}
+				lines = append(lines, string(runes[:n]))
+				line = string(runes[n:])
+			}
+		}
+		lines = append(lines, line)
+	}
+	return lines
+}

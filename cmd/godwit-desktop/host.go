@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/godwit-im/godwit/app"
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/config"
+	"github.com/godwit-im/godwit/app/desktop/single"
+	"github.com/godwit-im/godwit/app/link"
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/ui"
+	"github.com/godwit-im/godwit/p2p/node"
+	"github.com/godwit-im/godwit/p2p/relay"
+)
+
+// host runs what is behind the window: the account with its local API, and a relay if
+// one is wanted. It implements ui.Host.
+type host struct {
+	ctx   context.Context // of the program
+	cfg   config.Config
+	link  string // with which the program was started
+	token string
+	parts errgroup.Group
+
+	mu     sync.Mutex
+	app    *app.App
+	client *api.Client
+	desk   *ui.Desk
+	relay  string // address of the relay that runs here
+}
+
+var _ ui.Host = (*host)(nil)
+
+func newHost(ctx context.Context, cfg config.Config, link, token string) *host {
+	return &host{ctx: ctx, cfg: cfg, link: link, token: token}
+}
+
+// window tells which window is to come to the front when a second start asks for it.
+func (h *host) window(d *ui.Desk) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.desk = d
+}
+
+// showWindow is called when another start of the program hands over its link.
+func (h *host) showWindow(_ context.Context, what link.Link, token string) error {
+	h.mu.Lock()
+	d := h.desk
+	h.mu.Unlock()
+	if d != nil {
+		d.Raise(what, token)
+	}
+	return nil
+}
+
+// Open implements ui.Host.
+func (h *host) Open(ctx context.Context, passphrase string) (api.Backend, error) {
+	cfg := h.cfg
+	if passphrase != "" {
+		cfg.Passphrase = func(context.Context) (string, error) { return passphrase, nil }
+	}
+	return h.enter(ctx, cfg)
+}
+
+func (h *host) enter(ctx context.Context, cfg config.Config) (api.Backend, error) {
+	cfg.Window = h.showWindow
+	e, err := single.Enter(ctx, cfg, h.link, h.token)
+	if err != nil {
+		return nil, err
+	}
+	if e.App == nil && e.Node == nil {
+		return nil, ui.ErrElsewhere
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if e.Node != nil {
+		h.client = e.Node
+		return e.Node, nil
+	}
+	server, err := api.Listen(cfg.Dirs.Socket, e.App, config.Version)
+	if err != nil {
+		return nil, errors.Join(err, e.App.Close())
+	}
+	h.app = e.App
+	h.part("the account", e.App.Run)
+	h.part("the local API", server.Run)
+	return e.App, nil
+}
+
+// part runs beside the window until the program ends. How it failed is for the log; the
+// window notices by the end of events.
+func (h *host) part(name string, run func(context.Context) error) {
+	h.parts.Go(func() error {
+		if err := run(h.ctx); err != nil && !errors.Is(err, context.Canceled) {
+			h.cfg.Logger.Error(name+" stopped", "err", err)
+		}
+		return nil
+	})
+}
+
+// Create implements ui.Host.
+func (h *host) Create(ctx context.Context, name string) (api.Backend, error) {
+	if _, err := app.Create(ctx, h.cfg, api.InitRequest{Name: name}); err != nil && !errors.Is(err, problem.AccountExists) {
+		return nil, err
+	}
+	return h.enter(ctx, h.cfg)
+}
+
+// Restore implements ui.Host.
+func (h *host) Restore(ctx context.Context, name, words string) (api.Backend, error) {
+	if _, err := app.Recover(ctx, h.cfg, api.RecoverRequest{Name: name, Words: words}); err != nil {
+		return nil, err
+	}
+	return h.enter(ctx, h.cfg)
+}
+
+// Relay implements ui.Host.
+func (h *host) Relay(ctx context.Context) (string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.relay != "" {
+		return h.relay, nil
+	}
+	ready := make(chan relay.Event, 1)
+	r, err := relay.New(relay.Config{
+		Data: h.cfg.Dirs.Relay, Mode: node.Mode(h.cfg.Network), Peers: h.cfg.Peers, Listed: h.cfg.Listed, MaxDisk: h.cfg.MaxDisk, Logger: h.cfg.Logger,
+		Event: func(e relay.Event) {
+			if e.State == relay.Ready {
+				select {
+				case ready <- e:
+				default:
+				}
+			}
+		},
+	})
+	if err != nil {
+		return "", app.RelayProblem(err)
+	}
+	ended := make(chan error, 1)
+	h.part("the relay on this computer", func(ctx context.Context) error {
+		err := r.Run(ctx)
+		ended <- err
+		return err
+	})
+	select {
+	case e := <-ready:
+		if len(e.Addrs) == 0 {
+			return "", problem.New(problem.CannotListen, nil)
+		}
+		h.relay = e.Addrs[0]
+		return h.relay, nil
+	case err := <-ended:
+		return "", app.RelayProblem(err)
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// close gives everything back once the program's context has ended.
+func (h *host) close() error {
+	err := h.parts.Wait()
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.client != nil {
+		h.client.Close()
+	}
+	if h.app != nil {
+		err = errors.Join(err, h.app.Close())
+	}
+	return err
+}
