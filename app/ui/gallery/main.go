@@ -24,11 +24,13 @@ import (
 	"fyne.io/fyne/v2/driver/software"
 	"fyne.io/fyne/v2/test"
 
+	"github.com/godwit-im/godwit/app/ui/compose"
 	"github.com/godwit-im/godwit/app/ui/emoji"
 	"github.com/godwit-im/godwit/app/ui/lang"
 	"github.com/godwit-im/godwit/app/ui/text"
 	"github.com/godwit-im/godwit/app/ui/theme"
 	"github.com/godwit-im/godwit/app/ui/timeline"
+	parts "github.com/godwit-im/godwit/app/ui/widget"
 )
 
 func main() {
@@ -66,8 +68,49 @@ func run(args []string) error {
 				return err
 			}
 		}
+		for name, img := range map[string]image.Image{"composer": composers(fonts), "emoji": picker(fonts)} {
+			if err := write(filepath.Join(args[0], name+"-"+string(mode)+".png"), img); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// composers shows a Composer in each of its states.
+func composers(fonts *text.Fonts) image.Image {
+	var all []fyne.CanvasObject
+	for _, change := range []func(*compose.Composer){
+		func(c *compose.Composer) { c.Note("Encrypted") },
+		func(c *compose.Composer) { c.Insert("See you at the harbour at seven :tada:") },
+		func(c *compose.Composer) {
+			c.Reply("1", "Anna Kowalczyk", "They did. Sending the edited set now 👍, it is big but we are on the same Wi-Fi so it goes straight across.")
+		},
+		func(c *compose.Composer) { c.Edit("1", "One line\nand another\nand a third") },
+		func(c *compose.Composer) { c.Insert(strings.Repeat("Many words to fill lines. ", 40)) },
+		func(c *compose.Composer) { c.Disable("Anna's key has changed. Verify her again before you write.") },
+	} {
+		c := compose.New(compose.Config{Fonts: fonts, Lang: lang.New("en"), Limit: 1000})
+		c.Open("Anna", "")
+		all = append(all, parts.Inset(20, 14, 20, 14, c))
+		c.Resize(fyne.NewSize(660, 44))
+		change(c)
+	}
+	w := test.NewWindow(container.NewStack(canvas.NewRectangle(theme.Color(theme.Canvas)), container.NewVBox(all...)))
+	defer w.Close()
+	w.SetPadded(false)
+	w.Resize(fyne.NewSize(700, 600))
+	return w.Canvas().Capture()
+}
+
+// picker shows the emoji.
+func picker(fonts *text.Fonts) image.Image {
+	p := emoji.NewPicker(fonts.Emoji(), lang.New("en"), []string{"👍", "❤️", "😂", "🎉"}, func(string) {})
+	w := test.NewWindow(container.NewStack(canvas.NewRectangle(theme.Color(theme.Canvas)), p))
+	defer w.Close()
+	w.SetPadded(false)
+	w.Resize(p.MinSize())
+	return w.Canvas().Capture()
 }
 
 func write(file string, img image.Image) error {
