@@ -47,8 +47,9 @@ type App struct {
 	account store.Account
 	started time.Time
 
-	mu    sync.Mutex // of the vault
-	vault *vault.Vault
+	mu       sync.Mutex // of what follows
+	vault    *vault.Vault
+	settings api.Settings
 }
 
 var _ api.Backend = (*App)(nil)
@@ -156,7 +157,7 @@ func Open(ctx context.Context, cfg config.Config) (_ *App, err error) {
 	if err := cfg.Dirs.Make(); err != nil {
 		return nil, err
 	}
-	a := &App{cfg: cfg, started: time.Now()}
+	a := &App{cfg: cfg, started: time.Now(), settings: api.Settings{ReadReceipts: cfg.ReadReceipts, Typing: cfg.Typing}}
 	if a.lock, err = config.Acquire(cfg.Dirs); err != nil {
 		return nil, err
 	}
@@ -207,7 +208,7 @@ func (a *App) open(ctx context.Context) error {
 	a.pool = node.NewPool(nodeConfig)
 	a.chat, err = chat.New(ctx, chat.Config{
 		Store: a.store, Chain: chain, Device: identity.NewDevicePrivate(secrets.Device), Agreement: identity.NewAgreementPrivate(secrets.Agreement),
-		Node: a.node, Pool: a.pool, Boxes: a.boxes, Log: a.cfg.Logger, Relays: relays, Routing: a.routing(), Brief: a.cfg.Brief, Finder: a.dht,
+		Node: a.node, Pool: a.pool, Boxes: a.boxes, Log: a.cfg.Logger, Relays: relays, Routing: a.routing(), Brief: a.cfg.Brief, Shared: chat.Shared(a.settings), Finder: a.dht,
 		Choice: chat.Choice{On: a.cfg.Chooses(), From: a.dht, Pace: chat.Pace(a.cfg.Pace)},
 	})
 	if err != nil {

@@ -499,6 +499,51 @@ func waited(ctx context.Context, sent api.Sent, want api.State, err error) (api.
 	return sent, storeProblem(err)
 }
 
+// SetTimer implements api.Backend.
+func (a *App) SetTimer(ctx context.Context, r api.SetTimerRequest) (api.Sent, error) {
+	sent, err := a.chat.SetTimer(ctx, named(r.Contact), time.Duration(r.After), r.Wait, limit(r.Timeout))
+	return waited(ctx, sent, r.Wait, err)
+}
+
+// Typing implements api.Backend.
+func (a *App) Typing(ctx context.Context, r api.TypingRequest) (api.Typed, error) {
+	return api.Typed{}, storeProblem(a.chat.Typing(ctx, named(r.Contact), !r.Stopped))
+}
+
+// Settings implements api.Backend.
+func (a *App) Settings(context.Context, api.SettingsRequest) (api.Settings, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.settings, nil
+}
+
+// SetSettings implements api.Backend.
+func (a *App) SetSettings(_ context.Context, r api.SetSettingsRequest) (api.Settings, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	now, values := a.settings, make(map[string]string)
+	set := func(key string, to *bool, is *bool) {
+		if to == nil {
+			return
+		}
+		*is, values[key] = *to, "off"
+		if *to {
+			values[key] = "on"
+		}
+	}
+	set("read_receipts", r.ReadReceipts, &now.ReadReceipts)
+	set("typing", r.Typing, &now.Typing)
+	if len(values) == 0 {
+		return now, nil
+	}
+	if err := config.Change(a.cfg.Dirs.ConfigFile, values); err != nil {
+		return a.settings, err
+	}
+	a.settings = now
+	a.chat.Share(chat.Shared(now))
+	return now, nil
+}
+
 // defaultMessages is how many messages are read if nobody says how many.
 const defaultMessages = 50
 

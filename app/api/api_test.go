@@ -106,6 +106,18 @@ func (f *fake) Delete(_ context.Context, r DeleteRequest) (Sent, error) {
 func (f *fake) Forward(_ context.Context, r ForwardRequest) (Sent, error) {
 	return answer[ForwardRequest, Sent](f, r)
 }
+func (f *fake) SetTimer(_ context.Context, r SetTimerRequest) (Sent, error) {
+	return answer[SetTimerRequest, Sent](f, r)
+}
+func (f *fake) Typing(_ context.Context, r TypingRequest) (Typed, error) {
+	return answer[TypingRequest, Typed](f, r)
+}
+func (f *fake) Settings(_ context.Context, r SettingsRequest) (Settings, error) {
+	return answer[SettingsRequest, Settings](f, r)
+}
+func (f *fake) SetSettings(_ context.Context, r SetSettingsRequest) (Settings, error) {
+	return answer[SetSettingsRequest, Settings](f, r)
+}
 func (f *fake) Trail(_ context.Context, r TrailRequest) ([]Step, error) {
 	return answer[TrailRequest, []Step](f, r)
 }

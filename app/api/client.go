@@ -225,6 +225,26 @@ func (c *Client) Forward(ctx context.Context, r ForwardRequest) (Sent, error) {
 	return call[Sent](ctx, c, "forward", r)
 }
 
+// SetTimer is Backend's.
+func (c *Client) SetTimer(ctx context.Context, r SetTimerRequest) (Sent, error) {
+	return call[Sent](ctx, c, "timer", r)
+}
+
+// Typing is Backend's.
+func (c *Client) Typing(ctx context.Context, r TypingRequest) (Typed, error) {
+	return call[Typed](ctx, c, "typing", r)
+}
+
+// Settings is Backend's.
+func (c *Client) Settings(ctx context.Context, r SettingsRequest) (Settings, error) {
+	return call[Settings](ctx, c, "settings", r)
+}
+
+// SetSettings is Backend's.
+func (c *Client) SetSettings(ctx context.Context, r SetSettingsRequest) (Settings, error) {
+	return call[Settings](ctx, c, "settings/set", r)
+}
+
 // Messages is Backend's.
 func (c *Client) Messages(ctx context.Context, r MessagesRequest) ([]Message, error) {
 	return calls[Message](ctx, c, "messages", r)

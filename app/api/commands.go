@@ -77,6 +77,16 @@ type Backend interface {
 	// Forward sends the text of a message to a contact, marked as somebody else's words.
 	// Errors: problem.NoSuchMessage, MessageGone, WrongKind, and those of Send.
 	Forward(context.Context, ForwardRequest) (Sent, error)
+	// SetTimer has texts that are written from now on disappear on both sides, so long after
+	// they were read. Errors: problem.BadTimer, and those of Send for a contact.
+	SetTimer(context.Context, SetTimerRequest) (Sent, error)
+	// Typing tells a contact that the person is writing, if that is shared and the contact is
+	// connected directly; a window may call it at each key, as it is told every 5 s at most.
+	Typing(context.Context, TypingRequest) (Typed, error)
+	// Settings tells what the person has chosen, and SetSettings changes it, at once and in
+	// config.toml. Errors: problem.ConfigSyntax, NotPermitted, DiskFull.
+	Settings(context.Context, SettingsRequest) (Settings, error)
+	SetSettings(context.Context, SetSettingsRequest) (Settings, error)
 	// Messages reads a conversation, oldest first: the newest Limit messages, or a page
 	// before, after or around a message. Errors: problem.NoSuchContact, NoSuchMessage,
 	// BadRequest.
@@ -425,6 +435,39 @@ type ForwardRequest struct {
 	Timeout Duration `json:"timeout,omitempty"`
 }
 
+// SetTimerRequest sets the timer of a conversation.
+type SetTimerRequest struct {
+	Contact string   `json:"contact"`
+	After   Duration `json:"after"` // whole seconds, 365 days at most; 0: texts stay
+	Wait    State    `json:"wait,omitempty"`
+	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// TypingRequest says that the person is writing to a contact.
+type TypingRequest struct {
+	Contact string `json:"contact"`
+	Stopped bool   `json:"stopped,omitempty"` // not any more
+}
+
+// Typed is the answer to a TypingRequest; there is nothing to know.
+type Typed struct{}
+
+// SettingsRequest asks for the settings.
+type SettingsRequest struct{}
+
+// Settings are what the person can choose while the node runs. What is not shared is not
+// learned of others either.
+type Settings struct {
+	ReadReceipts bool `json:"read_receipts"` // contacts learn that their messages were read
+	Typing       bool `json:"typing"`        // contacts learn that one is writing to them
+}
+
+// SetSettingsRequest changes what is given and leaves the rest.
+type SetSettingsRequest struct {
+	ReadReceipts *bool `json:"read_receipts,omitempty"`
+	Typing       *bool `json:"typing,omitempty"`
+}
+
 // Copies counts the relays that gave a valid receipt for a message.
 type Copies struct {
 	Kept   int `json:"kept"`           // gave one
@@ -481,7 +524,7 @@ type Deeds struct {
 	Forwarded  bool       `json:"forwarded,omitempty"` // somebody else's words
 	Edited     Time       `json:"edited,omitzero"`     // by the author's clock; the text is the newest one
 	Deleted    bool       `json:"deleted,omitempty"`   // its author deleted it: there is no text any more
-	Timer      Duration   `json:"timer,omitempty"`     // it disappears so long after it was read; one's own after it left this device
+	Timer      Duration   `json:"timer,omitempty"`     // it disappears so long after it was read; one's own after it left this device. Of kind timer: what its author set; left out: that texts stay
 	Disappears Time       `json:"disappears,omitzero"` // when; left out while that time does not run
 }
 
@@ -554,6 +597,7 @@ type EventsRequest struct{}
 const (
 	EventReady   = "ready"   // Account, Peer, Addrs; a relay's has Peer, Addrs, HTTP
 	EventMessage = "message" // a new message, one's own too, or one that has changed: the fields of Message as it is now, Change
+	EventTyping  = "typing"  // somebody is writing: Conversation, Name, Expires; without that not any more
 	EventState   = "state"   // the fields of Sent
 	EventContact = "contact" // Contact, Name, Verified, Change
 	EventRequest = "request" // somebody unknown asks to be a contact: the fields of Request, Change
@@ -607,6 +651,7 @@ const (
 	ChangeEdited  = "edited"
 	ChangeDeleted = "deleted" // its line stays, without a text
 	ChangeReacted = "reacted"
+	ChangeTimed   = "timed"   // its time to disappear has begun
 	ChangeRemoved = "removed" // it is no line of the conversation any more
 )
 

@@ -37,6 +37,8 @@ type Conversation struct {
 	MutedUntil Time   `json:"muted_until,omitzero"` // left out: not muted
 	Draft      string `json:"draft,omitempty"`
 
+	Timer Duration `json:"timer,omitempty"` // new texts disappear so long after they were read; left out: they stay
+
 	Unread      int      `json:"unread"`
 	FirstUnread string   `json:"first_unread,omitempty"` // message id
 	Last        *Message `json:"last,omitempty"`         // the newest; its text is cut after LastText characters

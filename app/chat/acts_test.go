@@ -253,3 +253,94 @@ func TestActsAreRefused(t *testing.T) {
 		}
 	})
 }
+
+// act is what a hostile program sends as the n-th item of its own making.
+func act(from, to *person, seq uint64, kind content.Kind, body []byte) content.Item {
+	i := said(from, to, seq, [32]byte{byte(seq)}, "")
+	i.Kind, i.Body = kind, body
+	return i
+}
+
+// Mallory's program does what no person could: it edits and deletes what others said, sends
+// reactions by the thousand, timers for ever, and acts upon what was never said. Nothing comes
+// of it, it fills nobody's memory, and Bob and Mallory can go on talking.
+func TestHostileActs(t *testing.T) {
+	long(t)
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		mallory, bob, carol := w.Person("Mallory", oak), w.Person("Bob", oak), w.Person("Carol", oak)
+		mallory.Meets(bob)
+		carol.Meets(bob)
+		bobs := bob.Says(mallory, "what Bob said")
+		mallory.Reads(bob, "what Bob said")
+		carols := carol.Says(bob, "what Carol said")
+		bob.Reads(carol, "what Carol said")
+		seq := uint64(0)
+		do := func(kind content.Kind, body []byte) content.Item {
+			seq++
+			return act(mallory, bob, seq, kind, body)
+		}
+		edit := func(id content.ID, text string) []byte {
+			return marshal(content.Edit{Of: id, Text: content.Text{Text: text}}.Marshal())
+		}
+		reaction := func(id content.ID, emoji string) []byte {
+			return marshal(content.Reaction{To: id, Emoji: emoji}.Marshal())
+		}
+		mallory.SendsItems(bob,
+			do(content.KindEdit, edit(bobs, "what Mallory wants")), do(content.KindEdit, edit(carols, "what Mallory wants")),
+			do(content.KindErase, bobs[:]), do(content.KindErase, carols[:]), do(content.KindReaction, reaction(carols, "💩")),
+			do(content.KindReaction, append(bobs[:], "not an emoji"...)), do(content.KindReaction, nil), do(content.KindErase, []byte{1}), do(content.KindEdit, bobs[:]),
+			do(content.KindTimer, []byte{0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0, 0, 1}), // more than a century
+			do(content.KindTimer, marshal(content.Timer{After: content.MaxTimer, Version: 253402300799999}.Marshal())),
+			item(content.KindContext, append(make([]byte, 16), 3, 4, 0xff, 0xff, 0xff, 0xff)),
+		)
+		const reactions, unknown = 10_000, 2_000
+		for n := 0; n < reactions; {
+			var items []content.Item
+			for ; len(items) < 250; n++ {
+				items = append(items, do(content.KindReaction, reaction(bobs, string(rune(0x1f600+n%50)))))
+			}
+			mallory.SendsItems(bob, items...)
+		}
+		for n := 0; n < unknown; {
+			var items []content.Item
+			for ; len(items) < 250; n++ {
+				items = append(items, do(content.KindEdit, edit(content.NewID(), "of what was never said")))
+			}
+			mallory.SendsItems(bob, items...)
+		}
+		mallory.Awaits("all to have come", func() bool { return mallory.waiting() == 0 })
+		if m := bob.lineOf(mallory, bobs); m.Text != "what Bob said" || m.Deleted || !m.Edited.IsZero() || len(m.Reactions) != 1 || len(m.Reactions[0].By) != 1 {
+			w.Errorf("Bob's own message became %+v", m)
+		}
+		if m := bob.lineOf(carol, carols); m.Text != "what Carol said" || m.Deleted || m.Reactions != nil {
+			w.Errorf("Carol's message became %+v", m)
+		}
+		if lines := bob.talk(mallory); len(lines) != 3 { // Bob's, and that Mallory set timers
+			w.Errorf("Bob sees %d lines", len(lines))
+		}
+		bob.View(func(tx *store.Tx) error {
+			conv, err := tx.ConversationWith(bob.contact(mallory).ID)
+			w.check(err)
+			if ahead := time.Until(time.UnixMilli(conv.TimerVersion)); conv.Timer != content.MaxTimer || ahead > versionAhead {
+				w.Errorf("the timer is %s, set %s in the future", conv.Timer, ahead)
+			}
+			return nil
+		})
+		// Bob can set another, and is believed by himself at least.
+		bob.did(bob.SetTimer(w.Context(), bob.finds(mallory), time.Hour, "", 0))
+		if v := bob.with(bob.finds(mallory)); time.Duration(v.Timer) != time.Hour {
+			w.Errorf("Bob's timer is %v", v.Timer)
+		}
+		bob.Sees(bob.Says(mallory, "stop that"), api.Delivered)
+		bob.View(func(tx *store.Tx) error {
+			conv, err := tx.ConversationWith(bob.contact(mallory).ID)
+			w.check(err)
+			early, err := tx.CountEarlyActs(conv.ID)
+			if early != store.EarlyActsMax {
+				w.Errorf("%d acts wait for what was never said", early)
+			}
+			return err
+		})
+	})
+}

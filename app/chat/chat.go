@@ -24,6 +24,8 @@
 //	reusable.go  addresses for strangers; introduce.go: writing by somebody else's
 //	strangers.go what strangers left, fetched as far as there is room
 //	requests.go  strangers who wait for the person's decision
+//	acts.go      what people do to messages; timers.go: those that disappear
+//	reads.go     telling that something was read; typing.go: that somebody writes
 //	conversations.go  the list of conversations, and what a person does with them
 //	local.go     notes to oneself, and Echo
 //	rendezvous.go  devices whose addresses changed, found through the DHT
@@ -70,6 +72,7 @@ type Config struct {
 	Routing   Routing         // to others' relays; unless it is Straight, Pool was made with Circuits
 	Choice    Choice          // of relays beside those given by hand
 	Brief     bool            // Run ends soon: no invitation may name this device's address
+	Shared    Shared          // with contacts; see Share
 	Log       *slog.Logger
 }
 
@@ -94,13 +97,18 @@ type Chat struct {
 	finder    Finder   // nil: none
 	choice    *chooser // nil: relays are only those given by hand
 	log       *slog.Logger
-	stalled   map[store.SessionID]bool // told of by watchStall; the owner's
+	stalled   map[store.SessionID]bool            // told of by watchStall; the owner's, like the two after it
+	typed     map[int64]time.Time                 // when a contact was last told that the person is writing
+	heard     map[identity.DevicePublic]time.Time // when a device last told that of its own
+
+	readReceipts, typing atomic.Bool // what is shared; see Share
 
 	ops     chan *op      // unbuffered: what was handed over will be done
 	stopped chan struct{} // closed when the owner is gone
 	events  hub
 	changed broadcast
 	echoed  broadcast // Echo was told something
+	fading  broadcast // the time of a message that disappears has begun
 	doors   broadcast // there may be room for requests
 
 	callers allowance     // of requests that come directly

@@ -135,7 +135,7 @@ func (c *Chat) conversationView(l store.Listed) api.Conversation {
 	who, conv := l.Contact, l.Conversation
 	v := api.Conversation{
 		ID: ContactID(who), Kind: Kind(who), Name: DisplayName(who), Verified: !who.Verified.IsZero(), Blocked: !who.Blocked.IsZero(), Frozen: who.Frozen,
-		Pinned: !conv.Pinned.IsZero(), Archived: !conv.Archived.IsZero(), Draft: conv.Draft, Unread: l.Unread, Active: api.Time{Time: active(l)},
+		Pinned: !conv.Pinned.IsZero(), Archived: !conv.Archived.IsZero(), Draft: conv.Draft, Timer: api.Duration(conv.Timer), Unread: l.Unread, Active: api.Time{Time: active(l)},
 	}
 	if time.Now().Before(conv.MutedUntil) {
 		v.MutedUntil = api.Time{Time: conv.MutedUntil}
@@ -170,7 +170,7 @@ func (c *Chat) SetConversation(ctx context.Context, with Find, r api.SetConversa
 			return v, problem.New(problem.BadText, err)
 		}
 	}
-	return c.changeConversation(ctx, with, func(t *turn, conv store.Conversation) (bool, error) {
+	return c.changeConversation(ctx, with, func(t *turn, _ store.Contact, conv store.Conversation) (bool, error) {
 		before := conv
 		since := func(on bool, was time.Time) time.Time {
 			switch {
@@ -204,10 +204,11 @@ func (c *Chat) SetConversation(ctx context.Context, with Find, r api.SetConversa
 }
 
 // MarkRead notes that a conversation was read up to a message, or all of it if upTo is
-// empty. What was read stays read. Errors: problem.NoSuchContact, NoSuchMessage, and those
+// empty. What was read stays read: its authors are told, if that is shared, and what
+// disappears begins to. Errors: problem.NoSuchContact, NoSuchMessage, and those
 // of the look-up.
 func (c *Chat) MarkRead(ctx context.Context, with Find, upTo string) (api.Conversation, error) {
-	return c.changeConversation(ctx, with, func(t *turn, conv store.Conversation) (bool, error) {
+	return c.changeConversation(ctx, with, func(t *turn, who store.Contact, conv store.Conversation) (bool, error) {
 		var row int64
 		if upTo != "" {
 			m, err := messageIn(t.Tx, conv, upTo)
@@ -220,13 +221,16 @@ func (c *Chat) MarkRead(ctx context.Context, with Find, upTo string) (api.Conver
 		} else if len(newest) > 0 {
 			row = newest[0].ID
 		}
+		if err := c.haveRead(t, who, conv, row); err != nil {
+			return false, err
+		}
 		return t.MarkRead(conv.ID, row)
 	})
 }
 
 // changeConversation makes a change to the conversation with the contact that is found, and
 // tells of it if there was one.
-func (c *Chat) changeConversation(ctx context.Context, with Find, change func(*turn, store.Conversation) (bool, error)) (v api.Conversation, err error) {
+func (c *Chat) changeConversation(ctx context.Context, with Find, change func(*turn, store.Contact, store.Conversation) (bool, error)) (v api.Conversation, err error) {
 	err = c.update(ctx, func(t *turn) error {
 		who, err := present(t, with)
 		if err != nil {
@@ -236,7 +240,7 @@ func (c *Chat) changeConversation(ctx context.Context, with Find, change func(*t
 		if err != nil {
 			return err
 		}
-		changed, err := change(t, conv)
+		changed, err := change(t, who, conv)
 		if changed {
 			t.touch(ContactID(who))
 		}

@@ -108,7 +108,14 @@ func (c *Chat) keepHere(t *turn, who store.Contact, message int64) error {
 	if message == 0 {
 		return nil
 	}
-	return t.SetState(message, store.Delivered, "")
+	if err := t.SetState(message, store.Delivered, ""); err != nil {
+		return err
+	}
+	m, err := t.Message(message)
+	if err != nil {
+		return err
+	}
+	return c.countDown(t, who, m)
 }
 
 const (
@@ -156,7 +163,7 @@ func (c *Chat) echoSays(t *turn, who store.Contact, body []byte) error {
 	}
 	m := store.Message{
 		Message: store.MessageID(content.NewID()), Conversation: conv.ID, Author: identity.DevicePublic(who.Account),
-		Sent: t.now.Truncate(time.Millisecond).UTC(), At: t.now, Kind: int(content.KindText), Body: body, State: store.Received, Shown: true,
+		Sent: t.now.Truncate(time.Millisecond).UTC(), At: t.now, Kind: int(content.KindText), Body: body, State: store.Received, Shown: true, Timer: conv.Timer,
 	}
 	if m.ID, err = t.InsertMessage(m); err != nil {
 		return err

@@ -242,6 +242,11 @@ func (c *Chat) takeItem(t *turn, who *store.Contact, a arrival, item content.Ite
 		}
 	case content.KindContext:
 		return nil // see contexts
+	case content.KindTyping:
+		var y content.Typing
+		if y, err = content.ParseTyping(item.Body); err == nil {
+			return c.takeTyping(t, *who, a, y)
+		}
 	case content.KindGaveUp:
 		var g content.GaveUp
 		if g, err = content.ParseGaveUp(item.Body); err == nil {
@@ -397,6 +402,11 @@ func (c *Chat) shown(t *turn, who store.Contact, m store.Message, late bool) err
 	if m.Silent {
 		return c.perform(t, who, m, late)
 	}
+	if content.Kind(m.Kind) == content.KindTimer {
+		if err := c.takeTimer(t, &m); err != nil {
+			return err
+		}
+	}
 	m, err := c.performEarly(t, who, m)
 	if err != nil {
 		return err
@@ -445,7 +455,12 @@ func (c *Chat) takeReceipt(t *turn, a arrival, r content.Receipt) error {
 	return nil
 }
 
+// takeRead notes what the other person says to have read, if such things are shared here
+// too.
 func (c *Chat) takeRead(t *turn, who store.Contact, a arrival, r content.Read) error {
+	if !c.readReceipts.Load() {
+		return nil
+	}
 	for _, id := range r.IDs {
 		m, err := t.MessageByID(store.MessageID(id))
 		if errors.Is(err, store.ErrNotFound) || err == nil && (!m.Mine || m.State == store.Failed || m.State == store.Read) {

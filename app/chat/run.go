@@ -46,8 +46,10 @@ func New(ctx context.Context, cfg Config) (*Chat, error) {
 		keys: keys, ops: make(chan *op), stopped: make(chan struct{}), running: make(chan struct{}),
 		relays: cfg.Relays, brief: cfg.Brief, routing: cfg.Routing, lots: newLots(), finder: cfg.Finder, working: make(chan struct{}, 1),
 		callers: allowance{Limit: rate.Limit{Burst: callerBurst, PerSecond: callerRate}},
+		typed:   make(map[int64]time.Time), heard: make(map[identity.DevicePublic]time.Time),
 		stalled: make(map[store.SessionID]bool), knowUs: make(map[identity.DevicePublic]bool), couriers: make(map[identity.DevicePublic]*courier), boxes: make(map[store.PeerID]*box),
 	}
+	c.Share(cfg.Shared)
 	c.choice = newChooser(c, cfg.Choice)
 	return c, c.readRevoked(ctx)
 }
@@ -83,6 +85,7 @@ func (c *Chat) Run(ctx context.Context) error {
 		}
 		c.mu.Lock()
 		c.start(c.echo)
+		c.start(c.fade)
 		c.mu.Unlock()
 		if c.choice != nil {
 			c.mu.Lock()
@@ -210,13 +213,14 @@ type chore struct {
 
 // localChores are those that need nobody else.
 func (c *Chat) localChores() []chore {
-	return []chore{{"give up messages", c.giveUp}, {"see which copies have ended", c.lapse}, {"show messages", c.showOverdue}}
+	return []chore{{"give up messages", c.giveUp}, {"see which copies have ended", c.lapse}, {"show messages", c.showOverdue},
+		{"let messages disappear", c.vanish}}
 }
 
 func (c *Chat) chores() []chore {
 	return append(c.localChores(), chore{"retire prekeys", c.retirePrekeys}, chore{"renew queues", c.renewQueues},
 		chore{"forget relays", c.forgetRelays}, chore{"renew seeds", c.renewSeeds}, chore{"renew addresses", c.renewAddresses},
-		chore{"give up introductions", c.giveUpIntroductions})
+		chore{"give up introductions", c.giveUpIntroductions}, chore{"tell what was read", c.tellReads})
 }
 
 // tidy does what is due by time alone, until the context ends. Each chore makes its

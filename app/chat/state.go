@@ -49,6 +49,15 @@ func (c *Chat) setState(t *turn, m store.Message, state store.State, reason prob
 		return err
 	}
 	m.State, m.Reason = state, string(reason)
+	if m.Timer != 0 && state != store.Queued && state != store.Failed {
+		who, err := correspondent(t.Tx, m.Conversation)
+		if err != nil {
+			return err
+		}
+		if err := c.countDown(t, who, m); err != nil {
+			return err
+		}
+	}
 	sent, err := c.sentView(t.Tx, m)
 	if err != nil {
 		return err

@@ -73,8 +73,16 @@ func (c *Chat) messageView(m store.Message, who store.Contact) api.Message {
 	if !m.Vanish.IsZero() {
 		v.Disappears = api.Time{Time: m.Vanish}
 	}
-	if !v.Deleted && content.Kind(m.Kind) == content.KindText {
+	if v.Deleted {
+		return v
+	}
+	switch content.Kind(m.Kind) {
+	case content.KindText:
 		v.Text, v.Timer = string(m.Body), api.Duration(m.Timer)
+	case content.KindTimer:
+		if timer, err := content.ParseTimer(m.Body); err == nil {
+			v.Timer = api.Duration(timer.After)
+		}
 	}
 	return v
 }

@@ -296,6 +296,7 @@ type person struct {
 	chain  identity.Chain
 	relays []peer.AddrInfo
 	choice Choice       // of relays; the zero value: by hand
+	shared Shared       // with contacts, from the next start on; the zero value: nothing
 	logs   *slog.Logger // nil: the world's
 
 	*Chat
@@ -379,7 +380,7 @@ func (p *person) Starts() {
 	if log == nil {
 		log = p.w.log(p.name)
 	}
-	p.Chat, err = New(p.w.Context(), Config{Routing: p.w.routing(), Finder: finder, Choice: p.choice, Store: s, Chain: p.chain, Device: p.device, Agreement: p.agree, Node: p.node, Pool: pool, Boxes: boxes, Relays: p.relays, Log: log})
+	p.Chat, err = New(p.w.Context(), Config{Routing: p.w.routing(), Finder: finder, Choice: p.choice, Shared: p.shared, Store: s, Chain: p.chain, Device: p.device, Agreement: p.agree, Node: p.node, Pool: pool, Boxes: boxes, Relays: p.relays, Log: log})
 	p.w.check(err)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup

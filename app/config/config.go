@@ -67,6 +67,9 @@ type Config struct {
 	HTTP      string     // host:port of a relay's status page; empty: none
 	Private   Private    // whether messages are left at relays by way of others
 	LogLevel  slog.Level // of the log file and of standard error
+	// ReadReceipts and Typing are what contacts learn: that their messages were read, and
+	// that somebody is writing to them.
+	ReadReceipts, Typing bool
 
 	// Pace is how fast relays are judged, for tests that cannot wait; its zero value
 	// is the usual one. It is no setting.
@@ -170,6 +173,12 @@ func keys() []key {
 				}
 				return []string{c.HTTP}
 			}},
+		{name: "read_receipts", means: "on or off: contacts learn that you read their messages, and you that they read yours",
+			set:  one(func(c *Config, v string) (err error) { c.ReadReceipts, err = parseSwitch(v); return err }),
+			show: func(c *Config) []string { return []string{switchText(c.ReadReceipts)} }},
+		{name: "typing", means: "on or off: contacts who are connected directly learn that you are writing to them, and you that they are",
+			set:  one(func(c *Config, v string) (err error) { c.Typing, err = parseSwitch(v); return err }),
+			show: func(c *Config) []string { return []string{switchText(c.Typing)} }},
 		{name: "log_level", means: "debug, info, warn or error",
 			set:  one(func(c *Config, v string) error { return c.LogLevel.UnmarshalText([]byte(v)) }),
 			show: func(c *Config) []string { return []string{strings.ToLower(c.LogLevel.String())} }},
@@ -187,7 +196,7 @@ func one(set func(*Config, string) error) func(*Config, []string) error {
 
 // defaults are the values that nothing was said about.
 func defaults() Config {
-	return Config{Network: Public, Choose: ChooseAuto, MaxDisk: DefaultMaxDisk, LogLevel: slog.LevelInfo}
+	return Config{Network: Public, Choose: ChooseAuto, MaxDisk: DefaultMaxDisk, LogLevel: slog.LevelInfo, ReadReceipts: true}
 }
 
 // ParseNetwork reads the name of a network.
@@ -197,6 +206,21 @@ func ParseNetwork(s string) (Network, error) {
 		return n, nil
 	}
 	return "", fmt.Errorf("%q is not public, lan or loopback", s)
+}
+
+func parseSwitch(s string) (bool, error) {
+	switch s {
+	case "on", "off":
+		return s == "on", nil
+	}
+	return false, fmt.Errorf("%q is not on or off", s)
+}
+
+func switchText(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
 }
 
 func parsePrivate(s string) (Private, error) {

@@ -53,6 +53,7 @@ const (
 	NotYours    Code = "MSG-15"
 	WrongKind   Code = "MSG-16"
 	BadReaction Code = "MSG-17"
+	BadTimer    Code = "MSG-18"
 
 	CannotListen    Code = "NET-01"
 	BadAddress      Code = "NET-02"
@@ -255,6 +256,9 @@ var table = [...]Problem{
 	{BadReaction, ExitFailed, "This is no reaction",
 		"A reaction is one emoji, of 64 bytes at most. Words would stand at the message as if they belonged to it.",
 		"Give an emoji, or write an answer: `godwit send --reply-to ID`."},
+	{BadTimer, ExitFailed, "Messages cannot disappear after this time",
+		"A timer is a number of whole seconds, 365 days at most.",
+		"Give a time such as 30s, 1h, 1d or 4w, or off."},
 
 	{CannotListen, ExitUnavailable, "The node cannot listen there",
 		"The address is taken by another program, is not this computer's, or is not permitted.",

@@ -10,7 +10,7 @@ func (tx *Tx) PutEarlyAct(act, conversation int64, target MessageID) error {
 	if err := tx.run("INSERT INTO early_acts (act, conversation, target) VALUES (?, ?, ?)", act, conversation, target[:]); err != nil {
 		return err
 	}
-	n, err := one(tx, integer, "SELECT count(*) FROM early_acts WHERE conversation = ?", conversation)
+	n, err := tx.CountEarlyActs(conversation)
 	if err != nil || n <= EarlyActsMax {
 		return err
 	}
@@ -26,4 +26,9 @@ func (tx *Tx) TakeEarlyActs(conversation int64, target MessageID) ([]Message, er
 		return nil, err
 	}
 	return list, tx.run("DELETE FROM early_acts WHERE conversation = ? AND target = ?", conversation, target[:])
+}
+
+// CountEarlyActs is how many wait in a conversation.
+func (tx *Tx) CountEarlyActs(conversation int64) (int64, error) {
+	return one(tx, integer, "SELECT count(*) FROM early_acts WHERE conversation = ?", conversation)
 }

@@ -1,9 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -119,5 +123,93 @@ func (c *cli) forwardCommand() *cobra.Command {
 		},
 	}
 	w.flags(cmd)
+	return cmd
+}
+
+func (c *cli) timerCommand() *cobra.Command {
+	var w waiting
+	cmd := &cobra.Command{
+		Use:   "timer CONTACT AFTER|off",
+		Short: "Have the messages of a conversation disappear after a time",
+		Long: "Has the texts of a conversation that are written from now on disappear on both sides: at the reader's AFTER it was read, at the writer's AFTER it left\n" +
+			"the device. AFTER is such as 30s, 1h, 1d or 4w. A device does so by itself; nobody can know whether another did, or what was copied before.\n" +
+			"A message is read when it was seen in a window, or by `godwit read`. It waits as `godwit send` does.",
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			after, err := parseTimer(args[1])
+			if err != nil {
+				return err
+			}
+			r := api.SetTimerRequest{Contact: args[0], After: api.Duration(after)}
+			return c.sends(cmd.Context(), w, func(ctx context.Context, a account, want api.State, limit api.Duration) (api.Sent, error) {
+				r.Wait, r.Timeout = want, limit
+				return a.SetTimer(ctx, r)
+			})
+		},
+	}
+	w.flags(cmd)
+	return cmd
+}
+
+// parseTimer reads off, or a time with days and weeks.
+func parseTimer(s string) (after time.Duration, err error) {
+	const day = 24 * time.Hour
+	switch n, long := s, day; {
+	case s == "off":
+		return 0, nil
+	case strings.HasSuffix(s, "w"), strings.HasSuffix(s, "d"):
+		if strings.HasSuffix(s, "w") {
+			long = 7 * day
+		}
+		var count uint64
+		count, err = strconv.ParseUint(n[:len(n)-1], 10, 16)
+		after = time.Duration(count) * long
+	default:
+		after, err = time.ParseDuration(s)
+	}
+	if err != nil || after == 0 || !content.CheckTimer(after) {
+		return 0, problem.Newf(problem.BadTimer, "%q", s)
+	}
+	return after, nil
+}
+
+// timerWords is a timer as a person reads it.
+func timerWords(after api.Duration) string {
+	const day = 24 * time.Hour
+	d := time.Duration(after)
+	switch {
+	case d%(7*day) == 0:
+		return fmt.Sprintf("%dw", d/(7*day))
+	case d%day == 0:
+		return fmt.Sprintf("%dd", d/day)
+	}
+	words := d.String()
+	words = strings.TrimSuffix(words, "0s")
+	if d >= time.Hour {
+		words = strings.TrimSuffix(words, "0m")
+	}
+	return cmp.Or(words, d.String())
+}
+
+func (c *cli) readCommand() *cobra.Command {
+	var r api.MarkReadRequest
+	cmd := &cobra.Command{
+		Use:   "read CONTACT",
+		Short: "Mark a conversation as read",
+		Long: "Marks a conversation as read, all of it or up to a message. Its author is told if you share that (`read_receipts` in config.toml, `godwit config set`),\n" +
+			"and what disappears begins to. Reading with `godwit messages` does neither.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			r.Conversation = args[0]
+			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
+				v, err := a.MarkRead(ctx, r)
+				if err != nil {
+					return err
+				}
+				return c.result(v, func(w io.Writer) { fmt.Fprintf(w, "%s: %d unread\n", visible(v.Name), v.Unread) })
+			})
+		},
+	}
+	cmd.Flags().StringVar(&r.UpTo, "up-to", "", "up to the message `ID`")
 	return cmd
 }

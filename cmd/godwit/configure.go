@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,11 +11,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/config"
+	"github.com/godwit-im/godwit/app/problem"
 )
 
 func (c *cli) configCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "config", Short: "Check or show the configuration", Args: cobra.NoArgs, RunE: c.group}
+	cmd := &cobra.Command{Use: "config", Short: "Check, show or change the configuration", Args: cobra.NoArgs, RunE: c.group}
 	var origin bool
 	show := &cobra.Command{
 		Use:   "show",
@@ -35,7 +38,35 @@ func (c *cli) configCommand() *cobra.Command {
 		},
 	}
 	show.Flags().BoolVar(&origin, "origin", false, "say where each value comes from")
-	cmd.AddCommand(show, &cobra.Command{
+	set := &cobra.Command{
+		Use:   "set KEY on|off",
+		Short: "Change what you share with contacts",
+		Long:  "Changes read_receipts or typing, in config.toml and in a node that runs. Other settings are changed in the file, for the next start.",
+		Args:  cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var r api.SetSettingsRequest
+			on := args[1] == "on"
+			switch args[0] {
+			case "read_receipts":
+				r.ReadReceipts = &on
+			case "typing":
+				r.Typing = &on
+			default:
+				return problem.Newf(problem.Usage, "%s is not read_receipts or typing", args[0])
+			}
+			if !on && args[1] != "off" {
+				return problem.Newf(problem.Usage, "%s is not on or off", args[1])
+			}
+			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
+				v, err := a.SetSettings(ctx, r)
+				if err != nil {
+					return err
+				}
+				return c.result(v, func(w io.Writer) { fmt.Fprintf(w, "%s is %s\n", args[0], args[1]) })
+			})
+		},
+	}
+	cmd.AddCommand(show, set, &cobra.Command{
 		Use:   "check",
 		Short: "Say whether the configuration is right",
 		Args:  cobra.NoArgs,

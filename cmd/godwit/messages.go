@@ -30,16 +30,13 @@ func (c *cli) sendCommand() *cobra.Command {
 		Short: "Send a message",
 		Long: "Sends a message and says how far it is known to have come. TEXT - reads standard input.\n" +
 			"With --wait the command returns when that state, or a later one, is reached: queued (on this device), kept (at relays, by signed receipts),\n" +
-			"delivered (on a device of theirs), read (comes with a later version).\n" +
+			"delivered (on a device of theirs), read (by the person, if both of you share that).\n" +
 			"Where no node runs and --wait is not given, the command stays up to 10 s until the message has left this device,\n" +
 			"and what has not is sent when a node runs again.",
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(files) > 0 {
 				return problem.Newf(problem.NotYet, "--file: files come with a later version")
-			}
-			if w.state == string(api.Read) {
-				return problem.Newf(problem.NotYet, "--wait read: no version tells that a message was read yet")
 			}
 			text, err := c.text(cmd.Context(), args[1])
 			if err != nil {
@@ -260,6 +257,12 @@ func (c *cli) humanMessage(w io.Writer, m api.Message) {
 		fmt.Fprintf(w, "%s  * %s: %s\n", when(m.Time), who, visible(m.Reason))
 		return
 	}
+	if m.Kind == content.KindTimer.String() && m.Reason == "" {
+		text = "(messages disappear " + timerWords(m.Timer) + " after they are read)"
+		if m.Timer == 0 {
+			text = "(messages do not disappear any more)"
+		}
+	}
 	if m.Kind != "text" && text == "" {
 		text = "(" + m.Kind + ")"
 	}
@@ -276,6 +279,12 @@ func (c *cli) humanMessage(w io.Writer, m api.Message) {
 	}
 	for _, r := range m.Reactions {
 		fmt.Fprintf(w, "    (%s by %s)\n", visible(r.Emoji), reactors(r))
+	}
+	switch {
+	case !m.Disappears.IsZero():
+		fmt.Fprintf(w, "    (disappears %s)\n", when(m.Disappears))
+	case m.Timer != 0 && m.Kind == "text":
+		fmt.Fprintf(w, "    (disappears %s after it is read)\n", timerWords(m.Timer))
 	}
 	if c.verbose {
 		fmt.Fprintf(w, "    (id %s)\n", m.ID)
@@ -374,6 +383,12 @@ func (c *cli) humanEvent(w io.Writer, e api.Event) {
 		}
 	case api.EventMessage:
 		c.humanMessageEvent(w, e)
+	case api.EventTyping:
+		words := "is writing"
+		if e.Expires.IsZero() {
+			words = "stopped writing"
+		}
+		fmt.Fprintf(w, "%s  %s %s\n", when(e.At), visible(e.Name), words)
 	case api.EventState:
 		fmt.Fprintf(w, "%s  message %s: %s\n", when(e.At), e.ID, stateWords(api.State(e.State), e.Relays, e.Expires, e.Reason))
 	case api.EventContact:
@@ -400,6 +415,9 @@ func (c *cli) humanMessageEvent(w io.Writer, e api.Event) {
 	switch e.Change {
 	case api.ChangeDeleted, api.ChangeRemoved:
 		fmt.Fprintf(w, "%s  message %s: %s\n", when(e.At), e.ID, e.Change)
+		return
+	case api.ChangeTimed:
+		fmt.Fprintf(w, "%s  message %s: disappears %s\n", when(e.At), e.ID, when(e.Disappears))
 		return
 	case api.ChangeEdited, api.ChangeReacted:
 		fmt.Fprintf(w, "%s  message %s: %s, now it is\n", when(e.At), e.ID, e.Change)
