@@ -213,15 +213,39 @@ func (a *App) Accept(ctx context.Context, r api.AcceptRequest) (api.Accepted, er
 	if err != nil {
 		return api.Accepted{}, storeProblem(err)
 	}
+	v, err := a.accepted(ctx, met)
+	if inv, lerr := identity.ParseLink(r.Link); lerr == nil {
+		v.Asked = inv.Kind == identity.Reusable
+	}
+	return v, err
+}
+
+// accepted is a contact that was just made.
+func (a *App) accepted(ctx context.Context, met chat.Met) (api.Accepted, error) {
 	who, err := a.contactByRow(ctx, met.Contact)
 	v := api.Accepted{Contact: who.Account.String(), Name: chat.DisplayName(who)}
 	for _, relay := range met.SeenBy {
 		v.SeenBy = append(v.SeenBy, relay.String())
 	}
-	if inv, lerr := identity.ParseLink(r.Link); lerr == nil {
-		v.Asked = inv.Kind == identity.Reusable
-	}
 	return v, err
+}
+
+// Introduce implements api.Backend.
+func (a *App) Introduce(ctx context.Context, r api.IntroduceRequest) (api.Sent, error) {
+	sent, err := a.chat.Introduce(ctx, named(r.Contact), named(r.To), r.Wait, limit(r.Timeout))
+	return waited(ctx, sent, r.Wait, err)
+}
+
+// AcceptIntroduction implements api.Backend.
+func (a *App) AcceptIntroduction(ctx context.Context, r api.AcceptIntroductionRequest) (api.Accepted, error) {
+	met, step, err := a.chat.AcceptIntroduction(ctx, r.ID, r.Name)
+	if err != nil {
+		return api.Accepted{}, storeProblem(err)
+	}
+	if met.Contact == 0 {
+		return api.Accepted{Contact: step.Account.String(), Name: step.Name, Asked: true}, nil
+	}
+	return a.accepted(ctx, met)
 }
 
 // listed says whether a contact is shown among the people. A stranger is, while blocked.
@@ -379,13 +403,17 @@ func (a *App) Contacts(ctx context.Context, _ api.ContactsRequest) (list []api.C
 		if err != nil {
 			return err
 		}
+		names := make(map[int64]string)
+		for _, p := range people {
+			names[p.ID] = chat.DisplayName(p)
+		}
 		marks, err := chat.LooksLike(tx, people)
 		for _, p := range people {
 			if !listed(p) {
 				continue
 			}
 			v := contactView(p)
-			v.LooksLike = marks[p.ID]
+			v.LooksLike, v.Introduced = marks[p.ID], names[p.Introducer]
 			at, err := tx.LastRevoked(p.ID)
 			if err != nil {
 				return err

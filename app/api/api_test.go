@@ -106,6 +106,12 @@ func (f *fake) Delete(_ context.Context, r DeleteRequest) (Sent, error) {
 func (f *fake) Forward(_ context.Context, r ForwardRequest) (Sent, error) {
 	return answer[ForwardRequest, Sent](f, r)
 }
+func (f *fake) Introduce(_ context.Context, r IntroduceRequest) (Sent, error) {
+	return answer[IntroduceRequest, Sent](f, r)
+}
+func (f *fake) AcceptIntroduction(_ context.Context, r AcceptIntroductionRequest) (Accepted, error) {
+	return answer[AcceptIntroductionRequest, Accepted](f, r)
+}
 func (f *fake) SetTimer(_ context.Context, r SetTimerRequest) (Sent, error) {
 	return answer[SetTimerRequest, Sent](f, r)
 }

@@ -225,6 +225,16 @@ func (c *Client) Forward(ctx context.Context, r ForwardRequest) (Sent, error) {
 	return call[Sent](ctx, c, "forward", r)
 }
 
+// Introduce is Backend's.
+func (c *Client) Introduce(ctx context.Context, r IntroduceRequest) (Sent, error) {
+	return call[Sent](ctx, c, "introduce", r)
+}
+
+// AcceptIntroduction is Backend's.
+func (c *Client) AcceptIntroduction(ctx context.Context, r AcceptIntroductionRequest) (Accepted, error) {
+	return call[Accepted](ctx, c, "introduction/accept", r)
+}
+
 // SetTimer is Backend's.
 func (c *Client) SetTimer(ctx context.Context, r SetTimerRequest) (Sent, error) {
 	return call[Sent](ctx, c, "timer", r)

@@ -77,6 +77,13 @@ type Backend interface {
 	// Forward sends the text of a message to a contact, marked as somebody else's words.
 	// Errors: problem.NoSuchMessage, MessageGone, WrongKind, and those of Send.
 	Forward(context.Context, ForwardRequest) (Sent, error)
+	// Introduce asks a contact whether another one may write to them; if they agree the
+	// other is told how. Errors: problem.CannotIntroduce, and those of Send for either contact.
+	Introduce(context.Context, IntroduceRequest) (Sent, error)
+	// AcceptIntroduction says yes to an introduction: who was asked has the other person told
+	// how to write to them, and who is told adds them as Accept does.
+	// Errors: problem.NoSuchMessage, WrongKind, AlreadyContact, and those of Invite or Accept.
+	AcceptIntroduction(context.Context, AcceptIntroductionRequest) (Accepted, error)
 	// SetTimer has texts that are written from now on disappear on both sides, so long after
 	// they were read. Errors: problem.BadTimer, and those of Send for a contact.
 	SetTimer(context.Context, SetTimerRequest) (Sent, error)
@@ -317,7 +324,7 @@ type AcceptRequest struct {
 type Accepted struct {
 	Contact string `json:"contact"` // account id
 	Name    string `json:"name"`
-	Asked   bool   `json:"asked,omitempty"` // by a reusable address: they decide whether to answer
+	Asked   bool   `json:"asked,omitempty"` // by a reusable address, or an introduction that was asked about: they decide whether to answer
 	// SeenBy are relays of the inviter to which no other relay led, so that they were asked
 	// straight and saw the address of this computer, though private routing is on.
 	SeenBy []string `json:"seen_by,omitempty"`
@@ -368,14 +375,15 @@ type RenameRequest struct {
 
 // Contact is a person.
 type Contact struct {
-	ID        string `json:"id"` // account id
-	Name      string `json:"name"`
-	Kind      string `json:"kind"`                 // KindPerson, KindSelf or KindEcho
-	Claims    string `json:"claims,omitempty"`     // what they call themselves, if it is not their name here
-	LooksLike string `json:"looks_like,omitempty"` // another contact, for whom that could be taken
-	Verified  bool   `json:"verified"`
-	Blocked   bool   `json:"blocked,omitempty"`
-	Frozen    bool   `json:"frozen,omitempty"` // its keys contradict each other: nothing is sent
+	ID         string `json:"id"` // account id
+	Name       string `json:"name"`
+	Kind       string `json:"kind"`                 // KindPerson, KindSelf or KindEcho
+	Claims     string `json:"claims,omitempty"`     // what they call themselves, if it is not their name here
+	LooksLike  string `json:"looks_like,omitempty"` // another contact, for whom that could be taken
+	Verified   bool   `json:"verified"`
+	Blocked    bool   `json:"blocked,omitempty"`
+	Frozen     bool   `json:"frozen,omitempty"`     // its keys contradict each other: nothing is sent
+	Introduced string `json:"introduced,omitempty"` // the name of the contact who introduced them
 	// Recovered is when another device last took the place of theirs; left out: never.
 	Recovered Time `json:"recovered,omitzero"`
 }
@@ -441,6 +449,35 @@ type SetTimerRequest struct {
 	After   Duration `json:"after"` // whole seconds, 365 days at most; 0: texts stay
 	Wait    State    `json:"wait,omitempty"`
 	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// IntroduceRequest introduces two contacts to each other.
+type IntroduceRequest struct {
+	Contact string   `json:"contact"` // who is asked
+	To      string   `json:"to"`      // who is told then
+	Wait    State    `json:"wait,omitempty"`
+	Timeout Duration `json:"timeout,omitempty"`
+}
+
+// AcceptIntroductionRequest says yes to an introduction.
+type AcceptIntroductionRequest struct {
+	ID   string `json:"id"`             // of the message of kind introduction
+	Name string `json:"name,omitempty"` // petname, of who was told; without it the name that the other gives
+}
+
+// The steps of an introduction.
+const (
+	StepAsk   = "ask"   // whether the one who is named may write to the reader
+	StepAgree = "agree" // that they may
+	StepMeet  = "meet"  // how to write to the one who is named
+)
+
+// Introduction is what a message of kind introduction says: see AcceptIntroduction.
+type Introduction struct {
+	Step    string `json:"step"`            // StepAsk, StepAgree or StepMeet
+	Account string `json:"account"`         // of who is introduced to the reader
+	Name    string `json:"name,omitempty"`  // as who introduces them claims
+	Known   bool   `json:"known,omitempty"` // it is a contact by now, or oneself
 }
 
 // TypingRequest says that the person is writing to a contact.
@@ -519,13 +556,14 @@ type Message struct {
 
 // Deeds are what was done to a message, and what is said of it besides its text.
 type Deeds struct {
-	Reply      *Quote     `json:"reply,omitempty"`     // what it answers
-	Reactions  []Reaction `json:"reactions,omitempty"` // the oldest first
-	Forwarded  bool       `json:"forwarded,omitempty"` // somebody else's words
-	Edited     Time       `json:"edited,omitzero"`     // by the author's clock; the text is the newest one
-	Deleted    bool       `json:"deleted,omitempty"`   // its author deleted it: there is no text any more
-	Timer      Duration   `json:"timer,omitempty"`     // it disappears so long after it was read; one's own after it left this device. Of kind timer: what its author set; left out: that texts stay
-	Disappears Time       `json:"disappears,omitzero"` // when; left out while that time does not run
+	Reply        *Quote        `json:"reply,omitempty"`        // what it answers
+	Reactions    []Reaction    `json:"reactions,omitempty"`    // the oldest first
+	Forwarded    bool          `json:"forwarded,omitempty"`    // somebody else's words
+	Edited       Time          `json:"edited,omitzero"`        // by the author's clock; the text is the newest one
+	Deleted      bool          `json:"deleted,omitempty"`      // its author deleted it: there is no text any more
+	Timer        Duration      `json:"timer,omitempty"`        // it disappears so long after it was read; one's own after it left this device. Of kind timer: what its author set; left out: that texts stay
+	Introduction *Introduction `json:"introduction,omitempty"` // of kind introduction
+	Disappears   Time          `json:"disappears,omitzero"`    // when; left out while that time does not run
 }
 
 // Quote is an answered message as it is here now. If it is not here, or no longer, only its

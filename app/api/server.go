@@ -104,6 +104,8 @@ func (s *Server) handler() http.Handler {
 	one(mux, "edit", b.Edit)
 	one(mux, "delete", b.Delete)
 	one(mux, "forward", b.Forward)
+	one(mux, "introduce", b.Introduce)
+	one(mux, "introduction/accept", b.AcceptIntroduction)
 	one(mux, "timer", b.SetTimer)
 	one(mux, "typing", b.Typing)
 	one(mux, "settings", b.Settings)

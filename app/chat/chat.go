@@ -25,6 +25,7 @@
 //	strangers.go what strangers left, fetched as far as there is room
 //	requests.go  strangers who wait for the person's decision
 //	acts.go      what people do to messages; timers.go: those that disappear
+//	meetings.go  two contacts introduced to each other
 //	reads.go     telling that something was read; typing.go: that somebody writes
 //	conversations.go  the list of conversations, and what a person does with them
 //	local.go     notes to oneself, and Echo

@@ -62,10 +62,21 @@ func (c *Chat) Invite(ctx context.Context, kind byte, lifetime time.Duration) (s
 	if lifetime < MinLifetime || lifetime > longest {
 		return store.InvitationID{}, problem.Newf(problem.InvitationLifetime, "%s", lifetime)
 	}
-	var id store.InvitationID
+	return c.inviteGuest(ctx, kind, lifetime, guest{})
+}
+
+// guest is for whom alone an invitation is, and who asked for it; the zero value is
+// anybody, and nobody.
+type guest struct {
+	account    *identity.AccountID
+	introducer int64
+}
+
+// inviteGuest is Invite for a guest.
+func (c *Chat) inviteGuest(ctx context.Context, kind byte, lifetime time.Duration, g guest) (id store.InvitationID, err error) {
 	var relays int
-	err := c.update(ctx, func(t *turn) (err error) {
-		id, relays, err = c.invite(t, kind, lifetime)
+	err = c.update(ctx, func(t *turn) (err error) {
+		id, relays, err = c.invite(t, kind, lifetime, g)
 		return err
 	})
 	if err != nil || relays == 0 {
@@ -86,7 +97,7 @@ func (c *Chat) Invite(ctx context.Context, kind byte, lifetime time.Duration) (s
 	return id, err
 }
 
-func (c *Chat) invite(t *turn, kind byte, lifetime time.Duration) (id store.InvitationID, relays int, err error) {
+func (c *Chat) invite(t *turn, kind byte, lifetime time.Duration, g guest) (id store.InvitationID, relays int, err error) {
 	hints, err := c.hints(t.Tx, kind)
 	if err != nil {
 		return id, 0, err
@@ -100,7 +111,8 @@ func (c *Chat) invite(t *turn, kind byte, lifetime time.Duration) (id store.Invi
 	known := identity.NewInvitation(kind, c.self(), inLink(hints))
 	noticeID := known.NoticeID()
 	inv := store.Invitation{ID: store.InvitationID(noticeID[:8]), Kind: kind, Secret: known.Secret, Link: known.Link(),
-		Created: t.now, Noticed: t.now, Expires: t.now.Add(lifetime).Truncate(time.Second), State: store.InvitationOpen}
+		Created: t.now, Noticed: t.now, Expires: t.now.Add(lifetime).Truncate(time.Second), State: store.InvitationOpen,
+		Guest: g.account, Introducer: g.introducer}
 	bundle, err := c.bundle(t, inv, hints)
 	if err != nil {
 		return id, 0, err
@@ -865,6 +877,10 @@ func (c *Chat) takeFlight(t *turn, o openedFlight) (auth [32]byte, hash direct.H
 		// By mailbox a flight may have been deposited in time and come late.
 		return auth, hash, errUsed
 	}
+	if inv.Guest != nil && *inv.Guest != o.chain.Account() {
+		c.log.Warn("a first flight by an invitation for somebody else was refused")
+		return auth, hash, errUsed
+	}
 	if known, err := t.ContactByAccount(o.chain.Account()); err == nil && !known.Blocked.IsZero() {
 		return auth, hash, errNotFromYou
 	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
@@ -879,6 +895,11 @@ func (c *Chat) takeFlight(t *turn, o openedFlight) (auth [32]byte, hash direct.H
 	who, err := t.ContactByDevice(o.flight.Device)
 	if err != nil {
 		return auth, hash, err
+	}
+	if inv.Introducer != 0 {
+		if err := t.SetIntroducer(who.ID, inv.Introducer); err != nil {
+			return auth, hash, err
+		}
 	}
 	t.then(c.syncBoxes)
 	return auth, hash, t.SetInvitationState(inv.ID, store.InvitationUsed, who.ID)

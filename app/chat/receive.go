@@ -402,10 +402,15 @@ func (c *Chat) shown(t *turn, who store.Contact, m store.Message, late bool) err
 	if m.Silent {
 		return c.perform(t, who, m, late)
 	}
-	if content.Kind(m.Kind) == content.KindTimer {
-		if err := c.takeTimer(t, &m); err != nil {
-			return err
-		}
+	take := func(*turn, store.Contact, *store.Message) error { return nil }
+	switch content.Kind(m.Kind) {
+	case content.KindTimer:
+		take = c.takeTimer
+	case content.KindIntroduction:
+		take = c.takeIntroduction
+	}
+	if err := take(t, who, &m); err != nil {
+		return err
 	}
 	m, err := c.performEarly(t, who, m)
 	if err != nil {

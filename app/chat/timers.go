@@ -58,7 +58,7 @@ func (c *Chat) SetTimer(ctx context.Context, with Find, after time.Duration, wan
 }
 
 // takeTimer sets the timer that another wants, unless there is a later one.
-func (c *Chat) takeTimer(t *turn, m *store.Message) error {
+func (c *Chat) takeTimer(t *turn, _ store.Contact, m *store.Message) error {
 	timer, err := content.ParseTimer(m.Body)
 	if err != nil {
 		c.log.Warn("passed over something malformed", "kind", content.Kind(m.Kind).String(), "err", err)

@@ -52,6 +52,9 @@ func (c *Chat) lines(tx *store.Tx, who store.Contact, rows []store.Message) (lis
 			return nil, err
 		}
 		v.Reactions = c.reactions(to[m.ID])
+		if v.Introduction, err = c.introductionView(tx, m); err != nil {
+			return nil, err
+		}
 		list = append(list, v)
 	}
 	return list, nil

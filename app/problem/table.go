@@ -33,6 +33,8 @@ const (
 	BadName          Code = "CON-03"
 	ContactBlocked   Code = "CON-04"
 	ContactFrozen    Code = "CON-05"
+	AlreadyContact   Code = "CON-06"
+	CannotIntroduce  Code = "CON-07"
 
 	WaitTimedOut  Code = "MSG-01"
 	MessageFailed Code = "MSG-02"
@@ -202,6 +204,12 @@ var table = [...]Problem{
 	{ContactFrozen, ExitPermission, "This contact's keys contradict each other",
 		"Two lists of devices were signed for the same number. The account may be in other hands, so sending has stopped.",
 		"Talk to the person another way and compare safety numbers."},
+	{AlreadyContact, ExitFailed, "You know each other already",
+		"The person is one of your contacts, or yourself.",
+		"Write to them: `godwit contacts` shows their name here."},
+	{CannotIntroduce, ExitFailed, "These two cannot be introduced to each other",
+		"An introduction is of two different people. Notes to self and Echo are none.",
+		"Name two of your contacts."},
 
 	{WaitTimedOut, ExitTimedOut, "The message has not come that far yet",
 		"Nothing is lost: only the waiting ended. Until it is delivered it stays on this device and goes on by itself. That it was read is known only if the other side shares it.",

@@ -40,14 +40,16 @@ type Contact struct {
 	Removed  time.Time
 	Verified time.Time
 	Created  time.Time
+
+	Introducer int64 // row of the contact who introduced them; 0: nobody
 }
 
-const contactColumns = "id, account, root, chain, pin_n, pin_head, pin_suite, frozen, name, petname, kind, blocked, removed, verified, created"
+const contactColumns = "id, account, root, chain, pin_n, pin_head, pin_suite, frozen, name, petname, kind, blocked, removed, verified, created, introducer"
 
 func scanContact(r row) (c Contact, err error) {
 	var n int64
 	err = r.Scan(&c.ID, fixed(c.Account[:]), maybe32(&c.Root), &c.Chain, &n, fixed(c.PinHead[:]), &c.PinSuite, &c.Frozen,
-		&c.Name, nullText{&c.Petname}, &c.Kind, stamp{&c.Blocked}, stamp{&c.Removed}, stamp{&c.Verified}, stamp{&c.Created})
+		&c.Name, nullText{&c.Petname}, &c.Kind, stamp{&c.Blocked}, stamp{&c.Removed}, stamp{&c.Verified}, stamp{&c.Created}, nullID{&c.Introducer})
 	c.PinN = uint64(n)
 	return c, err
 }
@@ -77,6 +79,11 @@ func (tx *Tx) UpdateContact(c Contact) error {
 		kind = ?, blocked = ?, removed = ?, verified = ? WHERE id = ?`,
 		null32(c.Root), blob(c.Chain), int64(c.PinN), c.PinHead[:], c.PinSuite, c.Frozen, c.Name, text(c.Petname),
 		text(PetnameKey(c.Petname)), string(c.Kind), ms(c.Blocked), ms(c.Removed), ms(c.Verified), c.ID)
+}
+
+// SetIntroducer notes who introduced a person.
+func (tx *Tx) SetIntroducer(contact, by int64) error {
+	return tx.must("UPDATE contacts SET introducer = ? WHERE id = ?", null(by), contact)
 }
 
 // Contact returns the person with this row id.

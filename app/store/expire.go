@@ -32,6 +32,7 @@ func (tx *Tx) expire(now time.Time) error {
 		{"DELETE FROM seen WHERE expires <= ?", at},
 		// Nothing that came as long ago can come again.
 		{"DELETE FROM messages WHERE silent = 1 AND at <= ? AND id NOT IN (SELECT message FROM outbox WHERE message IS NOT NULL)", now.Add(-SeenFor).UnixMilli()},
+		{"DELETE FROM meetings WHERE at <= ?", now.Add(-MeetingsFor).UnixMilli()},
 		{"DELETE FROM requests WHERE expires <= ?", at},
 		// What a request holds can be opened as long as it waits.
 		{"DELETE FROM bundles WHERE expires <= ? AND NOT EXISTS (SELECT 1 FROM request_flights WHERE bundle = bundles.id)", now.Add(-PrekeysFor).UnixMilli()},

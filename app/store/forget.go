@@ -16,6 +16,7 @@ func (tx *Tx) ForgetContact(id int64, at time.Time) error {
 		"DELETE FROM their_seeds WHERE device IN " + devices,
 		"DELETE FROM queue_ids WHERE queue IN (SELECT id FROM own_queues WHERE device IN " + devices + ")",
 		"DELETE FROM set_aside WHERE device IN " + devices,
+		"DELETE FROM meetings WHERE ? IN (first, second)",
 		"DELETE FROM messages WHERE conversation IN (SELECT id FROM conversations WHERE contact = ?)",
 		"UPDATE conversations SET active = NULL, pinned = NULL, archived = NULL, muted_until = NULL, draft = NULL, timer = 0, timer_version = 0 WHERE contact = ?",
 	} {
@@ -26,5 +27,5 @@ func (tx *Tx) ForgetContact(id int64, at time.Time) error {
 	if err := tx.run("UPDATE own_queues SET closed = ? WHERE closed IS NULL AND device IN "+devices, at.UnixMilli(), id); err != nil {
 		return err
 	}
-	return tx.must("UPDATE contacts SET removed = ?, name = '', petname = NULL, petname_key = NULL, verified = NULL WHERE id = ?", at.UnixMilli(), id)
+	return tx.must("UPDATE contacts SET removed = ?, name = '', petname = NULL, petname_key = NULL, verified = NULL, introducer = NULL WHERE id = ?", at.UnixMilli(), id)
 }

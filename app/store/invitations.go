@@ -3,6 +3,8 @@ package store
 import (
 	"fmt"
 	"time"
+
+	"github.com/godwit-im/godwit/identity"
 )
 
 // InvitationState is what became of an invitation.
@@ -28,13 +30,16 @@ type Invitation struct {
 	State   InvitationState
 	Contact int64     // who came by it; 0: nobody
 	Noticed time.Time // when Notice was sealed
+
+	Guest      *identity.AccountID // the only one who may come by it; nil: anybody
+	Introducer int64               // row of the contact who asked for it; 0: nobody
 }
 
-const invitationColumns = "id, kind, sealed, notice, created, expires, state, contact, noticed"
+const invitationColumns = "id, kind, sealed, notice, created, expires, state, contact, noticed, guest, introducer"
 
 func (tx *Tx) scanInvitation(r row) (i Invitation, err error) {
 	var sealed []byte
-	if err = r.Scan(fixed(i.ID[:]), &i.Kind, &sealed, &i.Notice, stamp{&i.Created}, stamp{&i.Expires}, &i.State, nullID{&i.Contact}, stamp{&i.Noticed}); err != nil {
+	if err = r.Scan(fixed(i.ID[:]), &i.Kind, &sealed, &i.Notice, stamp{&i.Created}, stamp{&i.Expires}, &i.State, nullID{&i.Contact}, stamp{&i.Noticed}, maybe32(&i.Guest), nullID{&i.Introducer}); err != nil {
 		return i, err
 	}
 	value, err := tx.store.rows.open("invitations", i.ID[:], sealed)
@@ -50,9 +55,9 @@ func (tx *Tx) scanInvitation(r row) (i Invitation, err error) {
 
 // InsertInvitation keeps an invitation.
 func (tx *Tx) InsertInvitation(i Invitation) error {
-	return tx.run("INSERT INTO invitations ("+invitationColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+	return tx.run("INSERT INTO invitations ("+invitationColumns+") VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
 		i.ID[:], i.Kind, tx.store.rows.seal("invitations", i.ID[:], append(i.Secret[:], i.Link...)), whole(i.Notice),
-		i.Created.UnixMilli(), i.Expires.UnixMilli(), string(i.State), null(i.Contact), i.Noticed.UnixMilli())
+		i.Created.UnixMilli(), i.Expires.UnixMilli(), string(i.State), null(i.Contact), i.Noticed.UnixMilli(), null32(i.Guest), null(i.Introducer))
 }
 
 // Invitation returns an invitation.

@@ -213,3 +213,73 @@ func (c *cli) readCommand() *cobra.Command {
 	cmd.Flags().StringVar(&r.UpTo, "up-to", "", "up to the message `ID`")
 	return cmd
 }
+
+func (c *cli) introduceCommand() *cobra.Command {
+	var w waiting
+	var accept api.AcceptIntroductionRequest
+	cmd := &cobra.Command{
+		Use:   "introduce CONTACT OTHER | --accept ID [--name PETNAME]",
+		Short: "Make two contacts known to each other",
+		Long: "Asks a contact whether another one may write to them. If they agree, their device makes an invitation for that person alone, this one passes it on, and\n" +
+			"the other accepts it or not: nobody learns how to reach anybody who has not agreed. Both take it from you who the other is: they should compare safety\n" +
+			"numbers. It waits as `godwit send` does, for the question.\n" +
+			"With --accept it says yes to an introduction that somebody else makes, by the id of its line in `godwit messages -v`.",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if accept.ID != "" {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.ExactArgs(2)(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if accept.ID == "" {
+				if accept.Name != "" {
+					return problem.Newf(problem.Usage, "--name goes with --accept")
+				}
+				r := api.IntroduceRequest{Contact: args[0], To: args[1]}
+				return c.sends(cmd.Context(), w, func(ctx context.Context, a account, want api.State, limit api.Duration) (api.Sent, error) {
+					r.Wait, r.Timeout = want, limit
+					return a.Introduce(ctx, r)
+				})
+			}
+			if cmd.Flags().Changed("wait") || cmd.Flags().Changed("timeout") {
+				return problem.Newf(problem.Usage, "with --accept there is nothing to wait for")
+			}
+			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
+				p, err := a.AcceptIntroduction(ctx, accept)
+				if err != nil {
+					return err
+				}
+				words := "%s is a contact now (%s).\n"
+				if p.Asked {
+					words = "%s is told how to write to you (%s).\n"
+				}
+				if err := c.result(p, func(w io.Writer) { fmt.Fprintf(w, words, visible(p.Name), p.Contact) }); err != nil {
+					return err
+				}
+				return a.linger(ctx, lingerTime)
+			})
+		},
+	}
+	w.flags(cmd)
+	cmd.Flags().StringVar(&accept.ID, "accept", "", "say yes to the introduction in the message `ID`")
+	cmd.Flags().StringVar(&accept.Name, "name", "", "with --accept: what to call the other, a `PETNAME` that only you see")
+	return cmd
+}
+
+// introductionWords is a step of an introduction as a person reads it.
+func introductionWords(i api.Introduction, mine bool, id string) string {
+	name := fmt.Sprintf("%q", i.Name)
+	switch {
+	case i.Step == api.StepAgree:
+		return "(agreed to the introduction)"
+	case i.Known:
+		return "(introduces " + name + ", who is known by now)"
+	case mine && i.Step == api.StepAsk:
+		return "(asks whether " + name + " may write)"
+	case mine:
+		return "(introduces " + name + ")"
+	case i.Step == api.StepAsk:
+		return "(asks whether " + name + " may write to you: `godwit introduce --accept " + id + "`)"
+	}
+	return "(introduces " + name + ": `godwit introduce --accept " + id + "`)"
+}

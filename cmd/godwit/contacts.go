@@ -42,6 +42,9 @@ func humanContact(w io.Writer, p api.Contact) {
 			marks = append(marks, m.word)
 		}
 	}
+	if p.Introduced != "" {
+		marks = append(marks, "introduced by "+visible(p.Introduced))
+	}
 	if p.LooksLike != "" {
 		marks = append(marks, notTheOne(p.Claims, p.LooksLike))
 	}

@@ -263,6 +263,9 @@ func (c *cli) humanMessage(w io.Writer, m api.Message) {
 			text = "(messages do not disappear any more)"
 		}
 	}
+	if m.Introduction != nil {
+		text = introductionWords(*m.Introduction, m.Name == "", m.ID)
+	}
 	if m.Kind != "text" && text == "" {
 		text = "(" + m.Kind + ")"
 	}

@@ -48,7 +48,7 @@ func (c *cli) root() *cobra.Command {
 		c.inviteCommand(), c.invitesCommand(), c.acceptCommand(),
 		c.requestsCommand(), c.requestCommand(), c.contactsCommand(), c.contactCommand(), c.verifyCommand(),
 		c.sendCommand(), c.messagesCommand(), c.listenCommand(),
-		c.reactCommand(), c.editCommand(), c.deleteCommand(), c.forwardCommand(), c.timerCommand(), c.readCommand(),
+		c.reactCommand(), c.editCommand(), c.deleteCommand(), c.forwardCommand(), c.timerCommand(), c.readCommand(), c.introduceCommand(),
 		c.statusCommand(), c.phraseCommand(), c.recoverCommand(), c.lockCommand(), c.unlockCommand(),
 		c.demoCommand(), c.benchCommand(),
 		c.configCommand(), c.explainCommand(), c.versionCommand(), c.manCommand(),

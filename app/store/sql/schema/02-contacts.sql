@@ -17,6 +17,7 @@ CREATE TABLE contacts (
     removed     INTEGER,                             -- unix ms
     verified    INTEGER,                             -- unix ms, when the safety number was compared
     created     INTEGER NOT NULL,                    -- unix ms
+    introducer  INTEGER REFERENCES contacts (id),    -- who introduced them; NULL: nobody
     CHECK ((petname IS NULL) = (petname_key IS NULL))
 ) STRICT;
 

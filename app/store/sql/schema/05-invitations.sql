@@ -8,7 +8,9 @@ CREATE TABLE invitations (
     expires INTEGER NOT NULL,   -- unix ms
     state   TEXT    NOT NULL CHECK (state IN ('open', 'used', 'revoked')),
     contact INTEGER REFERENCES contacts (id),                    -- who came by it
-    noticed INTEGER NOT NULL DEFAULT 0                           -- unix ms, when the notice was sealed
+    noticed INTEGER NOT NULL DEFAULT 0,                          -- unix ms, when the notice was sealed
+    guest   BLOB CHECK (length(guest) = 32),                     -- AccountID of the only one who may come by it; NULL: anybody
+    introducer INTEGER REFERENCES contacts (id)                  -- who asked for it; NULL: nobody
 ) STRICT, WITHOUT ROWID;
 
 -- The relays that hold an invitation's notice and queue.
