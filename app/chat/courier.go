@@ -29,8 +29,9 @@ const (
 	// windows bounds, in windows, what is in memory with what relays keep.
 	windows = 16
 	// A device that did not answer is dialled again after dialFirst, then
-	// after ever longer pauses up to dialLast.
-	dialFirst, dialLast = time.Second, 5 * time.Minute
+	// after ever longer pauses up to dialLast; up to dialSeldom while relays keep all
+	// that there is for it, which it collects whenever it comes.
+	dialFirst, dialLast, dialSeldom = time.Second, 5 * time.Minute, 30 * time.Minute
 	// The same for a relay that could not be reached or refused.
 	relayFirst, relayLast = time.Second, 10 * time.Minute
 	// The same for a connected device that has no room for what came.
@@ -314,12 +315,14 @@ func (k *courier) takeNews() {
 	for _, r := range k.reports {
 		if r.look {
 			k.looking = false
+			k.lookout.last = k.seldom(lookLast, lookSeldom)
 			k.lookout.failed(now) // also when it was found: not again so soon
 			continue
 		}
 		if r.at == nil {
 			k.dialling = false
 			if r.err != nil {
+				k.dial.last = k.seldom(dialLast, dialSeldom)
 				k.dial.failed(now)
 			} else {
 				k.dial.until = now.Add(dialFirst) // the line is told by connected
@@ -365,6 +368,14 @@ func (k *courier) takeNews() {
 			d.pause.reset()
 		}
 	}
+}
+
+// seldom is the longer of two pauses if relays keep all parcels.
+func (k *courier) seldom(often, seldom time.Duration) time.Duration {
+	if slices.ContainsFunc(k.parcels, func(p *parcel) bool { return len(p.kept) == 0 }) {
+		return often
+	}
+	return seldom
 }
 
 // busy is how many parcels there is something to do for: those that every relay

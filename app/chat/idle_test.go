@@ -94,3 +94,35 @@ func TestGoneWithoutAWord(t *testing.T) {
 		}
 	})
 }
+
+// Bob is away for days. Alice's message is kept by his relay, which he will ask; she calls
+// and looks for him seldom. Without a relay she goes on as often as before.
+func TestCalledSeldomWhileRelaysKeep(t *testing.T) {
+	for name, kept := range map[string]bool{"kept": true, "not kept": false} {
+		t.Run(name, func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				b := w.Board()
+				var relays []*relay
+				if kept {
+					relays = []*relay{w.Relay("oak")}
+				}
+				alice, bob := w.Person("alice"), w.Person("bob", relays...)
+				alice.Meets(bob)
+				w.Advance(time.Minute)
+				bob.Leaves()
+				id := alice.Says(bob, "when you are back")
+				w.Advance(day)
+				calls, looks := w.wires.dialled(bob.ip.String()+":4001"), b.looked
+				w.Advance(2 * day)
+				calls, looks = w.wires.dialled(bob.ip.String()+":4001")-calls, b.looked-looks
+				if often := calls > 2*200 || looks > 2*20; often == kept {
+					t.Errorf("in two days Alice called Bob %d times and looked for him %d times", calls, looks)
+				}
+				bob.Moves()
+				bob.Returns()
+				w.Advance(time.Minute)
+				alice.Sees(id, api.Delivered)
+			})
+		})
+	}
+}

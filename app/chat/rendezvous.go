@@ -31,8 +31,9 @@ const (
 	// publishers is how many records are put at once.
 	publishers = 4
 	// A device that could not be reached is looked for after lookFirst, then
-	// after ever longer pauses up to lookLast.
-	lookFirst, lookLast = 2 * time.Second, 30 * time.Minute
+	// after ever longer pauses up to lookLast; up to lookSeldom while relays keep all that
+	// there is for it. A look costs some 100 KiB.
+	lookFirst, lookLast, lookSeldom = 2 * time.Second, 30 * time.Minute, 6 * time.Hour
 )
 
 // Finder is the DHT as a Chat needs it.
