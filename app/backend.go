@@ -57,7 +57,11 @@ func (a *App) Status(ctx context.Context, _ api.StatusRequest) (s api.Status, er
 			}
 		}
 		n, err := tx.Undelivered(time.Now())
+		if err != nil {
+			return err
+		}
 		s.Waiting, s.Queued, s.Asked = n.Waiting, n.Queued, n.Asked
+		s.OutOfTouch, err = tx.ContactsWaiting(string(problem.OutOfTouch))
 		return err
 	})
 	return s, storeProblem(err)

@@ -237,10 +237,11 @@ type Status struct {
 	Choice        *Choice    `json:"choice,omitempty"` // if relays are chosen
 	DHT           *DHT       `json:"dht,omitempty"`    // if the node runs
 	Contacts      int        `json:"contacts"`
-	Connected     int        `json:"connected"`       // contacts that are connected directly now
-	Waiting       int        `json:"waiting"`         // own messages and first flights without an acknowledgement from the other side
-	Queued        int        `json:"queued"`          // of these, those that are on this device only
-	Asked         int        `json:"asked,omitempty"` // of the queued, those that a device has seen whose owner has to decide: by a reusable address
+	Connected     int        `json:"connected"`              // contacts that are connected directly now
+	Waiting       int        `json:"waiting"`                // own messages and first flights without an acknowledgement from the other side
+	Queued        int        `json:"queued"`                 // of these, those that are on this device only
+	Asked         int        `json:"asked,omitempty"`        // of the queued, those that a device has seen whose owner has to decide: by a reusable address
+	OutOfTouch    int        `json:"out_of_touch,omitempty"` // contacts for whom messages wait that none of the relays they named has taken for a day (MSG-10)
 	Protection    Protection `json:"protection"`
 	Version       string     `json:"version"`
 	Started       Time       `json:"started,omitzero"`

@@ -87,13 +87,29 @@ func TestTriesForDays(t *testing.T) {
 		if sent.State != api.Queued || sent.Reason != Reason(string(problem.OutOfTouch)) {
 			w.Errorf("after a day the message is %s because of %q", sent.State, sent.Reason)
 		}
+		if n := alice.outOfTouch(); n != 1 {
+			w.Errorf("%d contacts are out of touch", n)
+		}
 		if n := len(alice.trail(id)); n != 1 {
 			w.Errorf("a refusal that is always the same left %d entries in the trail", n)
 		}
 		bob.Returns()
 		bob.Reads(alice, "are you there?")
 		alice.Sees(id, api.Delivered)
+		if n := alice.outOfTouch(); n != 0 {
+			w.Errorf("with Bob back %d contacts are out of touch", n)
+		}
 	})
+}
+
+// outOfTouch is for how many contacts something waits that no relay takes.
+func (p *person) outOfTouch() (n int) {
+	p.w.Helper()
+	p.View(func(tx *store.Tx) (err error) {
+		n, err = tx.ContactsWaiting(string(problem.OutOfTouch))
+		return err
+	})
+	return n
 }
 
 // Bob stays away for a month. The message fails with its reason; what Alice says

@@ -505,6 +505,13 @@ func TestTheLifeOfASentMessage(t *testing.T) {
 	}
 	same(t, "at a relay", count(until.Add(-time.Millisecond)), Undelivered{Waiting: 1})
 	same(t, "here only", count(until), Undelivered{Waiting: 1, Queued: 1})
+	contacts := func(reason string) int {
+		return get(t, s, func(tx *Tx) (int, error) { return tx.ContactsWaiting(reason) })
+	}
+	same(t, "kept, whatever else is said", contacts("REL-05"), 0)
+	update(t, s, func(tx *Tx) error { return tx.SetState(mine.ID, Queued, "MSG-10") })
+	same(t, "contacts for whom something waits", [2]int{contacts("MSG-10"), contacts("REL-05")}, [2]int{1, 0})
+	update(t, s, func(tx *Tx) error { return tx.SetState(mine.ID, Kept, "REL-05") })
 	same(t, "waiting", get(t, s, (*Tx).Waiting), map[Class]int{ClassMessage: 1})
 	same(t, "expired", len(get(t, s, func(tx *Tx) ([]Message, error) { return tx.Expired(mine.Expires) })), 1)
 	same(t, "not yet", len(get(t, s, func(tx *Tx) ([]Message, error) { return tx.Expired(mine.Expires.Add(-time.Millisecond)) })), 0)

@@ -19,3 +19,13 @@ func (tx *Tx) Undelivered(now time.Time) (Undelivered, error) {
 		FROM (SELECT *, NOT EXISTS (SELECT 1 FROM deposits WHERE outbox = outbox.id AND receipt IS NOT NULL AND until > ?1) AS alone FROM outbox WHERE class IN (1, 5))`,
 		now.UnixMilli(), now.UnixMilli())
 }
+
+// ContactsWaiting counts the contacts for whom a message of ours waits for one reason, a
+// problem's code.
+func (tx *Tx) ContactsWaiting(reason string) (int, error) {
+	return one(tx, func(r row) (n int, err error) {
+		err = r.Scan(&n)
+		return n, err
+	}, `SELECT count(DISTINCT devices.contact) FROM outbox JOIN messages ON messages.id = outbox.message JOIN devices ON devices.device = outbox.device
+		WHERE outbox.class = 1 AND messages.state = 'queued' AND messages.reason = ?`, reason)
+}

@@ -100,6 +100,10 @@ func humanStatus(w io.Writer, s api.Status, own bool) {
 	default:
 		row("waiting", "%s, %d of them on this device only", count(s.Waiting, "message"), s.Queued)
 	}
+	if s.OutOfTouch > 0 {
+		p, _ := problem.Lookup(problem.OutOfTouch)
+		row("", "%s out of touch: %s (%s)", count(s.OutOfTouch, "contact"), p.What, p.Code)
+	}
 	row("keys", "%s: %s", s.Protection.Kind, s.Protection.Means)
 }
 

@@ -34,3 +34,14 @@ func TestHumanDHT(t *testing.T) {
 		}
 	}
 }
+
+// What waits for contacts who are out of touch is said of them, and of nobody else.
+func TestHumanStatusOfWhoIsOutOfTouch(t *testing.T) {
+	for n, want := range map[int]string{0: "", 1: "1 contact out of touch: No relay", 2: "2 contacts out of touch: No relay"} {
+		var b strings.Builder
+		humanStatus(&b, api.Status{Waiting: 2, Queued: 2, OutOfTouch: n}, false)
+		if said := strings.Contains(b.String(), "out of touch"); said != (n > 0) || !strings.Contains(b.String(), want) {
+			t.Errorf("of %d the status says\n%s", n, &b)
+		}
+	}
+}
