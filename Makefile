@@ -54,6 +54,10 @@ cross: need-go ## build the headless program for every system
 bench: build ## measure the real program: lines of `name value unit`
 	@bin/godwit bench
 
+.PHONY: bench-desktop
+bench-desktop: need-go ## measure the window's own widgets: lines of `name value unit`
+	@go run ./app/ui/bench
+
 .PHONY: test
 test: fmt vet lint vuln unit ## everything that has to hold before a change is taken
 

@@ -32,10 +32,13 @@ type Block struct {
 	objects []fyne.CanvasObject
 }
 
+// rowImage draws a row. It keeps the picture, because Fyne asks for it again when it
+// has let go of a texture.
 type rowImage struct {
 	raster *canvas.Raster
 	block  *Block
 	row    int
+	img    *image.RGBA // nil: to be drawn
 }
 
 // NewBlock is an empty Block.
@@ -59,8 +62,11 @@ func (b *Block) Set(l *Layout, c Colours, width float32) {
 		r.Resize(fyne.NewSize(ceil(row.Width)+2*overhang, row.Height))
 	}
 	b.place()
-	for i := range l.Rows {
-		b.rows[i].raster.Refresh()
+	for i, r := range b.rows {
+		r.img = nil
+		if i < len(l.Rows) {
+			r.raster.Refresh()
+		}
 	}
 }
 
@@ -181,6 +187,9 @@ func (b *Block) quotes() {
 
 // draw draws the row at the size that the window's scale asks for.
 func (r *rowImage) draw(w, h int) image.Image {
+	if r.img != nil && r.img.Rect.Dx() == w && r.img.Rect.Dy() == h {
+		return r.img
+	}
 	img := image.NewRGBA(image.Rect(0, 0, w, h))
 	l := r.block.layout
 	if l == nil || r.row >= len(l.Rows) || w < 1 || h < 1 {
@@ -191,5 +200,6 @@ func (r *rowImage) draw(w, h int) image.Image {
 		scale = s // rounding of the height is not a scale
 	}
 	r.block.fonts.Draw(img, l, r.row, r.block.colours, scale, overhang)
+	r.img = img
 	return img
 }

@@ -17,7 +17,6 @@ type Colours struct {
 // Scale is px of the image for each px of the layout.
 func (f *Fonts) Draw(dst *image.RGBA, l *Layout, row int, c Colours, scale, pad float32) {
 	r := &l.Rows[row]
-	f.renderer.PixScale = scale
 	baseline := int(math.Round(float64(r.Baseline * scale)))
 	for i := range r.runs {
 		run := &r.runs[i]
@@ -48,9 +47,7 @@ func (f *Fonts) Draw(dst *image.RGBA, l *Layout, row int, c Colours, scale, pad 
 		if span.Style&Code != 0 && c.Code != nil {
 			draw.Draw(dst, image.Rect(int(x-scale), int(scale), int(x+(width+1)*scale), dst.Bounds().Dy()-int(scale)), image.NewUniform(c.Code), image.Point{}, draw.Over)
 		}
-		f.renderer.FontSize = px(run.out.Size)
-		f.renderer.Color = col
-		f.renderer.DrawShapedRunAt(run.out, dst, int(math.Round(float64(x))), baseline)
+		f.run(dst, &run.out, x, baseline, scale, col)
 		if span.Style&Link != 0 {
 			y := baseline + int(math.Round(float64(2*scale)))
 			thick := max(1, int(math.Round(float64(scale))))

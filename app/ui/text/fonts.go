@@ -32,12 +32,13 @@ type Fonts struct {
 	segmenter shaping.Segmenter
 	wrapper   shaping.LineWrapper
 	renderer  render.Renderer
+	glyphs    glyphs
 }
 
 // NewFonts uses the fonts of a theme. The fonts of the system are looked at when the
 // first character asks for them; without them such characters are boxes.
 func NewFonts(th fyne.Theme, set *emoji.Set, system bool) *Fonts {
-	return &Fonts{theme: th, emoji: set, system: system, faces: map[fyne.TextStyle]*faces{}}
+	return &Fonts{theme: th, emoji: set, system: system, faces: map[fyne.TextStyle]*faces{}, glyphs: glyphs{masks: map[glyphKey]glyphMask{}}}
 }
 
 // Emoji is the set that the texts are drawn with.

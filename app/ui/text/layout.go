@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/go-text/typesetting/di"
+	"github.com/go-text/typesetting/font/opentype"
 	"github.com/go-text/typesetting/shaping"
 	"golang.org/x/image/math/fixed"
 	"golang.org/x/text/unicode/bidi"
@@ -90,6 +91,10 @@ func (l *Layout) align(width float32) {
 	}
 }
 
+// asWritten turns off what the theme's font makes of characters beside each other, an
+// arrow of -> and the like: people see what was typed, in half the time.
+var asWritten = []shaping.FontFeature{{Tag: opentype.MustNewTag("calt"), Value: 0}}
+
 // para adds the rows of a paragraph. Spans before first end before it; it returns the
 // one that the next paragraph may begin with.
 func (f *Fonts) para(l *Layout, p Para, first int, width float32) int {
@@ -119,7 +124,11 @@ func (f *Fonts) para(l *Layout, p Para, first int, width float32) int {
 		if s.Style&Link != 0 {
 			in.Direction = di.DirectionLTR // an address never runs the other way
 		}
-		for _, in := range slices.Clone(f.segmenter.Split(in, f.face(s.Style))) {
+		face := f.face(s.Style)
+		for _, in := range slices.Clone(f.segmenter.Split(in, face)) {
+			if in.Face == face.own {
+				in.FontFeatures = asWritten
+			}
 			outs = append(outs, f.shaper.Shape(in))
 		}
 	}

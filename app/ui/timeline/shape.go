@@ -158,7 +158,7 @@ func (m *measurer) bubble(r *Row) *shape {
 	top := y
 	y += s.body.Height
 	last := &s.body.Rows[len(s.body.Rows)-1]
-	metaInside := false
+	metaInside, beside := false, false
 	if doc.Left > 0 {
 		s.more = m.lang.T("Show more ({size} left)", "size", humanize.IBytes(uint64(doc.Left)))
 		s.moreAt = fyne.NewPos(padX, y+5)
@@ -166,6 +166,7 @@ func (m *measurer) bubble(r *Row) *shape {
 		if need := m.words(s.more)*1.2 + metaGap + s.metaW; need <= room {
 			inner = max(inner, need)
 			y -= 15 // the time stands beside it
+			beside = true
 		} else {
 			inner = max(inner, m.words(s.more)*1.2)
 		}
@@ -186,6 +187,9 @@ func (m *measurer) bubble(r *Row) *shape {
 	default:
 		y += 15
 		meta.Y = y - 3
+		if beside {
+			s.moreAt.Y = meta.Y - theme.TextCaption
+		}
 	}
 	if s.quote != nil {
 		s.quote.size.Width = inner
