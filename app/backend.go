@@ -594,7 +594,8 @@ func (a *App) Edit(ctx context.Context, r api.EditRequest) (api.Sent, error) {
 // Delete implements api.Backend.
 func (a *App) Delete(ctx context.Context, r api.DeleteRequest) (api.Sent, error) {
 	if !r.ForBoth {
-		return api.Sent{ID: r.ID}, storeProblem(a.chat.DeleteForMe(ctx, r.ID))
+		sent, err := a.chat.DeleteForMe(ctx, r.ID)
+		return sent, storeProblem(err)
 	}
 	sent, err := a.chat.DeleteForBoth(ctx, r.ID, r.Wait, limit(r.Timeout))
 	return waited(ctx, sent, r.Wait, err)

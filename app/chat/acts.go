@@ -37,7 +37,7 @@ func (c *Chat) React(ctx context.Context, id, emoji string, want api.State, limi
 		if err != nil {
 			return 0, nil, problem.New(problem.BadReaction, err)
 		}
-		return content.KindReaction, body, c.putReaction(t, who, to, store.Reaction{Message: to.ID, Account: c.self(), Emoji: emoji, At: t.now}, false)
+		return content.KindReaction, body, putReaction(t, to, store.Reaction{Message: to.ID, Account: c.self(), Emoji: emoji, At: t.now}, false)
 	})
 }
 
@@ -55,11 +55,8 @@ func (c *Chat) Edit(ctx context.Context, id, text string, want api.State, limit 
 		if err != nil {
 			return 0, nil, problem.New(problem.BadText, err)
 		}
-		of.Body, of.Edited = []byte(text), t.now
-		if err := t.EditMessage(of.ID, of.Body, of.Edited); err != nil {
-			return 0, nil, err
-		}
-		return content.KindEdit, body, c.tell(t, who, of, api.ChangeEdited)
+		t.change(of, api.ChangeEdited)
+		return content.KindEdit, body, t.EditMessage(of.ID, []byte(text), t.now)
 	})
 }
 
@@ -93,8 +90,8 @@ func (c *Chat) erase(t *turn, who store.Contact, m store.Message) error {
 
 // DeleteForMe removes a message, of whomever, from this device alone; what is on its way
 // goes on. Errors: problem.NoSuchMessage.
-func (c *Chat) DeleteForMe(ctx context.Context, id string) error {
-	return c.update(ctx, func(t *turn) error {
+func (c *Chat) DeleteForMe(ctx context.Context, id string) (sent api.Sent, err error) {
+	err = c.update(ctx, func(t *turn) error {
 		m, err := message(t.Tx, id)
 		if err != nil {
 			return err
@@ -103,8 +100,10 @@ func (c *Chat) DeleteForMe(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
+		sent = api.Sent{ID: id, Conversation: ContactID(who)}
 		return c.remove(t, who, m)
 	})
+	return sent, err
 }
 
 // remove takes a message out of its conversation.
@@ -233,15 +232,13 @@ func (c *Chat) performEarly(t *turn, who store.Contact, to store.Message) (store
 }
 
 // putReaction keeps a person's reaction to a message.
-func (c *Chat) putReaction(t *turn, who store.Contact, to store.Message, r store.Reaction, late bool) error {
+func putReaction(t *turn, to store.Message, r store.Reaction, late bool) error {
 	old, err := t.Reaction(r.Message, r.Account)
 	if err = ignore(err, store.ErrNotFound); err != nil || old.Emoji == r.Emoji || late && r.At.Before(old.At) {
 		return err
 	}
-	if err := t.PutReaction(r); err != nil {
-		return err
-	}
-	return c.tell(t, who, to, api.ChangeReacted)
+	t.change(to, api.ChangeReacted)
+	return t.PutReaction(r)
 }
 
 // performOn does a deed that is its author's to do. One that comes late, when it was
@@ -263,16 +260,13 @@ func (c *Chat) performOn(t *turn, who store.Contact, d deed, to store.Message, l
 	}
 	switch content.Kind(d.Kind) {
 	case content.KindReaction:
-		return c.putReaction(t, who, to, store.Reaction{Message: to.ID, Account: who.Account, Emoji: d.emoji, At: d.Sent}, late)
+		return putReaction(t, to, store.Reaction{Message: to.ID, Account: who.Account, Emoji: d.emoji, At: d.Sent}, late)
 	case content.KindEdit:
 		if content.Kind(to.Kind) != content.KindText || late && d.Sent.Before(to.Edited) {
 			return nil
 		}
-		to.Body, to.Edited = []byte(d.text.Text), d.Sent
-		if err := t.EditMessage(to.ID, to.Body, to.Edited); err != nil {
-			return err
-		}
-		return c.tell(t, who, to, api.ChangeEdited)
+		t.change(to, api.ChangeEdited)
+		return t.EditMessage(to.ID, []byte(d.text.Text), d.Sent)
 	}
 	return c.erase(t, who, to)
 }

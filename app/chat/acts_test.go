@@ -136,7 +136,7 @@ func TestPeopleActOnMessages(t *testing.T) {
 		if got := anna.changesOf(lunch); !slices.Equal(got, want) {
 			w.Errorf("Anna was told %q", got)
 		}
-		w.check(ben.DeleteForMe(w.Context(), yes.String()))
+		w.check(second(ben.DeleteForMe(w.Context(), yes.String())))
 		if got, was := ben.talk(anna), anna.talk(ben); len(got) != 1 || len(was) != 2 {
 			w.Errorf("after Ben deleted his own for himself he sees %d lines and Anna %d", len(got), len(was))
 		}
@@ -231,7 +231,7 @@ func TestActsAreRefused(t *testing.T) {
 			{"an edit too long", second(anna.Edit(ctx, mine.String(), strings.Repeat("x", content.MaxText), "", 0)), problem.BadText},
 			{"deletion of another's for both", second(anna.DeleteForBoth(ctx, theirs.String(), "", 0)), problem.NotYours},
 			{"an unknown id", second(anna.React(ctx, content.NewID().String(), "👍", "", 0)), problem.NoSuchMessage},
-			{"no id", anna.DeleteForMe(ctx, "x"), problem.NoSuchMessage},
+			{"no id", second(anna.DeleteForMe(ctx, "x")), problem.NoSuchMessage},
 			{"an answer to what was said to somebody else", second(anna.Send(ctx, anna.finds(ben), Words{Text: "x", Reply: other.String()}, "", 0)), problem.NoSuchMessage},
 			{"forwarding to nobody", second(anna.Forward(ctx, mine.String(), byID(99), "", 0)), problem.NoSuchContact},
 		} {
@@ -244,7 +244,7 @@ func TestActsAreRefused(t *testing.T) {
 		if _, err := anna.React(ctx, theirs.String(), "👍", "", 0); !errors.Is(err, problem.ContactBlocked) {
 			w.Errorf("a reaction to somebody blocked: %v", err)
 		}
-		w.check(anna.DeleteForMe(ctx, theirs.String()))
+		w.check(second(anna.DeleteForMe(ctx, theirs.String())))
 		sent, err := anna.Forward(ctx, mine.String(), anna.finds(carol), api.Delivered, time.Minute)
 		w.check(err)
 		carol.Reads(anna, "to Carol", "mine")
@@ -315,6 +315,9 @@ func TestHostileActs(t *testing.T) {
 		}
 		if m := bob.lineOf(carol, carols); m.Text != "what Carol said" || m.Deleted || m.Reactions != nil {
 			w.Errorf("Carol's message became %+v", m)
+		}
+		if n := len(bob.changesOf(bobs)); n < 2 || n > 1+reactions/250 {
+			w.Errorf("of one message Bob was told %d times", n)
 		}
 		if lines := bob.talk(mallory); len(lines) != 3 { // Bob's, and that Mallory set timers
 			w.Errorf("Bob sees %d lines", len(lines))

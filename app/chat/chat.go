@@ -148,6 +148,9 @@ type turn struct {
 	receipts map[identity.DevicePublic][][32]byte
 	// notes tell of messages that were given up in this turn.
 	notes map[identity.DevicePublic][]content.Item
+	// changes are what happened to messages in this turn, each told once; see change.
+	changes []changed
+	already map[changed]bool // those in changes
 	// touched are the conversations whose entries in the list changed in this turn.
 	touched map[string]bool
 }
@@ -246,6 +249,9 @@ func (c *Chat) transact(batch []*op) (after []func(), lazy bool, err error) {
 			return err
 		}
 		if err := c.flushNotes(t); err != nil {
+			return err
+		}
+		if err := c.flushChanges(t); err != nil {
 			return err
 		}
 		for id := range t.touched {

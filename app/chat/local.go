@@ -231,7 +231,7 @@ func echoOwes(tx *store.Tx) (who store.Contact, list []store.Message, err error)
 			last = i
 		}
 	}
-	list = slices.DeleteFunc(list[last+1:], func(m store.Message) bool { return content.Kind(m.Kind) != content.KindText })
+	list = slices.DeleteFunc(list[last+1:], func(m store.Message) bool { return content.Kind(m.Kind) != content.KindText || !m.Deleted.IsZero() })
 	return who, list, err
 }
 

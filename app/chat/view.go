@@ -25,6 +25,45 @@ func (c *Chat) tell(t *turn, who store.Contact, m store.Message, change string) 
 	return nil
 }
 
+// changed is something that happened to a message.
+type changed struct {
+	message int64 // row id
+	change  string
+}
+
+// change has a change of a message be told at the end of the turn, once, however often it happened:
+// a message that one turn has brought a thousand reactions to is told of once.
+func (t *turn) change(m store.Message, what string) {
+	one := changed{m.ID, what}
+	if t.already[one] {
+		return
+	}
+	if t.already == nil {
+		t.already = make(map[changed]bool)
+	}
+	t.already[one], t.changes = true, append(t.changes, one)
+}
+
+func (c *Chat) flushChanges(t *turn) error {
+	for _, one := range t.changes {
+		m, err := t.Message(one.message)
+		if err != nil || m.Silent {
+			if err = ignore(err, store.ErrNotFound); err != nil {
+				return err
+			}
+			continue // it was removed in this turn too
+		}
+		who, err := correspondent(t.Tx, m.Conversation)
+		if err != nil {
+			return err
+		}
+		if err := c.tell(t, who, m, one.change); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // lines are messages of a conversation, in the order of their rows, as the API tells
 // them.
 func (c *Chat) lines(tx *store.Tx, who store.Contact, rows []store.Message) (list []api.Message, err error) {

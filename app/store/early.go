@@ -14,7 +14,14 @@ func (tx *Tx) PutEarlyAct(act, conversation int64, target MessageID) error {
 	if err != nil || n <= EarlyActsMax {
 		return err
 	}
-	return tx.run("DELETE FROM early_acts WHERE act = (SELECT min(act) FROM early_acts WHERE conversation = ?)", conversation)
+	oldest, err := one(tx, integer, "SELECT min(act) FROM early_acts WHERE conversation = ?", conversation)
+	if err != nil {
+		return err
+	}
+	if err := tx.EmptyMessage(oldest); err != nil {
+		return err
+	}
+	return tx.run("DELETE FROM early_acts WHERE act = ?", oldest)
 }
 
 // TakeEarlyActs returns what waited for a message of a conversation, in the order in which
