@@ -163,7 +163,7 @@ func TestNothingPoisonsTheBox(t *testing.T) {
 		}},
 		payload("no items", func(*person, *person) []byte { return marshal((&content.Payload{}).Marshal()) }),
 		items("malformed bodies of every kind", func(m, b *person) (list []content.Item) {
-			for k := content.KindText; k <= content.KindRead+3; k++ {
+			for k := content.KindText; k <= content.KindIntroduction+1; k++ {
 				list = append(list, item(k, []byte{0xff, 0xfe, 3}), item(k, nil))
 			}
 			return list

@@ -17,6 +17,7 @@ func TestReceiptsForAnothersMessages(t *testing.T) {
 	inWorld(t, func(w *world) {
 		oak := w.Relay("oak")
 		alice, bob, mallory := w.Person("alice", oak), w.Person("bob", oak), w.Person("mallory", oak)
+		sharing(alice)
 		alice.Meets(bob)
 		alice.Meets(mallory)
 		bob.Leaves()
