@@ -12,10 +12,12 @@ import (
 	fynewidget "fyne.io/fyne/v2/widget"
 
 	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/desktop/notify"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/ui/chats"
 	"github.com/godwit-im/godwit/app/ui/network"
 	"github.com/godwit-im/godwit/app/ui/people"
+	"github.com/godwit-im/godwit/app/ui/settings"
 	"github.com/godwit-im/godwit/app/ui/shell"
 	"github.com/godwit-im/godwit/app/ui/task"
 	"github.com/godwit-im/godwit/app/ui/theme"
@@ -52,9 +54,14 @@ type account struct {
 	pane    *chats.Pane
 	reqs    *people.Requests
 	net     *network.Page
+	prefs   *settings.View
 	welcome fyne.CanvasObject
 	details func() // shows the details again; nil: none are open
 	table   []shell.Command
+
+	registered registered      // with the person's session
+	life       context.Context // of following events: a window in another language takes over
+	end        func()
 }
 
 // pageSize is how many messages are read at once.
@@ -62,6 +69,7 @@ const pageSize = 100
 
 func newAccount(d *Desk, b api.Backend) *account {
 	a := &account{Desk: d, b: b, section: shell.Chats, present: true, stale: map[string]bool{}}
+	a.life, a.end = context.WithCancel(context.Background())
 	l := d.l
 	a.table = a.commands()
 	a.rail = shell.NewRail(l.T("Menu"), []shell.Item{
@@ -93,19 +101,34 @@ func newAccount(d *Desk, b api.Backend) *account {
 		a.look.List = w
 		a.keepLook()
 	})
+	a.prefs = settings.NewView(l, a.pages)
+	a.dressNotices()
 	a.go_(shell.Chats)
 	a.showFoot()
 	c := d.win.Canvas()
 	shell.Listen(c, a.table)
 	c.SetOnTypedKey(a.key)
-	d.app.Lifecycle().SetOnEnteredForeground(func() { a.present = true; a.read() })
-	d.app.Lifecycle().SetOnExitedForeground(func() { a.present = false })
+	d.app.Lifecycle().SetOnEnteredForeground(func() {
+		a.present = true
+		a.read()
+		a.attend()
+	})
+	d.app.Lifecycle().SetOnExitedForeground(func() {
+		a.present = false
+		a.attend()
+	})
 	d.win.SetContent(a.frame)
 	a.work.Go(func(context.Context) {
 		err := task.Follow(a.work, func(ctx context.Context, each func(api.Event) error) error {
+			ctx, stop := context.WithCancel(ctx)
+			defer stop()
+			defer context.AfterFunc(a.life, stop)()
 			return a.b.Events(ctx, api.EventsRequest{}, each)
 		}, a.events)
 		a.work.Do(func() {
+			if a.life.Err() != nil {
+				return
+			}
 			a.broken = err
 			a.showFoot()
 			a.fail(err)
@@ -115,6 +138,7 @@ func newAccount(d *Desk, b api.Backend) *account {
 	if a.look.Relay {
 		a.runRelay()
 	}
+	a.register(func() error { return nil })
 	return a
 }
 
@@ -136,12 +160,19 @@ func (a *account) reload() {
 
 // events takes what happened since the last time.
 func (a *account) events(list []api.Event) {
+	if a.life.Err() != nil {
+		return
+	}
 	status, requests := false, false
+	var notes []notify.Note
 	for _, e := range list {
 		switch e.Event {
 		case api.EventReady:
 			status = true
 		case api.EventMessage:
+			if n, due := a.noticeMessage(e); due {
+				notes = append(notes, n)
+			}
 			a.stale[e.Conversation] = true
 			if e.Conversation == a.openID {
 				a.arrived(e)
@@ -167,11 +198,15 @@ func (a *account) events(list []api.Event) {
 			}
 			status = true
 		case api.EventRequest:
+			if n, due := a.noticeRequest(e); due {
+				notes = append(notes, n)
+			}
 			requests = true
 		case api.EventRelay, api.EventNetwork, api.EventAccount:
 			status = true
 		}
 	}
+	a.notices.say(notes)
 	a.refreshConversations()
 	if requests {
 		a.loadRequests()
@@ -244,6 +279,9 @@ func (a *account) put(c api.Conversation) {
 	a.convs = slices.Insert(a.convs, i, c)
 	if c.ID == a.openID {
 		a.showHead()
+	}
+	if c.Unread == 0 { // read elsewhere, perhaps
+		a.notices.withdraw(a.notices.desk.Gone(c.ID))
 	}
 }
 
@@ -372,11 +410,13 @@ func (a *account) go_(s shell.Section) {
 		a.refreshStatus()
 	case shell.Settings:
 		a.frame.SetList(nil)
-		a.frame.SetContent(a.newSettings())
+		a.frame.SetContent(a.prefs)
+		a.prefs.Update()
 	default:
 		a.frame.SetList(a.list)
 		a.showContent()
 	}
+	a.attend()
 }
 
 // open opens a conversation.
@@ -393,6 +433,7 @@ func (a *account) open(id string) {
 	a.closeDetails()
 	c := a.conversation(id)
 	a.openID, a.messages, a.newLine = id, nil, c.FirstUnread
+	a.attend()
 	a.pane.Composer.Set(c.Draft)
 	a.pane.Single(a.frame.Single())
 	a.showHead()
@@ -407,6 +448,7 @@ func (a *account) open(id string) {
 func (a *account) closeChat() {
 	a.keepDraft()
 	a.openID, a.messages = "", nil
+	a.attend()
 	a.frame.ShowContent(false)
 	a.closeDetails()
 	a.showContent()

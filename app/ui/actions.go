@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
-	"fyne.io/fyne/v2/container"
 	fynewidget "fyne.io/fyne/v2/widget"
 
 	"github.com/godwit-im/godwit/app/api"
@@ -421,44 +420,6 @@ func (a *account) closeDetails() {
 	if a.frame != nil && a.frame.HasDetails() {
 		a.frame.SetDetails(nil)
 	}
-}
-
-// newSettings is the page of settings: how the window looks.
-func (a *account) newSettings() fyne.CanvasObject {
-	l := a.l
-	column := widget.Col(theme.Space5)
-	column.Add(widget.NewText(l.T("Light and dark"), theme.TextTitle, theme.Text).Bold())
-	var modes []*widget.Chip
-	names := []theme.Mode{theme.System, theme.Light, theme.Dark}
-	mark := func() {
-		for i, c := range modes {
-			c.Select(names[i] == a.look.Mode)
-		}
-	}
-	row := widget.Row(theme.Space3)
-	for i, text := range []string{l.T("As the system"), l.T("Light"), l.T("Dark")} {
-		c := widget.NewChip(text, func() {
-			a.relook(func(v *shell.Look) { v.Mode = names[i] })
-			mark()
-		})
-		modes = append(modes, c)
-		row.Add(c)
-	}
-	mark()
-	column.Add(row)
-	column.Add(widget.NewText(l.T("Size of everything"), theme.TextTitle, theme.Text).Bold())
-	size := widget.NewText(l.T("{n} %", "n", a.look.Scale), theme.TextBody, theme.Text)
-	resize := func(by int) func() {
-		return func() {
-			a.zoom(by)
-			size.Set(l.T("{n} %", "n", a.look.Scale))
-		}
-	}
-	column.Add(widget.Row(theme.Space4, widget.NewButton("−", widget.Plain, resize(-shell.ScaleStep)), size, widget.NewButton("+", widget.Plain, resize(shell.ScaleStep))))
-	column.Add(widget.NewText(l.T("About"), theme.TextTitle, theme.Text).Bold())
-	column.Add(widget.NewPara(l.T("Godwit {version}. No servers: the computers of those who use it are the whole system.", "version", a.opt.Version), theme.TextSecondary, theme.Dim))
-	head := widget.Inset(theme.Space6, 0, theme.Space6, 0, widget.AtLeast(0, theme.HeaderHeight+4, widget.Ends(widget.NewText(l.T("Settings"), theme.TextSection, theme.Text).Bold(), widget.Gap(0, 0))))
-	return widget.Edge(head, nil, nil, nil, container.NewVScroll(widget.Inset(theme.Space6, 0, theme.Space6, theme.Space6, widget.ColumnTop(680, column))))
 }
 
 // zoom makes everything larger or smaller; 0 is the usual size.

@@ -17,6 +17,7 @@ import (
 	"fyne.io/fyne/v2"
 
 	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/desktop/notify"
 	"github.com/godwit-im/godwit/app/link"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/ui/lang"
@@ -56,6 +57,10 @@ type Options struct {
 	Elsewhere func()            // called if another window has the account; may be nil
 	Painted   func()            // called once, when the first screen with content is shown; may be nil
 	Version   string
+	Notices   notify.Notifier // shows notifications; nil: none are shown
+	Session   Session         // registers the program with the person's session; nil: it cannot be
+	Tray      TrayWatch       // tells whether the desktop has a tray; nil: there is none
+	Icon      fyne.Resource   // of the window and the tray; nil: Fyne's
 }
 
 // Desk is the window with what it shows. Its methods belong to the window's thread.
@@ -69,8 +74,13 @@ type Desk struct {
 	work *task.Runner
 	now  func() time.Time
 
-	first *onboarding.First
-	inner *account  // once there is one
+	first    *onboarding.First
+	inner    *account // once there is one
+	notices  *notices
+	trayHere bool // the desktop has a tray
+	trayIcon bool // ours is in it
+	hidden   bool // the window is in the tray
+
 	relay string    // address of the relay that runs here; empty: none
 	later link.Link // what a link asked to see before there was an account
 }
@@ -94,10 +104,20 @@ func New(ctx context.Context, a fyne.App, host Host, opt Options) *Desk {
 	d.win.Resize(fyne.NewSize(d.look.Width, d.look.Height))
 	d.win.SetMaster()
 	d.win.SetContent(widget.Stack(widget.NewFill(theme.Rail, 0), widget.Gap(theme.WindowMinW, theme.WindowMinH)))
+	if opt.Icon != nil {
+		a.SetIcon(opt.Icon)
+	}
 	d.win.SetCloseIntercept(func() {
 		d.Keep()
+		if d.stays() {
+			d.hidden = true
+			d.win.Hide()
+			return
+		}
 		d.win.Close()
 	})
+	d.notices = newNotices(d)
+	d.watchTray()
 	d.open("")
 	return d
 }
@@ -256,8 +276,7 @@ func (d *Desk) enter(b api.Backend) *account {
 // from any goroutine. The token is the desktop's leave to do so; Fyne has no use for it.
 func (d *Desk) Raise(what link.Link, _ string) {
 	d.work.Do(func() {
-		d.win.Show()
-		d.win.RequestFocus()
+		d.show()
 		switch {
 		case d.inner != nil:
 			d.inner.follow(what)

@@ -35,6 +35,7 @@ type house struct {
 	read     []api.MarkReadRequest
 	drafts   map[string]string
 	decided  []string
+	forgot   bool // the recovery words
 	events   chan api.Event
 }
 
@@ -140,6 +141,12 @@ func (h *house) Relays(context.Context, api.RelaysRequest) ([]api.Relay, error) 
 func (h *house) Invite(context.Context, api.InviteRequest) (api.Invitation, error) {
 	return api.Invitation{ID: "1", Link: "godwit:i#abc", Kind: "single", State: "open", Relays: 1}, nil
 }
+func (h *house) Phrase(_ context.Context, r api.PhraseRequest) (api.Phrase, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.forgot = r.Written
+	return api.Phrase{Words: strings.Fields(strings.Repeat("abandon ", 24)), Forgotten: r.Written}, nil
+}
 func (h *house) Contacts(context.Context, api.ContactsRequest) ([]api.Contact, error) {
 	return []api.Contact{{ID: "anna", Name: "Anna"}}, nil
 }
@@ -169,13 +176,17 @@ type sight struct {
 	queue chan func()
 }
 
-// look opens a window of a size on a house.
-func look(t *testing.T, h *house, size fyne.Size) *sight {
+// look opens a window of a size on a house, with options changed.
+func look(t *testing.T, h *house, size fyne.Size, change ...func(*Options)) *sight {
 	t.Helper()
 	a := test.NewTempApp(t)
 	s := &sight{t: t, queue: make(chan func(), 1000)}
 	ctx, stop := context.WithCancel(t.Context())
-	s.Desk = New(ctx, a, h, Options{Name: "Jonas", Do: func(f func()) { s.queue <- f }})
+	o := Options{Name: "Jonas", Do: func(f func()) { s.queue <- f }}
+	for _, f := range change {
+		f(&o)
+	}
+	s.Desk = New(ctx, a, h, o)
 	s.Desk.look.Mode = theme.Light
 	s.win.Resize(size)
 	s.win.Show()

@@ -28,11 +28,18 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/godwit-im/godwit/app/config"
+	"github.com/godwit-im/godwit/app/desktop/autostart"
+	"github.com/godwit-im/godwit/app/desktop/notify"
 	"github.com/godwit-im/godwit/app/desktop/single"
+	"github.com/godwit-im/godwit/app/desktop/tray"
 	"github.com/godwit-im/godwit/app/link"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/ui"
+	"github.com/godwit-im/godwit/assets"
 )
+
+// appID names the program to the system: its desktop file, its bundle.
+const appID = "im.godwit.desktop"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -64,6 +71,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 	profile := flags.String("profile", "", "keep everything under `DIR` (or GODWIT_HOME)")
 	version := flags.Bool("version", false, "show the version")
 	help := flags.BoolP("help", "h", false, "show this")
+	quiet := flags.Bool("tray", false, "begin in the tray, if the window is to stay there and the desktop has one")
 	verbose := flags.BoolP("verbose", "v", false, "say on standard error what happens")
 	given := map[string]*[]string{}
 	for _, s := range settings {
@@ -112,27 +120,31 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 		slog.NewTextHandler(errOut, &slog.HandlerOptions{Level: level})))
 	gologshim.SetDefaultHandler(slog.DiscardHandler) // it names peers and addresses
 	slog.SetDefault(slog.New(slog.DiscardHandler))
-	return show(ctx, cfg, flags.Arg(0), getenv)
+	return show(ctx, cfg, flags.Arg(0), *quiet, getenv)
 }
 
 // show opens the window and returns when it is closed or the context ends.
-func show(ctx context.Context, cfg config.Config, text string, getenv func(string) string) error {
+func show(ctx context.Context, cfg config.Config, text string, quiet bool, getenv func(string) string) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	h := newHost(ctx, cfg, text, single.Token(getenv))
 	inputMethod(getenv)
 	var begin link.Link
 	if text != "" {
-		var err error
 		if begin, err = link.Parse(text); err != nil {
 			return problem.New(problem.BadLink, err)
 		}
 	}
-	a := fyneapp.NewWithID("im.godwit.desktop")
-	fyneapp.SetMetadata(fyne.AppMetadata{ID: "im.godwit.desktop", Name: "Godwit", Version: config.Version, Migrations: map[string]bool{"fyneDo": true}})
+	a := fyneapp.NewWithID(appID)
+	fyneapp.SetMetadata(fyne.AppMetadata{ID: appID, Name: "Godwit", Version: config.Version, Migrations: map[string]bool{"fyneDo": true}})
+	notices := notifier(cfg)
+	if notices != nil {
+		defer func() { err = errors.Join(err, notices.Close()) }()
+	}
 	desk := ui.New(ctx, a, h, ui.Options{
 		Name: userName(), Look: filepath.Join(cfg.Dirs.State, "window.json"), Languages: []string{string(fynelang.SystemLocale())},
 		Scale: setScale, Log: cfg.Logger, Version: config.Version, Elsewhere: stop,
+		Notices: notices, Session: session(cfg, getenv), Tray: tray.Watch, Icon: fyne.NewStaticResource("im.godwit.desktop.svg", assets.AppIcon),
 	})
 	h.window(desk)
 	if text != "" {
@@ -144,11 +156,36 @@ func show(ctx context.Context, cfg config.Config, text string, getenv func(strin
 			a.Quit()
 		})
 	})
-	desk.Window().Show()
+	desk.Start(quiet)
 	a.Run()
 	stop()
 	desk.Wait()
 	return h.close()
+}
+
+// notifier shows notifications, where that can be; nil otherwise. Desktops that do not
+// find the icon by its name, because the program is not installed, are given a file.
+func notifier(cfg config.Config) notify.Notifier {
+	icon := filepath.Join(cfg.Dirs.Cache, "godwit.png")
+	if err := os.WriteFile(icon, assets.AppIconPNG, 0o600); err != nil {
+		icon = ""
+	}
+	n, err := notify.New(notify.Options{ID: appID, Name: "Godwit", Icon: icon})
+	if err != nil {
+		cfg.Logger.Info("there are no notifications here", "err", err)
+		return nil
+	}
+	return n
+}
+
+// session is how the program is registered with the person's session; nil for a profile
+// of its own, which is not what a login or a link means.
+func session(cfg config.Config, getenv func(string) string) ui.Session {
+	path, err := os.Executable()
+	if err != nil || cfg.Dirs.Profile != "" {
+		return nil
+	}
+	return autostart.Program{ID: appID, Name: "Godwit", Path: path, Args: []string{"--tray"}, Getenv: getenv}
 }
 
 // display says whether there is a screen to show a window on.

@@ -96,6 +96,9 @@ func New(wanted ...string) *Lang {
 	return l
 }
 
+// NameOf is what a language calls itself.
+func NameOf(tag string) string { return New(tag).T("English") }
+
 // Tag is the language's name, as "fr".
 func (l *Lang) Tag() string { return l.tag.String() }
 

@@ -1,0 +1,249 @@
+package ui
+
+import (
+	"context"
+	"slices"
+	"strconv"
+	"strings"
+
+	"fyne.io/fyne/v2/container"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/desktop/notify"
+	"github.com/godwit-im/godwit/app/ui/lang"
+	"github.com/godwit-im/godwit/app/ui/people"
+	"github.com/godwit-im/godwit/app/ui/settings"
+	"github.com/godwit-im/godwit/app/ui/shell"
+	"github.com/godwit-im/godwit/app/ui/task"
+	"github.com/godwit-im/godwit/app/ui/theme"
+	"github.com/godwit-im/godwit/app/ui/widget"
+)
+
+// Session is how the program is registered with the person's session; see
+// autostart.Program.
+type Session interface {
+	AtLogin() (bool, error)
+	SetAtLogin(bool) error
+	OpensLinks() (bool, error)
+	SetOpensLinks(bool) error
+}
+
+// registered is what was last heard of the Session.
+type registered struct{ known, login, links bool }
+
+// pages are the settings.
+func (a *account) pages() []settings.Page {
+	l := a.l
+	pages := []settings.Page{
+		{ID: "look", Name: l.T("Appearance"), Items: a.lookItems()},
+		{ID: "notices", Name: l.T("Notifications"), Items: []settings.Item{a.noticeItem()}},
+		{ID: "privacy", Name: l.T("Privacy"), Items: a.privacyItems()},
+		{ID: "keys", Name: l.T("Keys"), Items: a.keyItems()},
+	}
+	if items := a.computerItems(); len(items) > 0 {
+		pages = append(pages, settings.Page{ID: "computer", Name: l.T("This computer"), Items: items})
+	}
+	return append(pages, settings.Page{ID: "about", Name: l.T("About"), Items: []settings.Item{
+		{ID: "version", Name: l.T("Godwit {version}", "version", a.opt.Version), Help: l.T("No servers: the computers of those who use it are the whole system.")},
+		{ID: "keyboard", Name: l.T("Keyboard"), Help: l.T("Everything here can be done by keys."), Do: &settings.Action{Text: l.T("Show the keys"), Run: func() { shell.ShowHelp(a.win.Canvas(), a.l, a.table) }}},
+	}})
+}
+
+func (a *account) lookItems() []settings.Item {
+	l := a.l
+	modes := []theme.Mode{theme.System, theme.Light, theme.Dark}
+	tongues := append([]string{""}, lang.Available()...)
+	names := []string{l.T("As the system")}
+	for _, t := range tongues[1:] {
+		names = append(names, lang.NameOf(t))
+	}
+	return []settings.Item{
+		{ID: "mode", Name: l.T("Light and dark"), Help: l.T("The colours of the window."), Choice: &settings.Choice{
+			Names: []string{l.T("As the system"), l.T("Light"), l.T("Dark")}, At: max(0, slices.Index(modes, a.look.Mode)),
+			Set: func(n int) { a.relook(func(v *shell.Look) { v.Mode = modes[n] }) }}},
+		{ID: "scale", Name: l.T("Size of everything"), Help: l.T("Text, pictures and buttons grow together."), Number: &settings.Number{
+			Value: a.look.Scale, Usual: 100, Min: shell.MinScale, Max: shell.MaxScale, Step: shell.ScaleStep,
+			Text: func(n int) string { return l.T("{n} %", "n", strconv.Itoa(n)) }, Set: func(n int) { a.zoom(n - a.look.Scale) }}},
+		{ID: "lang", Name: l.T("Language"), Help: l.T("Of the window. What people write stays as they wrote it."), Choice: &settings.Choice{
+			Names: names, At: max(0, slices.Index(tongues, a.look.Lang)), Set: func(n int) { a.speak(tongues[n]) }}},
+	}
+}
+
+func (a *account) noticeItem() settings.Item {
+	l := a.l
+	i := settings.Item{ID: "notices", Name: l.T("What notifications tell"), Help: l.T("Notifications can be read by whoever sees the screen. Muted chats, and the one before you, make none.")}
+	if a.opt.Notices == nil {
+		i.Help = l.T("This desktop has no way to show notifications.")
+		return i
+	}
+	levels := notify.Levels()
+	i.Choice = &settings.Choice{
+		Names: []string{l.T("Nothing"), l.T("That there is a message"), l.T("Who wrote"), l.T("Who wrote, and what")},
+		At:    slices.Index(levels, a.level()), Usual: slices.Index(levels, notify.Name),
+		Set: func(n int) {
+			a.look.Notify = string(levels[n])
+			a.keepLook()
+			a.dressNotices()
+		},
+	}
+	return i
+}
+
+func (a *account) privacyItems() []settings.Item {
+	l := a.l
+	where := l.T("Relays see from where messages are left with them.")
+	if a.status != nil && a.status.Private {
+		where = l.T("Messages are left at relays by way of other relays, so that who keeps them does not see from where they come.")
+	}
+	return []settings.Item{
+		{ID: "way", Name: l.T("The way of messages"), Help: where},
+		{ID: "strangers", Name: l.T("Strangers"), Help: l.T("Only who has an invitation or an address of yours can write to you, and learns nothing before you accept.")},
+		{ID: "previews", Name: l.T("Links"), Help: l.T("No page is fetched before you click: nobody sees that you read a message.")},
+	}
+}
+
+func (a *account) keyItems() []settings.Item {
+	l := a.l
+	items := []settings.Item{{ID: "words", Name: l.T("Recovery words"), Help: l.T("Whoever has these 24 words is you. Write them on paper: they bring your account back on another computer."),
+		Do: &settings.Action{Text: l.T("Show the words"), Run: a.showWords}}}
+	locked := a.status != nil && a.status.Protection.Kind == api.ByPassphrase
+	help := l.T("Asked when Godwit starts. Without it nobody can open this account here, you neither.")
+	switch {
+	case a.status == nil:
+	case a.status.Protection.Kind == api.ByKeyring:
+		help += " " + l.T("Now the keys are in this computer's keyring.")
+	case !locked:
+		help += " " + l.T("Now only file permissions protect the keys.")
+	}
+	if locked {
+		return append(items, settings.Item{ID: "passphrase", Name: l.T("Passphrase"), Help: l.T("It is asked when Godwit starts."), Do: &settings.Action{Text: l.T("Take it off"), Run: a.unlock}})
+	}
+	return append(items, settings.Item{ID: "passphrase", Name: l.T("Passphrase"), Help: help, Do: &settings.Action{Text: l.T("Set a passphrase"), Run: a.lock}})
+}
+
+func (a *account) computerItems() (items []settings.Item) {
+	l := a.l
+	if s := a.opt.Session; s != nil && a.registered.known {
+		items = append(items,
+			settings.Item{ID: "login", Name: l.T("Start at login"), Help: l.T("Messages arrive from the moment that you log in."), Switch: &settings.Switch{On: a.registered.login, Set: func(on bool) {
+				a.register(func() error { return s.SetAtLogin(on) })
+			}}},
+			settings.Item{ID: "links", Name: l.T("Open godwit: links"), Help: l.T("An invitation that you click in a browser or a mail opens here."), Switch: &settings.Switch{On: a.registered.links, Set: func(on bool) {
+				a.register(func() error { return s.SetOpensLinks(on) })
+			}}})
+	}
+	if a.trayHere {
+		items = append(items, settings.Item{ID: "tray", Name: l.T("Stay in the tray"), Help: l.T("A window that is closed goes to the tray, and messages still arrive. Ctrl+Q ends the program."), Switch: &settings.Switch{On: a.look.Tray, Set: func(on bool) {
+			a.look.Tray = on
+			a.keepLook()
+			a.dressTray()
+		}}})
+	}
+	return items
+}
+
+// register changes how the program is registered, and looks at what came of it.
+func (a *account) register(change func() error) {
+	s := a.opt.Session
+	if s == nil {
+		return
+	}
+	task.Load(a.work, func(context.Context) (r registered, err error) {
+		if err := change(); err != nil {
+			return r, err
+		}
+		r.known = true
+		if r.login, err = s.AtLogin(); err == nil {
+			r.links, err = s.OpensLinks()
+		}
+		return r, err
+	}, func(r registered, err error) {
+		if err != nil {
+			a.fail(err)
+			return
+		}
+		a.registered = r
+		a.prefs.Update()
+	})
+}
+
+// showWords shows the recovery words, after asking whether anybody else looks.
+func (a *account) showWords() {
+	people.ShowConfirm(a.win.Canvas(), a.l, a.l.T("Is nobody looking?"), a.l.T("Whoever sees the words can be you. Have paper and a pen ready."), a.l.T("Show the words"), func() {
+		task.Load(a.work, func(ctx context.Context) (api.Phrase, error) { return a.b.Phrase(ctx, api.PhraseRequest{}) }, func(p api.Phrase, err error) {
+			if err != nil {
+				a.fail(err)
+				return
+			}
+			a.wordsDialog(p.Words)
+		})
+	})
+}
+
+func (a *account) wordsDialog(words []string) {
+	l := a.l
+	grid := container.NewGridWithColumns(3)
+	for i, w := range words {
+		grid.Add(widget.Row(theme.Space3, widget.Exactly(22, 20, widget.NewText(strconv.Itoa(i+1), theme.TextCaption, theme.Faint)), widget.NewText(w, theme.TextBody, theme.Text).Mono()))
+	}
+	var d *widget.Dialog
+	forget := widget.NewButton(l.T("Erase them here"), widget.Plain, func() {
+		d.Close()
+		people.ShowConfirm(a.win.Canvas(), l, l.T("Erase the words from this computer?"), l.T("They are then on your paper only. Your account goes on working."), l.T("Erase"), func() {
+			task.Load(a.work, func(ctx context.Context) (api.Phrase, error) {
+				return a.b.Phrase(ctx, api.PhraseRequest{Written: true})
+			}, func(_ api.Phrase, err error) {
+				if err != nil {
+					a.fail(err)
+				}
+			})
+		})
+	})
+	d = widget.ShowDialog(a.win.Canvas(), l.T("Recovery words"), l.T("Close"), 440,
+		widget.Col(theme.Space5, widget.NewPara(l.T("Write them down in this order, and keep them where you keep what is dear to you."), theme.TextBody, theme.Dim), grid), nil,
+		forget, widget.NewButton(l.T("Done"), widget.Primary, func() { d.Close() }))
+}
+
+// lock asks for a passphrase, twice in one line of thought: it is shown while typed.
+func (a *account) lock() {
+	a.askPassphrase(a.l.T("Set a passphrase"), a.l.T("Several words that you will remember. There is no way back without it, but your recovery words."), func(ctx context.Context, text string) error {
+		_, err := a.b.Lock(ctx, api.LockRequest{Passphrase: text})
+		return err
+	})
+}
+
+func (a *account) unlock() {
+	a.askPassphrase(a.l.T("Take the passphrase off"), a.l.T("The one that is set now."), func(ctx context.Context, text string) error {
+		_, err := a.b.Unlock(ctx, api.UnlockRequest{Passphrase: text})
+		return err
+	})
+}
+
+func (a *account) askPassphrase(title, says string, do func(context.Context, string) error) {
+	people.ShowAsk(a.win.Canvas(), a.l, people.Ask{Title: title, Says: says, Button: a.l.T("OK"), Do: func(text string, done func(string)) {
+		task.Load(a.work, func(ctx context.Context) (struct{}, error) { return struct{}{}, do(ctx, strings.TrimSpace(text)) }, func(_ struct{}, err error) {
+			if err != nil {
+				done(sentence(err))
+				return
+			}
+			done("")
+			a.refreshStatus()
+		})
+	}})
+}
+
+// speak changes the language of the window, which is made anew.
+func (a *account) speak(tongue string) {
+	d := a.Desk
+	d.look.Lang = tongue
+	d.l = lang.New(d.opt.Languages...)
+	if tongue != "" {
+		d.l = lang.New(tongue)
+	}
+	d.keepLook()
+	a.keepDraft()
+	a.end()
+	d.inner = newAccount(d, a.b)
+	d.inner.go_(shell.Settings)
+	d.inner.prefs.Open("look")
+}
