@@ -286,7 +286,7 @@ func (g *grid) place() {
 		g.bar.Move(fyne.NewPos(size.Width-6, (size.Height-h)*g.offset/(g.height-size.Height)))
 		g.objects = append(g.objects, g.bar)
 	}
-	canvas.Refresh(g.bar)
+	parts.Repaint(g)
 	g.p.name.Set("")
 	if e, ok := g.chosen(); ok && (g.focused || g.hovered) {
 		name := e.Name

@@ -14,6 +14,7 @@ import (
 	"github.com/godwit-im/godwit/app/ui/lang"
 	"github.com/godwit-im/godwit/app/ui/text"
 	"github.com/godwit-im/godwit/app/ui/theme"
+	parts "github.com/godwit-im/godwit/app/ui/widget"
 )
 
 // Config is what a Timeline works with. All functions but Do may be nil, and are called
@@ -107,7 +108,6 @@ type Timeline struct {
 	picked  map[string]bool
 
 	bar         *canvas.Rectangle
-	nudge       *canvas.Rectangle // refreshed when what is shown changes without anything moving
 	pill        *pill
 	cursor      desktop.Cursor
 	metaSize    fyne.Size
@@ -151,7 +151,7 @@ func New(cfg Config) *Timeline {
 	}
 	t := &Timeline{
 		cfg: cfg, index: map[string]int{}, shapes: map[string]*shape{}, limits: map[string][2]int{}, items: map[string]*item{},
-		picked: map[string]bool{}, icons: map[string]fyne.Resource{}, bar: canvas.NewRectangle(nil), nudge: canvas.NewRectangle(nil), cursor: desktop.DefaultCursor,
+		picked: map[string]bool{}, icons: map[string]fyne.Resource{}, bar: canvas.NewRectangle(nil), cursor: desktop.DefaultCursor,
 	}
 	t.life, t.stop = context.WithCancel(context.Background())
 	t.measure = measurer{
@@ -164,7 +164,6 @@ func New(cfg Config) *Timeline {
 		words: func(s string) float32 { return ceil(fyne.MeasureText(s, theme.TextMeta, fyne.TextStyle{}).Width) },
 	}
 	t.bar.CornerRadius = barWidth / 2
-	t.nudge.Hide()
 	t.pill = newPill(t)
 	t.pill.Hide()
 	t.metrics()
@@ -570,8 +569,8 @@ func (t *Timeline) exhibit(spots []spot, size fyne.Size) {
 	}
 	t.placeBar(size)
 	t.placePill(size)
-	t.objects = append(t.objects, t.bar, t.pill.Press, t.nudge)
-	canvas.Refresh(t.nudge)
+	t.objects = append(t.objects, t.bar, t.pill.Press)
+	parts.Repaint(t)
 	t.tellSeen(spots, size.Height)
 }
 
@@ -600,7 +599,7 @@ func (t *Timeline) readorn() {
 	for _, it := range t.placed {
 		t.adorn(it)
 	}
-	canvas.Refresh(t.nudge)
+	parts.Repaint(t)
 }
 
 // placeBar shows where in what is loaded the window is.
