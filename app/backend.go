@@ -692,6 +692,27 @@ func (a *App) Marked(ctx context.Context, r api.MarkedRequest) ([]api.Message, e
 	return list, storeProblem(err)
 }
 
+// The bounds of Search: how many messages are found unless told otherwise, and how many
+// bytes may be looked for.
+const defaultFound, maxSearch = 20, 4096
+
+// Search implements api.Backend.
+func (a *App) Search(ctx context.Context, r api.SearchRequest) (api.Found, error) {
+	if len(r.Text) > maxSearch {
+		return api.Found{}, problem.Newf(problem.BadRequest, "more than %d bytes to look for", maxSearch)
+	}
+	var with chat.Find
+	if r.Conversation != "" {
+		with = named(r.Conversation)
+	}
+	limit := r.Limit
+	if limit <= 0 {
+		limit = defaultFound
+	}
+	found, err := a.chat.Search(ctx, r.Text, with, r.Before, min(limit, api.MaxFound))
+	return found, storeProblem(err)
+}
+
 // AddEcho implements api.Backend.
 func (a *App) AddEcho(ctx context.Context, r api.AddEchoRequest) (api.Conversation, error) {
 	v, err := a.chat.AddEcho(ctx, r.Greeting)

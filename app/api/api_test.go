@@ -151,6 +151,9 @@ func (f *fake) Marked(_ context.Context, r MarkedRequest) ([]Message, error) {
 func (f *fake) AddEcho(_ context.Context, r AddEchoRequest) (Conversation, error) {
 	return answer[AddEchoRequest, Conversation](f, r)
 }
+func (f *fake) Search(_ context.Context, r SearchRequest) (Found, error) {
+	return answer[SearchRequest, Found](f, r)
+}
 func (f *fake) AddRelay(_ context.Context, r AddRelayRequest) (Relay, error) {
 	return answer[AddRelayRequest, Relay](f, r)
 }

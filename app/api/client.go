@@ -300,6 +300,11 @@ func (c *Client) AddEcho(ctx context.Context, r AddEchoRequest) (Conversation, e
 	return call[Conversation](ctx, c, "echo", r)
 }
 
+// Search is Backend's.
+func (c *Client) Search(ctx context.Context, r SearchRequest) (Found, error) {
+	return call[Found](ctx, c, "search", r)
+}
+
 // AddRelay is Backend's.
 func (c *Client) AddRelay(ctx context.Context, r AddRelayRequest) (Relay, error) {
 	return call[Relay](ctx, c, "relay/add", r)

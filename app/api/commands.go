@@ -119,6 +119,9 @@ type Backend interface {
 	// Marked reads starred or pinned messages, oldest first. Errors: those of finding a
 	// contact; problem.NoSuchMessage, BadRequest.
 	Marked(context.Context, MarkedRequest) ([]Message, error)
+	// Search finds people by name and messages by their words. Errors: those of finding a
+	// contact; problem.NoSuchMessage, BadRequest.
+	Search(context.Context, SearchRequest) (Found, error)
 	// AddEcho adds Echo, who lives on this computer and answers what it is told; if it is
 	// there already nothing changes. It is removed as a contact is.
 	AddEcho(context.Context, AddEchoRequest) (Conversation, error)

@@ -97,3 +97,39 @@ type MarkedRequest struct {
 type AddEchoRequest struct {
 	Greeting string `json:"greeting,omitempty"` // what it says first; empty: who it is, in English
 }
+
+// SearchRequest looks for people and messages.
+type SearchRequest struct {
+	// Text is what was typed: words that must all be there, the last of which may be the
+	// beginning of one; "in quotation marks" as one. Nothing in it is an error.
+	Text         string `json:"text"`
+	Conversation string `json:"conversation,omitempty"` // empty: all, and people
+	Limit        int    `json:"limit,omitempty"`        // of messages; 0: 20; MaxFound at most
+	Before       string `json:"before,omitempty"`       // a message id: messages before it, for the next page
+}
+
+// MaxFound is the most messages that one search finds.
+const MaxFound = 200
+
+// Found is what was found.
+type Found struct {
+	People   []Conversation `json:"people"`   // in the order of Conversations; 20 at most, and none with Before
+	Messages []FoundMessage `json:"messages"` // newest first
+	More     bool           `json:"more"`     // there are more messages
+	// Unindexed is how many of the oldest messages, at most, could not be looked through
+	// yet: they are prepared for it after an update.
+	Unindexed int64 `json:"unindexed,omitempty"`
+}
+
+// FoundMessage is a message that was found.
+type FoundMessage struct {
+	Message Message `json:"message"` // without its text
+	Snippet string  `json:"snippet"` // the part of its text that shows why, on one line
+	Matches []Match `json:"matches"` // what was looked for in the snippet
+}
+
+// Match is a part of a text, in bytes of UTF-8.
+type Match struct {
+	From int `json:"from"`
+	To   int `json:"to"` // the first that is not in it
+}

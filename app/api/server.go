@@ -119,6 +119,7 @@ func (s *Server) handler() http.Handler {
 	one(mux, "conversation/set", b.SetConversation)
 	one(mux, "conversation/read", b.MarkRead)
 	one(mux, "echo", b.AddEcho)
+	one(mux, "search", b.Search)
 	one(mux, "relay/add", b.AddRelay)
 	one(mux, "relay/remove", b.RemoveRelay)
 	many(mux, "relay/list", b.Relays)

@@ -29,6 +29,7 @@
 //	reads.go     telling that something was read; typing.go: that somebody writes
 //	conversations.go  the list of conversations, and what a person does with them
 //	local.go     notes to oneself, and Echo
+//	search.go    people and messages found, and the index of words made
 //	rendezvous.go  devices whose addresses changed, found through the DHT
 //
 // What the states of a message mean and what each rests on is in state.go.

@@ -16,29 +16,35 @@ import (
 // Conversations lists conversations: those with the contacts that are found, or all; see
 // api.Backend. Errors: those of the look-ups.
 func (c *Chat) Conversations(ctx context.Context, only ...Find) (list []api.Conversation, err error) {
-	err = c.store.View(ctx, func(tx *store.Tx) error {
-		list = nil
-		rows, err := listed(tx, only)
-		if err != nil {
-			return err
-		}
-		connected, err := c.connectedContacts(tx)
-		if err != nil {
-			return err
-		}
-		marks, err := likenesses(tx, rows)
-		if err != nil {
-			return err
-		}
-		slices.SortFunc(rows, before)
-		for _, l := range rows {
-			v := c.conversationView(l)
-			v.Connected, v.LooksLike = connected[l.Contact.ID], marks[l.Contact.ID]
-			list = append(list, v)
-		}
-		return nil
+	err = c.store.View(ctx, func(tx *store.Tx) (err error) {
+		list, err = c.conversationViews(tx, only)
+		return err
 	})
 	return list, err
+}
+
+// conversationViews are the conversations with the contacts that are found, or if there is
+// no look-up all, in order.
+func (c *Chat) conversationViews(tx *store.Tx, only []Find) (list []api.Conversation, err error) {
+	rows, err := listed(tx, only)
+	if err != nil {
+		return nil, err
+	}
+	connected, err := c.connectedContacts(tx)
+	if err != nil {
+		return nil, err
+	}
+	marks, err := likenesses(tx, rows)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(rows, before)
+	for _, l := range rows {
+		v := c.conversationView(l)
+		v.Connected, v.LooksLike = connected[l.Contact.ID], marks[l.Contact.ID]
+		list = append(list, v)
+	}
+	return list, nil
 }
 
 // Conversation is the conversation with the contact that is found.

@@ -86,6 +86,7 @@ func (c *Chat) Run(ctx context.Context) error {
 		c.mu.Lock()
 		c.start(c.echo)
 		c.start(c.fade)
+		c.start(c.index)
 		c.mu.Unlock()
 		if c.choice != nil {
 			c.mu.Lock()

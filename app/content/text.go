@@ -25,3 +25,11 @@ func ParseText(body []byte) (Text, error) {
 	_, err := t.Marshal()
 	return t, err
 }
+
+// Said is the text in the body of an item that people search for; empty: there is none.
+func Said(kind Kind, body []byte) string {
+	if kind == KindText {
+		return string(body)
+	}
+	return ""
+}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"path/filepath"
 	"testing"
 
@@ -51,7 +52,7 @@ func (w *world) send(b *testing.B, n int) (hashes []Hash) {
 			rand.Read(wire)
 			hash := Hash(wire[:32])
 			m := Message{Message: w.id(), Conversation: w.conversation, Author: identity.DevicePublic{1}, Mine: true, Seq: w.n, Sent: day0(), At: day0(), Kind: 1,
-				Body: make([]byte, 60), State: Queued, Expires: day0(), Shown: true}
+				Body: w.line(), State: Queued, Expires: day0(), Shown: true}
 			row, err := tx.InsertMessage(m)
 			if err != nil {
 				return err
@@ -106,7 +107,7 @@ func (w *world) receive(b *testing.B, n int) {
 				b.Fatal("seen")
 			}
 			m := Message{Message: id, Conversation: w.conversation, Author: bobsPhone, Seq: w.n, Prev: hash, Sent: day0(), At: day0(), Kind: 1,
-				Body: make([]byte, 60), State: Received, Shown: true}
+				Body: w.line(), State: Received, Shown: true}
 			if _, err := tx.InsertMessage(m); err != nil {
 				return err
 			}
@@ -156,6 +157,50 @@ func BenchmarkReceive(b *testing.B) {
 		w.receive(b, window)
 	}
 	perMessage(b, window)
+}
+
+// BenchmarkSendUnindexed and BenchmarkReceiveUnindexed tell what the index of words costs:
+// they are the two above without it, and of texts as long as people write them.
+func BenchmarkSendUnindexed(b *testing.B) {
+	w := newWorld(b)
+	w.unindexed(b)
+	for b.Loop() {
+		hashes := w.send(b, window)
+		b.StopTimer()
+		w.acknowledge(b, hashes)
+		b.StartTimer()
+	}
+	perMessage(b, window)
+}
+
+func BenchmarkReceiveUnindexed(b *testing.B) {
+	w := newWorld(b)
+	w.unindexed(b)
+	for b.Loop() {
+		w.receive(b, window)
+	}
+	perMessage(b, window)
+}
+
+// BenchmarkSendOneUnindexed is BenchmarkSendOne without the index.
+func BenchmarkSendOneUnindexed(b *testing.B) {
+	w := newWorld(b)
+	w.unindexed(b)
+	for b.Loop() {
+		hashes := w.send(b, 1)
+		b.StopTimer()
+		w.acknowledge(b, hashes)
+		b.StartTimer()
+	}
+}
+
+func (w *world) unindexed(b *testing.B) {
+	update(b, w.Store, func(tx *Tx) error { return tx.run("UPDATE search_progress SET after = 1 << 60") })
+}
+
+// line is a text as long as people write them, each with words of its own.
+func (w *world) line() []byte {
+	return fmt.Appendf(nil, "See you at number %d, harbour street %d, at half past %d if the train comes", w.n, w.n%1000, w.n%12)
 }
 
 // BenchmarkSendOne, BenchmarkAcknowledgeOne and BenchmarkReceiveOne commit each

@@ -219,7 +219,11 @@ func (s *Store) dial(ctx context.Context, readOnly bool) (*conn, error) {
 	if err != nil {
 		return nil, classify(err)
 	}
-	if err := s.setUp(c, readOnly); err != nil {
+	err = s.setUp(c, readOnly)
+	if err == nil {
+		err = registerSearch(c)
+	}
+	if err != nil {
 		return nil, errors.Join(classify(err), c.Close())
 	}
 	return &conn{c, map[string]*statement{}}, nil

@@ -161,6 +161,9 @@ func (s *Store) start(ctx context.Context) error {
 	if err := s.countOutbox(ctx, c); err != nil {
 		return errors.Join(err, c.close())
 	}
+	if err := s.renewSearch(ctx, c); err != nil {
+		return errors.Join(err, c.close())
+	}
 	s.writer <- c
 	return nil
 }

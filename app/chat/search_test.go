@@ -1,0 +1,109 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/content"
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/store"
+)
+
+// searches are the people and the snippets that somebody finds, with what was looked for in
+// brackets.
+func (p *person) searches(text string, with Find) (people, messages []string) {
+	p.w.Helper()
+	found, err := p.Search(context.Background(), text, with, "", 20)
+	p.w.check(err)
+	for _, v := range found.People {
+		people = append(people, v.Name)
+	}
+	for _, m := range found.Messages {
+		s, at := "", 0
+		for _, r := range m.Matches {
+			s += m.Snippet[at:r.From] + "[" + m.Snippet[r.From:r.To] + "]"
+			at = r.To
+		}
+		messages = append(messages, s+m.Snippet[at:])
+	}
+	return people, messages
+}
+
+// Anna looks for what was said, by her and by others, as she types.
+func TestSearchingForWords(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		anna, bob, carol := w.Person("anna", oak), w.Person("bob", oak), w.Person("carol", oak)
+		anna.Meets(bob)
+		anna.Meets(carol)
+		_, err := anna.Rename(w.Context(), anna.contact(bob).ID, "Bob Harbourn")
+		w.check(err)
+		bob.Sees(bob.Says(anna, "See you at the HARBOUR at six"), api.Delivered)
+		anna.Sees(anna.Says(carol, "bob waits at the harbour"), api.Delivered)
+		_, err = anna.Send(w.Context(), local(api.Self), Words{Text: "buy a map of the old harbours"}, api.Queued, 0)
+		w.check(err)
+		wants := func(text string, with Find, people, messages []string) {
+			w.Helper()
+			if p, m := anna.searches(text, with); !slices.Equal(p, people) || !slices.Equal(m, messages) {
+				w.Errorf("%q finds %q and %q, want %q and %q", text, p, m, people, messages)
+			}
+		}
+		wants("harb", nil, []string{"Bob Harbourn"}, []string{"buy a map of the old [harbours]", "bob waits at the [harbour]", "See you at the [HARBOUR] at six"})
+		wants("at harb", anna.finds(bob), nil, []string{"See you [at] the [HARBOUR] [at] six"})
+		wants(`"the old`, nil, nil, []string{"buy a map of [the old] harbours"})
+		wants("harb", local(api.Self), nil, []string{"buy a map of the old [harbours]"})
+		wants("", nil, nil, nil)
+		wants(`" OR text:*`, nil, nil, nil)
+		// Page by page.
+		first, err := anna.Search(w.Context(), "harb", nil, "", 2)
+		w.check(err)
+		rest, err := anna.Search(w.Context(), "harb", nil, first.Messages[1].Message.ID, 2)
+		w.check(err)
+		if !first.More || rest.More || len(rest.Messages) != 1 || len(rest.People) != 0 || first.Unindexed != 0 {
+			w.Errorf("%+v, then %+v", first, rest)
+		}
+		if _, err := anna.Search(w.Context(), "harb", nil, "nobody's", 2); !errors.Is(err, problem.NoSuchMessage) {
+			w.Errorf("before nothing: %v", err)
+		}
+		// What is gone is not found.
+		w.check(anna.RemoveContact(w.Context(), anna.contact(bob).ID))
+		wants("harb", nil, nil, []string{"buy a map of the old [harbours]", "bob waits at the [harbour]"})
+	})
+}
+
+// Anna's profile is older than the index: it is made while she is there, and goes on where
+// it was when she comes again.
+func TestTheIndexIsMadeBesideOtherWork(t *testing.T) {
+	inWorld(t, func(w *world) {
+		anna := w.NewPerson("anna")
+		s, err := store.Open(w.Context(), anna.path, anna.key, store.Options{})
+		w.check(err)
+		w.check(s.Update(w.Context(), func(tx *store.Tx) error {
+			row, err := tx.InsertContact(store.Contact{Account: localAccount(api.Self), Kind: store.ContactSelf})
+			if err != nil {
+				return err
+			}
+			conv, err := tx.InsertConversation(store.Conversation{Contact: row, SendSeq: 1})
+			if err != nil {
+				return err
+			}
+			for range 3 * indexPart {
+				m := store.Message{Message: store.MessageID(content.NewID()), Conversation: conv, Mine: true, Kind: int(content.KindText), Body: []byte("note"), State: store.Delivered, Shown: true}
+				if _, err := tx.InsertMessage(m); err != nil {
+					return err
+				}
+			}
+			return tx.ForgetIndex()
+		}))
+		w.check(s.Close())
+		anna.Returns()
+		found, err := anna.Search(w.Context(), "note", nil, "", 4*indexPart)
+		w.check(err)
+		if found.Unindexed != 0 || len(found.Messages) != 3*indexPart {
+			w.Errorf("%d found, %d not indexed", len(found.Messages), found.Unindexed)
+		}
+	})
+}
