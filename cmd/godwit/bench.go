@@ -39,6 +39,7 @@ func (c *cli) benches() []bench {
 		{"start", "from the start of a process to a contact's message", benchStart, false},
 		{"memory", "a node with 20 contacts and 10,000 messages, a relay with 10,000 cells, idle (takes minutes)", benchMemory, false},
 		{"find", "look-ups in a DHT of 50 nodes of which a fifth have just been killed; leaving messages at relays by way of others, and fetching them; what passes an idle node's sockets (takes minutes)", c.benchFound, true},
+		{"search", "searching 100,000 messages letter by letter, the list of 200 conversations, a page of one; what the index takes to be made", benchSearch, true},
 		{"idle", "the last part of find alone (takes minutes)", c.benchTraffic, true},
 	}
 }

@@ -49,10 +49,13 @@ func (c *cli) root() *cobra.Command {
 		c.requestsCommand(), c.requestCommand(), c.contactsCommand(), c.contactCommand(), c.verifyCommand(),
 		c.sendCommand(), c.messagesCommand(), c.listenCommand(),
 		c.reactCommand(), c.editCommand(), c.deleteCommand(), c.forwardCommand(), c.timerCommand(), c.readCommand(), c.introduceCommand(),
+		c.chatsCommand(), c.searchCommand(), c.noteCommand(), c.echoCommand(),
 		c.statusCommand(), c.phraseCommand(), c.recoverCommand(), c.lockCommand(), c.unlockCommand(),
 		c.demoCommand(), c.benchCommand(),
 		c.configCommand(), c.explainCommand(), c.versionCommand(), c.manCommand(),
 	)
+	root.AddCommand(c.arrangeCommands()...)
+	root.AddCommand(c.starCommands()...)
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	for _, sub := range root.Commands() {
