@@ -15,12 +15,14 @@ import (
 	"github.com/godwit-im/godwit/app/desktop/notify"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/ui/chats"
+	"github.com/godwit-im/godwit/app/ui/compose"
 	"github.com/godwit-im/godwit/app/ui/network"
 	"github.com/godwit-im/godwit/app/ui/people"
 	"github.com/godwit-im/godwit/app/ui/settings"
 	"github.com/godwit-im/godwit/app/ui/shell"
 	"github.com/godwit-im/godwit/app/ui/task"
 	"github.com/godwit-im/godwit/app/ui/theme"
+	"github.com/godwit-im/godwit/app/ui/timeline"
 	"github.com/godwit-im/godwit/app/ui/widget"
 	"github.com/godwit-im/godwit/identity"
 )
@@ -35,9 +37,10 @@ type account struct {
 	broken    error // events came to an end
 	convs     []api.Conversation
 	requests  []api.Request
-	messages  []api.Message // of the conversation that is open
 	openID    string
-	newLine   string // the message above which the line of what is new stands
+	seen      string   // the newest message of it that was in sight
+	newer     []string // messages of it to read again, in order
+	reading   bool
 	section   shell.Section
 	filter    chats.Filter
 	query     string
@@ -52,6 +55,8 @@ type account struct {
 	rail    *shell.Rail
 	list    *chats.List
 	pane    *chats.Pane
+	line    *timeline.Timeline
+	compose *compose.Composer
 	reqs    *people.Requests
 	net     *network.Page
 	prefs   *settings.View
@@ -63,9 +68,6 @@ type account struct {
 	life       context.Context // of following events: a window in another language takes over
 	end        func()
 }
-
-// pageSize is how many messages are read at once.
-const pageSize = 100
 
 func newAccount(d *Desk, b api.Backend) *account {
 	a := &account{Desk: d, b: b, section: shell.Chats, present: true, stale: map[string]bool{}}
@@ -89,11 +91,11 @@ func newAccount(d *Desk, b api.Backend) *account {
 		Key:     func(down bool) bool { a.step(down); return true },
 		Enter:   a.openFirst,
 	})
+	a.line, a.compose = a.newTimeline(), a.newComposer()
 	a.pane = chats.NewPane(l, chats.PaneActions{
-		Back: a.back, Details: a.showPerson, Send: a.send, Draft: a.drafted, Trail: a.showTrail,
+		Back: a.back, Details: a.showPerson,
 		Menu: func(at fyne.Position) { a.conversationMenu(a.openID, at) },
-	}, chats.NewSimple(l, a.showTrail))
-	a.pane.Composer.Entry.Escape = a.back
+	}, a.line, a.compose)
 	a.reqs = people.NewRequests(l, people.Decisions{Accept: a.acceptRequest, Ignore: a.ignoreRequest, Block: a.blockRequest})
 	a.net = network.NewPage(l, network.Actions{Add: a.addRelay, Run: a.runRelay, Remove: a.removeRelay, Again: a.refreshStatus})
 	a.welcome = a.newWelcome()
@@ -175,13 +177,13 @@ func (a *account) events(list []api.Event) {
 			}
 			a.stale[e.Conversation] = true
 			if e.Conversation == a.openID {
-				a.arrived(e)
+				a.renew(e.ID, e.Change)
 			}
 			status = true
 		case api.EventState:
 			a.stale[e.Conversation] = true
-			if e.Conversation == a.openID && chats.Note(a.messages, e.Sent()) {
-				a.showMessages(false)
+			if e.Conversation == a.openID {
+				a.renew(e.ID, "")
 			}
 			status = true
 		case api.EventConversation:
@@ -213,21 +215,6 @@ func (a *account) events(list []api.Event) {
 	}
 	if status {
 		a.refreshStatus()
-	}
-}
-
-// arrived is a message of the conversation that is open.
-func (a *account) arrived(e api.Event) {
-	if e.Change != "" && e.Change != "new" {
-		a.loadMessages(false)
-		return
-	}
-	mine := a.status != nil && e.Author == a.status.Account
-	a.messages = chats.Put(a.messages, api.Message{ID: e.ID, Conversation: e.Conversation, Author: e.Author, Name: e.Name, Time: e.Time,
-		Kind: e.Kind, Text: e.Text, State: api.State(e.State), Relays: e.Relays, Expires: e.Expires, Reason: e.Reason})
-	a.showMessages(true)
-	if !mine {
-		a.read()
 	}
 }
 
@@ -318,7 +305,7 @@ func (a *account) refreshStatus() {
 			a.status = &s
 			a.rail.Me(s.Account, cmp.Or(s.Name, "?"))
 			if first {
-				a.showMessages(true) // now it is known which are one's own
+				a.openLine() // now it is known which are one's own
 			}
 		}
 		a.showFoot()
@@ -426,28 +413,27 @@ func (a *account) open(id string) {
 	}
 	a.frame.ShowContent(true)
 	if id == a.openID {
-		a.win.Canvas().Focus(a.pane.Composer.Entry)
+		a.compose.Focus()
 		return
 	}
 	a.keepDraft()
 	a.closeDetails()
 	c := a.conversation(id)
-	a.openID, a.messages, a.newLine = id, nil, c.FirstUnread
+	a.openID, a.seen, a.newer = id, "", nil
+	a.compose.Open(chats.Name(a.l, c), c.Draft)
 	a.attend()
-	a.pane.Composer.Set(c.Draft)
 	a.pane.Single(a.frame.Single())
 	a.showHead()
-	a.showMessages(true)
 	a.showContent()
 	a.showList()
-	a.win.Canvas().Focus(a.pane.Composer.Entry)
-	a.loadMessages(true)
+	a.openLine()
+	a.compose.Focus()
 }
 
 // closeChat shows that no conversation is open.
 func (a *account) closeChat() {
 	a.keepDraft()
-	a.openID, a.messages = "", nil
+	a.openID = ""
 	a.attend()
 	a.frame.ShowContent(false)
 	a.closeDetails()
@@ -468,48 +454,6 @@ func (a *account) back() {
 		a.keepDraft()
 		a.frame.ShowContent(false)
 	}
-}
-
-func (a *account) loadMessages(end bool) {
-	id := a.openID
-	task.Load(a.work, func(ctx context.Context) ([]api.Message, error) {
-		return a.b.Messages(ctx, api.MessagesRequest{Contact: id, Limit: pageSize})
-	}, func(list []api.Message, err error) {
-		if id != a.openID {
-			return
-		}
-		if err != nil {
-			a.fail(err)
-			return
-		}
-		a.messages = list
-		a.showMessages(end)
-		a.read()
-	})
-}
-
-func (a *account) showMessages(end bool) {
-	if a.openID == "" {
-		return
-	}
-	me := ""
-	if a.status != nil {
-		me = a.status.Account
-	}
-	a.pane.Timeline.Set(chats.Entries(a.l, a.messages, me, a.openID == api.Self || a.openID == api.Echo, a.newLine, a.now()), end)
-}
-
-// read says that what is open was seen, if somebody looks.
-func (a *account) read() {
-	if !a.present || a.openID == "" || len(a.messages) == 0 || a.section != shell.Chats {
-		return
-	}
-	id, upTo := a.openID, a.messages[len(a.messages)-1].ID
-	a.work.Go(func(ctx context.Context) {
-		if _, err := a.b.MarkRead(ctx, api.MarkReadRequest{Conversation: id, UpTo: upTo}); err != nil && ctx.Err() == nil {
-			a.opt.Log.Warn("what was read could not be noted", "err", err)
-		}
-	})
 }
 
 // showHead shows who is spoken to, and what is true of the way to them.
@@ -535,7 +479,6 @@ func (a *account) showHead() {
 	}
 	h.Sub = strings.Join(parts, " · ")
 	a.pane.Head(h)
-	a.pane.Composer.Entry.SetPlaceHolder(a.l.T("Message {name}", "name", h.Name))
 	switch {
 	case c.Blocked:
 		a.pane.Notice(widget.Card("block", theme.Danger, a.l.T("You blocked {name}", "name", c.Name), a.l.T("Nothing is taken from them or sent to them."),
@@ -550,33 +493,12 @@ func (a *account) showHead() {
 	}
 }
 
-// send sends what was written.
-func (a *account) send(text string) {
-	id := a.openID
-	a.newLine = ""
-	a.stopDraft()
-	task.Load(a.work, func(ctx context.Context) (api.Sent, error) {
-		_, err := a.b.SetConversation(ctx, api.SetConversationRequest{Conversation: id, Draft: new(string)})
-		sent, sendErr := a.b.Send(ctx, api.SendRequest{Contact: id, Text: text})
-		return sent, errors.Join(sendErr, err)
-	}, func(_ api.Sent, err error) {
-		if err == nil {
-			return
-		}
-		a.fail(err)
-		if a.openID == id && a.pane.Composer.Entry.Text == "" {
-			a.pane.Composer.Entry.SetText(text) // nothing that was written is lost
-		}
-	})
-	a.win.Canvas().Focus(a.pane.Composer.Entry)
-}
-
 // draftAfter is how long after the last key a draft is kept.
 const draftAfter = 800 * time.Millisecond
 
 // drafted is called with every change of what is being written.
 func (a *account) drafted(string) {
-	if a.openID == "" || a.pane.Composer.Entry.Text == a.conversation(a.openID).Draft {
+	if a.openID == "" || a.compose.Text() == a.conversation(a.openID).Draft {
 		a.stopDraft()
 		return
 	}
@@ -597,7 +519,7 @@ func (a *account) stopDraft() {
 // keepDraft keeps what is being written, if that changed.
 func (a *account) keepDraft() {
 	a.stopDraft()
-	id, text := a.openID, a.pane.Composer.Entry.Text
+	id, text := a.openID, a.compose.Text()
 	if id == "" || text == a.conversation(id).Draft {
 		return
 	}
@@ -635,7 +557,7 @@ func (a *account) key(e *fyne.KeyEvent) {
 func (a *account) otherPane() {
 	c := a.win.Canvas()
 	if c.Focused() == fyne.Focusable(a.list.Search) && a.openID != "" {
-		c.Focus(a.pane.Composer.Entry)
+		a.compose.Focus()
 	} else {
 		a.go_(shell.Chats)
 		c.Focus(a.list.Search)

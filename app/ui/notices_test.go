@@ -135,7 +135,7 @@ func TestHowMuchNotesTellIsChosen(t *testing.T) {
 	s.until("all of it", out.showing("Ben: psst"))
 	s.item("notices").Choice.Set(0)
 	h.events <- said("b2", "ben", "are you there?")
-	h.events <- said("a2", "anna", "the end of it")
+	h.say(api.Message{ID: "a2", Conversation: "anna", Author: "anna", Text: "the end of it", Kind: "text", Time: at(10)})
 	s.until("all has arrived", func() bool { return s.says("the end of it") })
 	s.item("notices").Choice.Set(1)
 	h.events <- said("b3", "ben", "hello?")

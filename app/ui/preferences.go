@@ -243,6 +243,7 @@ func (a *account) speak(tongue string) {
 	d.keepLook()
 	a.keepDraft()
 	a.end()
+	a.line.Close()
 	d.inner = newAccount(d, a.b)
 	d.inner.go_(shell.Settings)
 	d.inner.prefs.Open("look")

@@ -20,10 +20,12 @@ import (
 	"github.com/godwit-im/godwit/app/desktop/notify"
 	"github.com/godwit-im/godwit/app/link"
 	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/ui/emoji"
 	"github.com/godwit-im/godwit/app/ui/lang"
 	"github.com/godwit-im/godwit/app/ui/onboarding"
 	"github.com/godwit-im/godwit/app/ui/shell"
 	"github.com/godwit-im/godwit/app/ui/task"
+	"github.com/godwit-im/godwit/app/ui/text"
 	"github.com/godwit-im/godwit/app/ui/theme"
 	"github.com/godwit-im/godwit/app/ui/widget"
 )
@@ -81,8 +83,9 @@ type Desk struct {
 	trayIcon bool // ours is in it
 	hidden   bool // the window is in the tray
 
-	relay string    // address of the relay that runs here; empty: none
-	later link.Link // what a link asked to see before there was an account
+	relay string      // address of the relay that runs here; empty: none
+	faces *text.Fonts // of what people write; made when it is first needed
+	later link.Link   // what a link asked to see before there was an account
 }
 
 // New makes the window, not shown yet, and begins to open the account. The work ends
@@ -126,7 +129,20 @@ func New(ctx context.Context, a fyne.App, host Host, opt Options) *Desk {
 func (d *Desk) Window() fyne.Window { return d.win }
 
 // Wait returns when all work beside the window has ended. The context must be over.
-func (d *Desk) Wait() { d.work.Wait() }
+func (d *Desk) Wait() {
+	if d.inner != nil {
+		d.inner.line.Close()
+	}
+	d.work.Wait()
+}
+
+// fonts are those of what people write.
+func (d *Desk) fonts() *text.Fonts {
+	if d.faces == nil {
+		d.faces = text.NewFonts(d.app.Settings().Theme(), emoji.Load(), true)
+	}
+	return d.faces
+}
 
 // Keep writes down what would be lost if the window closed now.
 func (d *Desk) Keep() {

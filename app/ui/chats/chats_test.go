@@ -1,6 +1,7 @@
 package chats
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/ui/lang"
+	"github.com/godwit-im/godwit/app/ui/timeline"
 )
 
 var (
@@ -28,9 +30,6 @@ func TestTimesAreShorterTheLongerAgo(t *testing.T) {
 		if got := When(english, now.Add(-c.ago), now); got != c.want {
 			t.Errorf("%v ago: %q, want %q", c.ago, got, c.want)
 		}
-	}
-	if got := Day(english, now.Add(-400*day), now); got != "16 Oct 2025" {
-		t.Error(got)
 	}
 	// The night in which a clock is put back has 25 hours.
 	if a, b := dayNumber(time.Date(2026, 10, 25, 0, 30, 0, 0, time.UTC)), dayNumber(time.Date(2026, 10, 26, 0, 10, 0, 0, time.UTC)); b-a != 1 {
@@ -104,43 +103,83 @@ func TestEveryStateHasAShapeOfItsOwn(t *testing.T) {
 	}
 }
 
-func TestWordsAreForTheNewestThatHasNotArrived(t *testing.T) {
-	list := []api.Message{
-		{ID: "1", Author: "me", Time: ago(4 * time.Minute), State: api.Queued, Reason: "No relay can be reached (REL-06); something else"},
-		{ID: "2", Author: "me", Time: ago(3 * time.Minute), State: api.Delivered},
-		{ID: "3", Author: "me", Time: ago(2 * time.Minute), State: api.Kept, Relays: &api.Copies{Kept: 2}, Expires: api.Time{Time: time.Date(2026, 12, 6, 12, 0, 0, 0, time.Local)}},
-		{ID: "4", Author: "anna", Time: ago(time.Minute)},
+func view() View {
+	return View{Lang: english, ID: "anna", Kind: api.KindPerson, Name: "Anna", Me: "me"}
+}
+
+func TestAMessageAsItIsShown(t *testing.T) {
+	kept := api.Message{ID: "3", Author: "me", Kind: "text", State: api.Kept, Relays: &api.Copies{Kept: 2}, Expires: api.Time{Time: time.Date(2026, 12, 6, 12, 0, 0, 0, time.Local)}}
+	if m := view().Shown(kept); !m.Mine || m.State != timeline.Kept || m.Words != "Kept at 2 relays until 6 Dec" {
+		t.Errorf("%+v", m)
 	}
-	e := Entries(english, list, "me", false, "4", now)
-	if e[0].Words != "" || e[1].Words != "" || e[2].Words != "Kept at 2 relays until 6 Dec" || e[3].Words != "" {
-		t.Errorf("%+v", e)
-	}
-	if !e[0].Below || !e[1].Above || !e[1].Below || e[2].Below || e[3].Above || !e[3].New || e[0].Day != "Today" || e[1].Day != "" {
-		t.Errorf("grouping: %+v", e)
-	}
-	if got := StateWords(english, list[0]); got != "Waiting on this device · No relay can be reached" {
-		t.Errorf("%q", got)
+	queued := api.Message{Author: "me", Kind: "text", State: api.Queued, Reason: "No relay can be reached (REL-06); something else"}
+	if m := view().Shown(queued); m.Words != "Waiting on this device · No relay can be reached" {
+		t.Errorf("%q", m.Words)
 	}
 	if got := StateWords(english, api.Message{State: api.Failed, Reason: "Expired (not a code)"}); got != "Not delivered · Expired (not a code)" {
 		t.Errorf("%q", got)
 	}
-	for _, m := range Entries(english, list, "me", true, "", now) {
-		if m.Glyph != "" || m.Words != "" {
-			t.Errorf("a note to oneself has a state: %+v", m)
-		}
+	notes := view()
+	notes.Kind = api.KindSelf
+	if m := notes.Shown(api.Message{Author: "me", Kind: "text", State: api.Delivered}); m.State != timeline.None || m.Words != "" {
+		t.Errorf("a note to oneself has a state: %+v", m)
+	}
+	if m := view().Shown(api.Message{Kind: "unknown-77"}); m.Kind != timeline.Notice || m.Text == "" {
+		t.Errorf("%+v", m)
+	}
+	answer := api.Message{Author: "anna", Kind: "text", Text: "Yes", Deeds: api.Deeds{
+		Reply: &api.Quote{ID: "1", Author: "me", Text: "Really?"}, Reactions: []api.Reaction{{Emoji: "👍", By: []string{"me", "anna"}, Mine: true}}, Edited: ago(0),
+	}}
+	m := view().Shown(answer)
+	if m.Author != "Anna" || m.Reply.Name != "You" || m.Reply.Text != "Really?" || m.Reactions[0].Count != 2 || m.Reactions[0].Who != "You, Anna" || !m.Edited || m.State != timeline.None {
+		t.Errorf("%+v %+v %+v", m, m.Reply, m.Reactions)
+	}
+	if got := Gist(english, api.Message{Kind: "text", Deeds: api.Deeds{Deleted: true}}); got != "This message was deleted." {
+		t.Errorf("%q", got)
 	}
 }
 
-func TestAMessageIsShownOnce(t *testing.T) {
-	var list []api.Message
-	for i := range 4 {
-		list = Put(list, api.Message{ID: fmt.Sprint(i % 3), Text: fmt.Sprint(i)})
+// long is a conversation of n messages.
+type long int
+
+func (n long) Messages(_ context.Context, r api.MessagesRequest) (list []api.Message, _ error) {
+	from, to := max(int(n)-r.Limit, 0), int(n)
+	at := func(id string) (i int) { fmt.Sscan(id, &i); return i }
+	switch {
+	case r.Before != "":
+		to = at(r.Before)
+		from = max(to-r.Limit, 0)
+	case r.After != "":
+		from = at(r.After) + 1
+		to = min(from+r.Limit, int(n))
 	}
-	if len(list) != 3 || list[0].Text != "3" {
-		t.Errorf("%+v", list)
+	for i := from; i < to; i++ {
+		list = append(list, api.Message{ID: fmt.Sprint(i), Kind: "text"})
 	}
-	if !Note(list, api.Sent{ID: "1", State: api.Read}) || list[1].State != api.Read || Note(list, api.Sent{ID: "9"}) {
-		t.Errorf("%+v", list)
+	return list, nil
+}
+
+func TestAConversationPageByPage(t *testing.T) {
+	s := Source{Reader: long(25_000), View: view()}
+	for _, c := range []struct {
+		ask          timeline.Request
+		first, last  string
+		older, newer bool
+	}{
+		{timeline.Request{Limit: 50}, "24950", "24999", true, false},
+		{timeline.Request{Limit: 50, Before: "100"}, "50", "99", true, true},
+		{timeline.Request{Limit: 50, Before: "50"}, "0", "49", false, true},
+		{timeline.Request{Limit: 50, After: "100"}, "101", "150", true, true},
+		{timeline.Request{Limit: 50, After: "24949"}, "24950", "24999", true, false},
+		{timeline.Request{Limit: 50, Oldest: true}, "0", "49", false, true},
+	} {
+		p, err := s.Page(t.Context(), c.ask)
+		if err != nil || len(p.Messages) != 50 || p.Messages[0].ID != c.first || p.Messages[49].ID != c.last || p.Older != c.older || p.Newer != c.newer {
+			t.Errorf("%+v: %d from %s, %v %v, %v", c.ask, len(p.Messages), p.Messages[0].ID, p.Older, p.Newer, err)
+		}
+	}
+	if p, err := (Source{Reader: long(0), View: view()}).Page(t.Context(), timeline.Request{Limit: 50, Oldest: true}); err != nil || len(p.Messages) != 0 || p.Newer {
+		t.Errorf("%+v, %v", p, err)
 	}
 }
 

@@ -1,77 +1,147 @@
 package chats
 
 import (
-	"slices"
-	"time"
+	"cmp"
+	"context"
+	"strings"
 
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/ui/lang"
+	"github.com/godwit-im/godwit/app/ui/timeline"
 )
 
-// Joined is how near in time two messages of one author are to hang together.
-const Joined = 5 * time.Minute
-
-// Entry is a message as it is shown.
-type Entry struct {
-	ID     string
-	Mine   bool
-	Text   string
-	Day    string // a mark above it: the first of a day
-	New    bool   // the line above it: the first that is unread
-	Above  bool   // it hangs together with the one above
-	Below  bool   // and with the one below
-	Time   string
-	Glyph  string // icon of the state
-	State  string // what the icon means
-	Words  string // of the newest that has not arrived
-	Failed bool
+// Reader reads a conversation, page by page: a part of api.Backend.
+type Reader interface {
+	Messages(context.Context, api.MessagesRequest) ([]api.Message, error)
 }
 
-// Entries are messages, oldest first, as they are shown; firstUnread is the id of the
-// message above which the line stands.
-func Entries(l *lang.Lang, list []api.Message, me string, local bool, firstUnread string, now time.Time) []Entry {
-	out := make([]Entry, len(list))
-	worst := -1 // the newest of one's own that has not arrived
+// View is what one has to know of a conversation to show its messages.
+type View struct {
+	Lang *lang.Lang
+	ID   string
+	Kind string
+	Name string // of the other side
+	Me   string // account id
+}
+
+// Shown is a message as the timeline shows it.
+func (v View) Shown(m api.Message) timeline.Message {
+	t := timeline.Message{
+		ID: m.ID, Mine: m.Author == v.Me, AuthorID: m.Author, Author: cmp.Or(m.Name, v.Name), Time: m.Time.Time, Text: m.Text,
+		Edited: !m.Edited.IsZero(), Deleted: m.Deleted, Forwarded: m.Forwarded, Starred: m.Starred, Pinned: m.Pinned, Disappears: m.Disappears.Time,
+	}
+	if t.Mine && v.Kind == api.KindPerson && !m.Deleted { // what was sent to nobody has no state
+		t.State, t.Words = stateOf(m.State), StateWords(v.Lang, m)
+	}
+	if m.Kind != "text" && !m.Deleted {
+		t.Kind, t.Text = timeline.Notice, v.notice(m)
+	}
+	if q := m.Reply; q != nil {
+		t.Reply = &timeline.Quote{ID: q.ID, Name: v.called(q.Author, q.Name), Text: v.quoted(q)}
+	}
+	for _, r := range m.Reactions {
+		var who []string
+		for _, id := range r.By {
+			who = append(who, v.called(id, ""))
+		}
+		t.Reactions = append(t.Reactions, timeline.Reaction{Emoji: r.Emoji, Count: len(r.By), Mine: r.Mine, Who: strings.Join(who, ", ")})
+	}
+	return t
+}
+
+// called is what somebody in the conversation is called.
+func (v View) called(id, name string) string {
+	if id == v.Me {
+		return v.Lang.T("You")
+	}
+	return cmp.Or(name, v.Name)
+}
+
+func (v View) quoted(q *api.Quote) string {
+	switch {
+	case q.Deleted:
+		return v.Lang.T("This message was deleted.")
+	case q.Author == "":
+		return v.Lang.T("This message is not here.")
+	}
+	return q.Text
+}
+
+// notice is a line that nobody wrote as a text.
+func (v View) notice(m api.Message) string {
+	if m.Kind == "recovered" {
+		return v.Lang.T("{name} uses another device now, restored from the recovery words. Compare the safety number.", "name", v.Name)
+	}
+	return Gist(v.Lang, m)
+}
+
+func stateOf(s api.State) timeline.State {
+	switch s {
+	case api.Queued:
+		return timeline.Waiting
+	case api.Kept:
+		return timeline.Kept
+	case api.Delivered:
+		return timeline.Delivered
+	case api.Read:
+		return timeline.Read
+	case api.Failed:
+		return timeline.Failed
+	}
+	return timeline.None
+}
+
+// Source is a conversation as the timeline asks for it.
+type Source struct {
+	Reader
+	View
+}
+
+// Page implements timeline.Source. It asks for one message more than is wanted, to know
+// whether there are others.
+func (s Source) Page(ctx context.Context, r timeline.Request) (timeline.Page, error) {
+	if r.Oldest {
+		return s.oldest(ctx, r.Limit)
+	}
+	ask := api.MessagesRequest{Contact: s.ID, Limit: r.Limit + 1, Before: r.Before, After: r.After, Around: r.Around}
+	list, err := s.Messages(ctx, ask)
+	if err != nil {
+		return timeline.Page{}, err
+	}
+	more := len(list) > r.Limit
+	switch {
+	case r.After != "":
+		return s.page(list[:min(len(list), r.Limit)], true, more), nil
+	case r.Around != "":
+		return s.page(list, true, true), nil // an empty page tells where the end is
+	case r.Before != "":
+		return s.page(list[max(len(list)-r.Limit, 0):], more, true), nil
+	}
+	return s.page(list[max(len(list)-r.Limit, 0):], more, false), nil
+}
+
+// oldest walks back to the beginning.
+func (s Source) oldest(ctx context.Context, limit int) (timeline.Page, error) {
+	var first []api.Message
+	walked := false
+	for before := ""; ; walked = true {
+		list, err := s.Messages(ctx, api.MessagesRequest{Contact: s.ID, Limit: api.MaxMessages, Before: before})
+		if err != nil {
+			return timeline.Page{}, err
+		}
+		if len(list) > 0 {
+			first, before = list, list[0].ID
+		}
+		if len(list) < api.MaxMessages {
+			return s.page(first[:min(len(first), limit)], false, walked || len(first) > limit), nil
+		}
+	}
+}
+
+func (s Source) page(list []api.Message, older, newer bool) timeline.Page {
+	p := timeline.Page{Messages: make([]timeline.Message, len(list)), Older: older, Newer: newer}
 	for i, m := range list {
-		e := Entry{ID: m.ID, Mine: m.Author == me, Text: Gist(l, m), Time: m.Time.Local().Format("15:04"), New: m.ID == firstUnread && firstUnread != ""}
-		if e.Mine && !local {
-			e.Glyph, e.State = StateGlyph(l, m.State)
-			e.Failed = m.State == api.Failed
-			if StateWords(l, m) != "" {
-				worst = i
-			}
-		}
-		if i == 0 || dayNumber(list[i-1].Time.Local()) != dayNumber(m.Time.Local()) {
-			e.Day = Day(l, m.Time.Time, now)
-		}
-		if i > 0 && e.Day == "" && !e.New && list[i-1].Author == m.Author && m.Time.Sub(list[i-1].Time.Time) < Joined {
-			e.Above = true
-			out[i-1].Below = true
-		}
-		out[i] = e
+		p.Messages[i] = s.Shown(m)
 	}
-	if worst >= 0 {
-		out[worst].Words = StateWords(l, list[worst])
-	}
-	return out
-}
-
-// Put adds a message to those of a conversation, or renews it, and keeps their order:
-// that in which they came.
-func Put(list []api.Message, m api.Message) []api.Message {
-	if i := slices.IndexFunc(list, func(o api.Message) bool { return o.ID == m.ID }); i >= 0 {
-		list[i] = m
-		return list
-	}
-	return append(list, m)
-}
-
-// Note renews the state of a message.
-func Note(list []api.Message, s api.Sent) bool {
-	i := slices.IndexFunc(list, func(o api.Message) bool { return o.ID == s.ID })
-	if i < 0 {
-		return false
-	}
-	list[i].State, list[i].Relays, list[i].Expires, list[i].Reason = s.State, s.Relays, s.Expires, s.Reason
-	return true
+	return p
 }

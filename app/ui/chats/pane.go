@@ -9,13 +9,6 @@ import (
 	"github.com/godwit-im/godwit/app/ui/widget"
 )
 
-// Timeline shows the messages of a conversation.
-type Timeline interface {
-	fyne.CanvasObject
-	// Set shows messages; end says that the newest is to be seen.
-	Set(entries []Entry, end bool)
-}
-
 // Head is what stands over a conversation.
 type Head struct {
 	ID, Name, Icon string
@@ -28,32 +21,27 @@ type PaneActions struct {
 	Back    func()
 	Details func()
 	Menu    func(at fyne.Position)
-	Send    func(text string)
-	Draft   func(text string) // with every change of what is being written
-	Trail   func(id string)   // the state of a message was pressed
 }
 
 // Pane is the conversation that is open. Its methods belong to the window's thread.
 type Pane struct {
 	fynewidget.BaseWidget
-	all      fyne.CanvasObject
-	back     *widget.Press
-	avatar   *widget.Avatar
-	name     *widget.Text
-	check    *widget.Icon
-	sub      *widget.Text
-	who      *widget.Press
-	notice   *fyne.Container
-	Timeline Timeline
-	Composer *Composer
-	bottom   *fyne.Container
+	all    fyne.CanvasObject
+	back   *widget.Press
+	avatar *widget.Avatar
+	name   *widget.Text
+	check  *widget.Icon
+	sub    *widget.Text
+	who    *widget.Press
+	notice *fyne.Container
+	bottom *fyne.Container
 }
 
-// NewPane is a pane that shows nobody yet.
-func NewPane(l *lang.Lang, do PaneActions, t Timeline) *Pane {
-	v := &Pane{Timeline: t, avatar: widget.NewAvatar("", "", 38), name: widget.NewText("", theme.TextTitle, theme.Text).Bold().Shrink(),
+// NewPane is a pane that shows nobody yet, with the messages in its middle and where
+// one writes below them.
+func NewPane(l *lang.Lang, do PaneActions, messages, composer fyne.CanvasObject) *Pane {
+	v := &Pane{avatar: widget.NewAvatar("", "", 38), name: widget.NewText("", theme.TextTitle, theme.Text).Bold().Shrink(),
 		check: widget.NewIcon("verified", 17, theme.Accent), sub: widget.NewText("", theme.TextCaption, theme.Dim).Shrink(), notice: widget.Stack()}
-	v.Composer = NewComposer(l, do.Send, do.Draft)
 	v.back = widget.NewIconButton("back", l.T("Back to the list"), do.Back)
 	title := widget.Col(1, widget.Row(theme.Space2+2, v.name, v.check), v.sub)
 	who := widget.Edge(nil, nil, widget.Inset(theme.Space3, 0, theme.Space4, 0, v.avatar), nil, widget.Inset(0, 6, theme.Space4, 0, title))
@@ -64,8 +52,8 @@ func NewPane(l *lang.Lang, do PaneActions, t Timeline) *Pane {
 		do.Menu(fyne.CurrentApp().Driver().AbsolutePositionForObject(menu).AddXY(-160, menu.Size().Height+theme.Space2))
 	})
 	head := widget.Inset(theme.Space3, 0, theme.Space4, 0, widget.AtLeast(0, theme.HeaderHeight, widget.Row(theme.Space2, v.back, widget.Grow(v.who), menu)))
-	v.bottom = widget.Stack(widget.Inset(14, theme.Space3, 14, 14, v.Composer))
-	v.all = widget.Edge(widget.Col(0, head, widget.Rule(false), v.notice), v.bottom, nil, nil, t)
+	v.bottom = widget.Stack(widget.Inset(14, theme.Space3, 14, 14, composer))
+	v.all = widget.Edge(widget.Col(0, head, widget.Rule(false), v.notice), v.bottom, nil, nil, messages)
 	v.back.Hide()
 	v.ExtendBaseWidget(v)
 	return v

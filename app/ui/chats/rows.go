@@ -112,6 +112,9 @@ func row(l *lang.Lang, c api.Conversation, now time.Time, open string) Row {
 
 // Gist is what a list says of a message.
 func Gist(l *lang.Lang, m api.Message) string {
+	if m.Deleted {
+		return l.T("This message was deleted.")
+	}
 	if m.Kind == "text" || m.Kind == "" {
 		return m.Text
 	}
@@ -144,20 +147,6 @@ func When(l *lang.Lang, t, now time.Time) string {
 		return l.T("{day} {month}", "day", t.Day(), "month", shortMonth(l, t.Month()))
 	}
 	return t.Format("2006-01-02")
-}
-
-// Day is a day as it stands between messages.
-func Day(l *lang.Lang, t, now time.Time) string {
-	t, now = t.Local(), now.Local()
-	switch days := dayNumber(now) - dayNumber(t); {
-	case days == 0:
-		return l.T("Today")
-	case days == 1:
-		return l.T("Yesterday")
-	case t.Year() == now.Year():
-		return l.T("{weekday}, {day} {month}", "weekday", shortDay(l, t.Weekday()), "day", t.Day(), "month", shortMonth(l, t.Month()))
-	}
-	return l.T("{day} {month} {year}", "day", t.Day(), "month", shortMonth(l, t.Month()), "year", t.Year())
 }
 
 // Until is a day in the future, as in "until 6 Dec".

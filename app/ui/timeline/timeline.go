@@ -717,6 +717,15 @@ func (t *Timeline) ScrollBy(dy float32) {
 // AtEnd tells whether the newest message is in the window.
 func (t *Timeline) AtEnd() bool { return t.near && !t.newer }
 
+// InSight are the rows in the window, from the top.
+func (t *Timeline) InSight() []Row {
+	list := make([]Row, 0, len(t.placed))
+	for _, p := range t.placed {
+		list = append(list, p.row)
+	}
+	return list
+}
+
 // ToEnd goes to the newest message.
 func (t *Timeline) ToEnd() {
 	t.back, t.fresh = nil, 0

@@ -1,0 +1,288 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+
+	"fyne.io/fyne/v2"
+
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/content"
+	"github.com/godwit-im/godwit/app/link"
+	"github.com/godwit-im/godwit/app/ui/chats"
+	"github.com/godwit-im/godwit/app/ui/compose"
+	"github.com/godwit-im/godwit/app/ui/people"
+	"github.com/godwit-im/godwit/app/ui/shell"
+	"github.com/godwit-im/godwit/app/ui/task"
+	"github.com/godwit-im/godwit/app/ui/text"
+	"github.com/godwit-im/godwit/app/ui/timeline"
+)
+
+// newTimeline is where the messages of what is open are shown.
+func (a *account) newTimeline() *timeline.Timeline {
+	return timeline.New(timeline.Config{
+		Fonts: a.fonts(), Lang: a.l, Do: a.work.Do, Now: a.now,
+		OnLink: a.openLink, OnMenu: a.messageMenu,
+		OnState:    func(m timeline.Message) { a.showTrail(m.ID) },
+		OnReaction: func(m timeline.Message, emoji string) { a.react(m, emoji) },
+		OnSeen:     func(m timeline.Message) { a.seen = m.ID; a.read() },
+		OnTyped:    func(r rune) { a.compose.Type(r) },
+		OnError:    a.fail,
+	})
+}
+
+// newComposer is where one writes.
+func (a *account) newComposer() *compose.Composer {
+	return compose.New(compose.Config{
+		Fonts: a.fonts(), Lang: a.l, Now: a.now, Limit: content.MaxText,
+		OnSend: a.send, OnDraft: a.drafted, OnEditLast: a.editLast, OnEscape: a.back,
+	})
+}
+
+// view is what has to be known to show the messages of what is open.
+func (a *account) view() chats.View {
+	c := a.conversation(a.openID)
+	v := chats.View{Lang: a.l, ID: c.ID, Kind: c.Kind, Name: chats.Name(a.l, c)}
+	if a.status != nil {
+		v.Me = a.status.Account
+	}
+	return v
+}
+
+// openLine shows the messages of what is open, from what was not read.
+func (a *account) openLine() {
+	if a.openID == "" || a.status == nil {
+		return
+	}
+	c := a.conversation(a.openID)
+	a.line.Open(timeline.Conversation{Source: chats.Source{Reader: a.b, View: a.view()}, FirstUnread: c.FirstUnread, Unread: c.Unread})
+}
+
+// renew reads a message of what is open again: it is new, or something became of it.
+func (a *account) renew(id, change string) {
+	if change == api.ChangeRemoved {
+		a.line.Remove(id)
+		return
+	}
+	for _, known := range a.newer {
+		if known == id {
+			return
+		}
+	}
+	a.newer = append(a.newer, id)
+	a.readAgain()
+}
+
+// readAgain reads what is to be renewed, one question at a time.
+func (a *account) readAgain() {
+	if a.reading || len(a.newer) == 0 {
+		return
+	}
+	open, ids := a.openID, a.newer
+	a.newer, a.reading = nil, true
+	task.Load(a.work, func(ctx context.Context) (list []api.Message, err error) {
+		for _, id := range ids {
+			one, oneErr := a.b.Messages(ctx, api.MessagesRequest{Contact: open, Around: id, Limit: 1})
+			for _, m := range one {
+				if m.ID == id {
+					list = append(list, m)
+				}
+			}
+			err = errors.Join(err, oneErr)
+		}
+		return list, err
+	}, func(list []api.Message, err error) {
+		a.reading = false
+		if err != nil {
+			a.opt.Log.Warn("messages could not be read again", "err", err)
+		}
+		if open == a.openID {
+			v := a.view()
+			shown := make([]timeline.Message, len(list))
+			for i, m := range list {
+				shown[i] = v.Shown(m)
+			}
+			a.line.Add(shown...)
+		}
+		a.readAgain()
+	})
+}
+
+// read says that what was in sight was read, if somebody looks.
+func (a *account) read() {
+	if !a.present || a.openID == "" || a.seen == "" || a.section != shell.Chats {
+		return
+	}
+	id, upTo := a.openID, a.seen
+	a.work.Go(func(ctx context.Context) {
+		if _, err := a.b.MarkRead(ctx, api.MarkReadRequest{Conversation: id, UpTo: upTo}); err != nil && ctx.Err() == nil {
+			a.opt.Log.Warn("what was read could not be noted", "err", err)
+		}
+	})
+}
+
+// send sends what was written, as what it is.
+func (a *account) send(text string, m compose.Mode) {
+	id := a.openID
+	a.stopDraft()
+	task.Load(a.work, func(ctx context.Context) (api.Sent, error) {
+		if m.Edit != "" {
+			return a.b.Edit(ctx, api.EditRequest{ID: m.Edit, Text: text})
+		}
+		_, err := a.b.SetConversation(ctx, api.SetConversationRequest{Conversation: id, Draft: new(string)})
+		sent, sendErr := a.b.Send(ctx, api.SendRequest{Contact: id, Text: text, ReplyTo: m.Reply})
+		return sent, errors.Join(sendErr, err)
+	}, func(_ api.Sent, err error) {
+		if err == nil {
+			return
+		}
+		a.fail(err)
+		if a.openID == id && m.Edit == "" && a.compose.Text() == "" {
+			a.compose.Insert(text) // nothing that was written is lost
+		}
+	})
+}
+
+// editable is how many of the newest messages are looked at for the last one of one's own.
+const editable = 50
+
+// editLast takes the last message of one's own to be edited.
+func (a *account) editLast() {
+	id := a.openID
+	task.Load(a.work, func(ctx context.Context) ([]api.Message, error) {
+		return a.b.Messages(ctx, api.MessagesRequest{Contact: id, Limit: editable})
+	}, func(list []api.Message, err error) {
+		if err != nil || id != a.openID || a.status == nil {
+			return
+		}
+		for i := range list {
+			if m := list[len(list)-1-i]; m.Author == a.status.Account && m.Kind == "text" && !m.Deleted {
+				a.compose.Edit(m.ID, m.Text)
+				return
+			}
+		}
+	})
+}
+
+// reactions are those that the menu of a message offers.
+var reactions = [...]string{"👍", "❤️", "😂", "😮", "😢", "🎉"}
+
+// messageMenu is what can be done with a message.
+func (a *account) messageMenu(m timeline.Message, _ string) []*fyne.MenuItem {
+	if m.Kind == timeline.Notice {
+		return nil
+	}
+	l := a.l
+	var items []*fyne.MenuItem
+	add := func(name string, do func()) { items = append(items, fyne.NewMenuItem(name, do)) }
+	if !m.Deleted {
+		add(l.T("Answer"), func() { a.compose.Reply(m.ID, m.Author, m.Text) })
+		mine := ""
+		for _, r := range m.Reactions {
+			if r.Mine {
+				mine = r.Emoji
+			}
+		}
+		react := fyne.NewMenuItem(l.T("React"), nil)
+		react.ChildMenu = fyne.NewMenu("")
+		for _, e := range reactions {
+			item := fyne.NewMenuItem(e, func() { a.react(m, e) })
+			item.Checked = e == mine
+			react.ChildMenu.Items = append(react.ChildMenu.Items, item)
+		}
+		items = append(items, react)
+		if m.Mine {
+			add(l.T("Edit"), func() { a.compose.Edit(m.ID, m.Text) })
+		}
+		add(l.T("Forward"), func() { a.forward(m.ID) })
+		name := l.T("Star")
+		if m.Starred {
+			name = l.T("Take the star off")
+		}
+		add(name, func() {
+			a.mark(m.ID, func(ctx context.Context) (api.Message, error) {
+				return a.b.Star(ctx, api.StarRequest{ID: m.ID, Starred: !m.Starred})
+			})
+		})
+	}
+	if m.State != timeline.None {
+		add(l.T("Way of the message"), func() { a.showTrail(m.ID) })
+	}
+	items = append(items, fyne.NewMenuItemSeparator())
+	add(l.T("Delete here"), func() { a.delete(m.ID, false) })
+	if m.Mine && !m.Deleted && a.conversation(a.openID).Kind == api.KindPerson {
+		add(l.T("Delete for both"), func() {
+			people.ShowConfirm(a.win.Canvas(), l, l.T("Delete for both?"), l.T("It is deleted here, and the other side's device is asked to delete it too. What was read cannot be unread."), l.T("Delete"), func() { a.delete(m.ID, true) })
+		})
+	}
+	return append(items, fyne.NewMenuItemSeparator())
+}
+
+// mark changes a mark of a message and shows it.
+func (a *account) mark(id string, do func(context.Context) (api.Message, error)) {
+	task.Load(a.work, do, func(_ api.Message, err error) {
+		if err != nil {
+			a.fail(err)
+			return
+		}
+		a.renew(id, "")
+	})
+}
+
+// react reacts to a message, or takes the same reaction back.
+func (a *account) react(m timeline.Message, emoji string) {
+	for _, r := range m.Reactions {
+		if r.Mine && r.Emoji == emoji {
+			emoji = ""
+		}
+	}
+	a.decide(func(ctx context.Context) error {
+		_, err := a.b.React(ctx, api.ReactRequest{ID: m.ID, Emoji: emoji})
+		return err
+	})
+}
+
+func (a *account) delete(id string, both bool) {
+	a.decide(func(ctx context.Context) error {
+		_, err := a.b.Delete(ctx, api.DeleteRequest{ID: id, ForBoth: both})
+		return err
+	})
+}
+
+// forward asks to whom a message is to be forwarded.
+func (a *account) forward(id string) {
+	shell.ShowPalette(a.win.Canvas(), a.l, func(query string) (hits []shell.Hit) {
+		for _, r := range chats.Rows(a.l, a.convs, a.now(), chats.All, query, "") {
+			if a.conversation(r.ID).Blocked {
+				continue
+			}
+			hits = append(hits, shell.Hit{Name: r.Name, Person: r.ID, Do: func() {
+				a.decide(func(ctx context.Context) error {
+					_, err := a.b.Forward(ctx, api.ForwardRequest{ID: id, Contact: r.ID})
+					return err
+				})
+			}})
+		}
+		return hits
+	})
+}
+
+// openLink opens a link that somebody wrote: one of ours in this window, others as the
+// system does, and nothing but those that lead to the web or to mail.
+func (a *account) openLink(address string) {
+	if strings.HasPrefix(strings.ToLower(address), link.Scheme+":") {
+		if what, err := link.Parse(address); err == nil {
+			a.follow(what)
+		}
+		return
+	}
+	u, err := url.Parse(address)
+	if err != nil || !text.Allowed(address) {
+		return
+	}
+	if err := a.app.OpenURL(u); err != nil {
+		a.opt.Log.Warn("a link could not be opened", "err", err)
+	}
+}
