@@ -95,7 +95,8 @@ type Backend interface {
 	Settings(context.Context, SettingsRequest) (Settings, error)
 	SetSettings(context.Context, SetSettingsRequest) (Settings, error)
 	// Messages reads a conversation, oldest first: the newest Limit messages, or a page
-	// before, after or around a message. Errors: problem.NoSuchContact, NoSuchMessage,
+	// before, after or around a message. They are fewer where more than 8 MiB were said; the
+	// page before, or after, has the rest. Errors: problem.NoSuchContact, NoSuchMessage,
 	// BadRequest.
 	Messages(context.Context, MessagesRequest) ([]Message, error)
 	// Trail tells what became of one message of one's own: each step, in order,

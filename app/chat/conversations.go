@@ -418,8 +418,12 @@ type Page struct {
 	Around string // half of them before it, then itself and those after it
 }
 
-// Messages reads a page of a conversation, oldest first, of up to limit messages. Errors:
-// problem.NoSuchMessage.
+// maxPage bounds a page by the bytes that were said: in JSON, where one may take six, it
+// is to fit an answer (package api). maxRead is how many messages are read at once for it.
+const maxPage, maxRead = 8 << 20, 100
+
+// Messages reads a page of a conversation, oldest first, of up to limit messages, and fewer
+// if they are longer than maxPage together, but one. Errors: problem.NoSuchMessage.
 func (c *Chat) Messages(ctx context.Context, who store.Contact, at Page, limit int) (list []api.Message, err error) {
 	err = c.store.View(ctx, func(tx *store.Tx) error {
 		list = nil
@@ -443,21 +447,60 @@ func (c *Chat) Messages(ctx context.Context, who store.Contact, at Page, limit i
 func page(tx *store.Tx, conv store.Conversation, at Page, limit int) ([]store.Message, error) {
 	id := cmp.Or(at.Before, at.After, at.Around)
 	if id == "" {
-		return tx.Messages(conv.ID, 0, limit)
+		return older(tx, conv, 0, limit, maxPage)
 	}
 	m, err := messageIn(tx, conv, id)
 	switch {
 	case err != nil:
 		return nil, err
 	case at.Before != "":
-		return tx.Messages(conv.ID, m.ID, limit)
+		return older(tx, conv, m.ID, limit, maxPage)
 	case at.After != "":
-		return tx.MessagesAfter(conv.ID, m.ID, limit)
+		return newer(tx, conv, m.ID, limit, maxPage)
 	}
-	list, err := tx.Messages(conv.ID, m.ID, limit/2)
+	list, err := older(tx, conv, m.ID, limit/2, maxPage/2)
 	if err != nil {
 		return nil, err
 	}
-	rest, err := tx.MessagesAfter(conv.ID, m.ID-1, limit-len(list))
+	rest, err := newer(tx, conv, m.ID-1, limit-len(list), maxPage/2)
 	return append(list, rest...), err
+}
+
+// older are up to limit messages before a row, oldest first, of so many bytes together.
+func older(tx *store.Tx, conv store.Conversation, before int64, limit, room int) ([]store.Message, error) {
+	list, err := upTo(limit, room, func(last int64, n int) ([]store.Message, error) {
+		some, err := tx.Messages(conv.ID, cmp.Or(last, before), n)
+		slices.Reverse(some)
+		return some, err
+	})
+	slices.Reverse(list)
+	return list, err
+}
+
+// newer are those after a row.
+func newer(tx *store.Tx, conv store.Conversation, after int64, limit, room int) ([]store.Message, error) {
+	return upTo(limit, room, func(last int64, n int) ([]store.Message, error) {
+		return tx.MessagesAfter(conv.ID, cmp.Or(last, after), n)
+	})
+}
+
+// upTo reads on from the last row that it has, 0 at first, until there is enough or no more.
+func upTo(limit, room int, read func(last int64, n int) ([]store.Message, error)) (list []store.Message, err error) {
+	for last := int64(0); len(list) < limit; {
+		n := min(limit-len(list), maxRead)
+		some, err := read(last, n)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range some {
+			if room -= len(m.Body); room < 0 && len(list) > 0 {
+				return list, nil
+			}
+			list, last = append(list, m), m.ID
+		}
+		if len(some) < n {
+			break
+		}
+	}
+	return list, nil
 }

@@ -2,6 +2,9 @@ package chat
 
 import (
 	"errors"
+	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -267,6 +270,54 @@ func TestAcceptedTwice(t *testing.T) {
 		w.Advance(time.Minute)
 		if n := bob.waiting(); n != 0 {
 			w.Errorf("%d rows are left in the outbox", n)
+		}
+	})
+}
+
+// What Alice said to Bob is more than an answer of the local API holds. It is read by pages,
+// whole, in order, and from either end.
+func TestALongConversationIsReadByPages(t *testing.T) {
+	inWorld(t, func(w *world) {
+		alice, bob := w.Person("alice"), w.Person("bob")
+		bob.Meets(alice)
+		bob.Leaves()
+		const said, size = 300, 50_000
+		var want []string
+		for i := range said {
+			want = append(want, alice.Says(bob, fmt.Sprintf("%04d%s", i, strings.Repeat("x", size))).String())
+		}
+		for name, next := range map[string]func(page []api.Message) Page{
+			"from the newest": func(page []api.Message) Page { return Page{Before: page[0].ID} },
+			"from the oldest": func(page []api.Message) Page { return Page{After: page[len(page)-1].ID} },
+		} {
+			var got []string
+			at := Page{}
+			if name == "from the oldest" {
+				at.After, got = want[0], want[:1:1]
+			}
+			for len(got) < said {
+				page, err := alice.Messages(w.Context(), alice.contact(bob), at, api.MaxMessages)
+				w.check(err)
+				if len(page) == 0 || len(page)*size > maxPage {
+					t.Fatalf("%s: %d messages in one page, after %d", name, len(page), len(got))
+				}
+				ids := make([]string, len(page))
+				for i, m := range page {
+					ids[i] = m.ID
+				}
+				if at = next(page); at.Before != "" {
+					got = append(ids, got...)
+				} else {
+					got = append(got, ids...)
+				}
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %d messages, not as they were said", name, len(got))
+			}
+		}
+		around, err := alice.Messages(w.Context(), alice.contact(bob), Page{Around: want[150]}, api.MaxMessages)
+		if err != nil || len(around)*size > maxPage || !slices.ContainsFunc(around, func(m api.Message) bool { return m.ID == want[150] }) {
+			t.Errorf("around one there are %d, %v", len(around), err)
 		}
 	})
 }

@@ -179,7 +179,7 @@ func (c *cli) messagesCommand() *cobra.Command {
 				return problem.Newf(problem.Usage, "--limit is between 1 and %d", api.MaxMessages)
 			}
 			return c.with(cmd.Context(), nil, func(ctx context.Context, a account) error {
-				list, err := a.Messages(ctx, r)
+				list, err := newestMessages(ctx, a, r)
 				if err != nil {
 					return err
 				}
@@ -202,6 +202,19 @@ func (c *cli) messagesCommand() *cobra.Command {
 	cmd.Flags().StringVar(&r.Before, "before", "", "those before the message `ID`")
 	cmd.Flags().StringVar(&trail, "trail", "", "what became of the message `ID`")
 	return cmd
+}
+
+// newestMessages reads as many messages as are wanted, by pages: long ones come fewer at a time.
+func newestMessages(ctx context.Context, a account, r api.MessagesRequest) (list []api.Message, err error) {
+	for wanted := r.Limit; len(list) < wanted; r.Before = list[0].ID {
+		r.Limit = wanted - len(list)
+		page, err := a.Messages(ctx, r)
+		if err != nil || len(page) == 0 {
+			return list, err
+		}
+		list = append(page, list...)
+	}
+	return list, nil
 }
 
 // humanStep prints a step of a message's trail.
