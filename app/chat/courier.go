@@ -26,8 +26,10 @@ const (
 	// window is how many messages for one device are in memory at once; the
 	// rest wait in the outbox. The outbox is read again below half of it.
 	window = 512
-	// windows bounds, in windows, what is in memory with what relays keep.
-	windows = 16
+	// windows bounds, in windows, what is in memory with what relays keep, and windowsBytes
+	// in bytes. rowsAtOnce is how many rows are read in a go.
+	windows, windowsBytes = 16, 64 << 20
+	rowsAtOnce            = 128
 	// A device that did not answer is dialled again after dialFirst, then
 	// after ever longer pauses up to dialLast; up to dialSeldom while relays keep all
 	// that there is for it, which it collects whenever it comes.
@@ -405,16 +407,25 @@ func (k *courier) read(ctx context.Context) error {
 			}
 		}
 		busy := k.busy()
-		if !k.more || busy >= window/2 || len(k.parcels) >= windows*window {
+		if !k.more || busy >= window/2 || isMuch(k.parcels) {
 			return nil
 		}
-		rows, last, more, err := k.c.readOutbox(ctx, k.device, k.newest, window-busy)
+		rows, last, more, err := k.c.readOutbox(ctx, k.device, k.newest, min(window-busy, rowsAtOnce))
 		if err != nil {
 			return err
 		}
 		k.newest, k.more = last, more
 		k.parcels = append(k.parcels, rows...)
 	}
+}
+
+// isMuch says whether so much is in memory that nothing more is to be read.
+func isMuch(parcels []*parcel) bool {
+	bytes := 0
+	for _, p := range parcels {
+		bytes += len(p.wire)
+	}
+	return len(parcels) >= windows*window || bytes >= windowsBytes
 }
 
 // handOver gives the line the messages that it does not have yet, as many as the

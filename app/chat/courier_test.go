@@ -34,3 +34,19 @@ func TestCopiesAreRenewedInTime(t *testing.T) {
 		t.Errorf("%d deposits in the last two days of a message", deposits)
 	}
 }
+
+// What a courier has in memory is bounded in number and in bytes.
+func TestHowMuchIsInMemory(t *testing.T) {
+	for _, c := range []struct {
+		n, size int
+		much    bool
+	}{{0, 0, false}, {windows*window - 1, 4 << 10, false}, {windows * window, 4 << 10, true}, {windowsBytes/(64<<10) - 1, 64 << 10, false}, {windowsBytes / (64 << 10), 64 << 10, true}} {
+		wire, parcels := make([]byte, c.size), make([]*parcel, c.n)
+		for i := range parcels {
+			parcels[i] = &parcel{wire: wire}
+		}
+		if isMuch(parcels) != c.much {
+			t.Errorf("%d parcels of %d bytes: want %v", c.n, c.size, c.much)
+		}
+	}
+}
