@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +28,9 @@ const (
 	// lingerFor is how long a queue stays open for deposits that were under way
 	// when its device acknowledged a newer one.
 	lingerFor = 24 * time.Hour
+	// generations is how many queues stay open that a device was told of and did not
+	// acknowledge, besides the one that it knows: it has been away, and hears of all at once.
+	generations = 3
 	// boxFirst and boxLast bound the pauses between tries to reach a relay of
 	// ours.
 	boxFirst, boxLast = 500 * time.Millisecond, 2 * time.Minute
@@ -343,8 +347,17 @@ func (b *box) tasks(tx *store.Tx) (tasks []task, err error) {
 		return nil, err
 	}
 	newest := make(map[identity.DevicePublic]store.OwnQueue) // that a device has acknowledged
-	known := make(map[identity.DevicePublic]int64)           // that one, or the first that it was told of
-	for _, q := range queues {                               // in the order they were made
+	later := make(map[int64]int)                             // how many newer ones its device was told of
+	told := make(map[identity.DevicePublic]int)
+	for _, q := range slices.Backward(queues) {
+		if q.Device != nil {
+			if later[q.ID] = told[*q.Device]; q.Version > 0 {
+				told[*q.Device]++
+			}
+		}
+	}
+	known := make(map[identity.DevicePublic]int64) // that one, or the first that it was told of
+	for _, q := range queues {                     // in the order they were made
 		if q.Device == nil {
 			continue
 		}
@@ -367,6 +380,10 @@ func (b *box) tasks(tx *store.Tx) (tasks []task, err error) {
 		case time.Now().After(queueEnd(q).Add(mailbox.MaxTTL)):
 			tasks = append(tasks, b.closeOver(q))
 		case q.ID < newest[*q.Device].ID && time.Since(newest[*q.Device].Acknowledged) > lingerFor:
+			if q.OpenedUntil != store.Shut {
+				tasks = append(tasks, b.shut(q))
+			}
+		case q.ID != known[*q.Device] && later[q.ID] >= generations:
 			if q.OpenedUntil != store.Shut {
 				tasks = append(tasks, b.shut(q))
 			}

@@ -600,3 +600,55 @@ func TestAsManyInvitationsAsARelayHolds(t *testing.T) {
 		alice.Reads(bob, "hello")
 	})
 }
+
+// Bob has been away for so long that he was told of ten queues more, one after the other, and has
+// acknowledged none. Of those after the first between only the newest stay open: a box has
+// room for so many.
+func TestQueuesOfWhoIsAway(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
+		bob.Meets(alice)
+		bob.Leaves()
+		device := bob.device.Public()
+		ours := func() (list []store.OwnQueue) {
+			alice.View(func(tx *store.Tx) (err error) {
+				list, err = tx.OwnQueuesFor(device)
+				return err
+			})
+			return list
+		}
+		first := ours()
+		if len(first) != 1 || first[0].Version == 0 {
+			t.Fatalf("at first there are %+v", first)
+		}
+		for i := range 10 {
+			alice.must(func(t *turn) error {
+				q := first[0]
+				q.ID, q.Seed, q.OpenedUntil, q.Acknowledged = 0, [32]byte{byte(i + 1)}, q.Epoch0, time.Time{}
+				id, err := t.InsertOwnQueue(q)
+				return errors.Join(err, t.SetQueueVersion(id, first[0].Version+int64(i)+1))
+			})
+			alice.syncBoxes()
+			w.Advance(time.Second)
+		}
+		open := 0
+		for i, q := range ours() {
+			is := q.OpenedUntil != store.Shut
+			if is {
+				open++
+			}
+			if known, newest := i == 0, i > 10-generations; is != (known || newest) {
+				t.Errorf("queue %d is open: %v", i, is)
+			}
+		}
+		if open != 1+generations {
+			t.Errorf("%d queues are open", open)
+		}
+		id := alice.Says(bob, "when you are back")
+		alice.Sees(id, api.Kept)
+		bob.Returns()
+		bob.Reads(alice, "when you are back")
+		bob.Sees(bob.Says(alice, "here I am"), api.Delivered)
+	})
+}
