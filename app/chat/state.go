@@ -382,20 +382,42 @@ func (t *turn) note(device identity.DevicePublic, item content.Item) {
 	t.notes[device] = append(t.notes[device], item)
 }
 
-// maxNotes is how many notes go together: some 13 KB.
-const maxNotes = 100
+// maxNotes is how many notes go together: some 33 KB.
+const maxNotes = content.MaxItems
 
-// flushNotes queues what was noted, in the order of the messages: the reader moves past
-// them one after the other, and by themselves they could overtake each other.
+// flushNotes queues what was noted, in the order of the messages and with what was noted before
+// and not acknowledged yet: the reader moves past them one after the other, and by
+// themselves they could overtake each other.
 func (c *Chat) flushNotes(t *turn) error {
 	for device, items := range t.notes {
-		for chunk := range slices.Chunk(items, maxNotes) {
+		before, err := c.takeBackNotes(t, device)
+		if err != nil {
+			return err
+		}
+		for chunk := range slices.Chunk(append(before, items...), maxNotes) {
 			if err := c.queue(t, device, store.ClassProfile, 0, chunk...); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// takeBackNotes withdraws the notes that wait for a device, to be sent with later ones.
+func (c *Chat) takeBackNotes(t *turn, device identity.DevicePublic) (notes []content.Item, err error) {
+	err = c.eachPending(t, device, func(o *store.Outgoing) error {
+		if o.Class != store.ClassProfile {
+			return nil
+		}
+		p, err := content.Parse(o.Item)
+		if err != nil || slices.ContainsFunc(p.Items, func(i content.Item) bool { return i.Kind != content.KindGaveUp }) {
+			return err
+		}
+		notes = append(notes, p.Items...)
+		_, err = t.Withdraw(o.ID)
+		return err
+	})
+	return notes, err
 }
 
 // showOverdue shows what waited long enough for the message before it.

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -144,6 +145,53 @@ func TestExpiresAfterAMonth(t *testing.T) {
 		if sent := alice.state(first); sent.State != api.Failed {
 			w.Errorf("the failed message is %s now", sent.State)
 		}
+	})
+}
+
+// What Alice says to Bob, who is away, ends a minute apart. The notes of it go together, however
+// late the first, so that Bob moves past all of it at once.
+func TestNotesDoNotOvertakeEachOther(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
+		alice.Meets(bob)
+		bob.Leaves()
+		const said = 4
+		for i := range said {
+			alice.Says(bob, fmt.Sprint(i))
+			w.Advance(time.Minute)
+		}
+		oak.Stops()
+		alice.Leaves()
+		w.Pass(30*day - (said+3)*time.Minute)
+		alice.Returns()
+		notes := func() (rows, items int) {
+			for _, o := range alice.outbox(bob) {
+				p, err := content.Parse(o.Item)
+				w.check(err)
+				if n := len(p.Items); p.Items[0].Kind == content.KindGaveUp {
+					rows, items = rows+1, items+n
+				}
+			}
+			return rows, items
+		}
+		seen := make(map[int]bool)
+		for range 12 {
+			w.Advance(time.Minute)
+			rows, items := notes()
+			if seen[items] = true; rows > 1 {
+				t.Fatalf("%d notes go in %d messages", items, rows)
+			}
+		}
+		if !seen[said] || len(seen) < 3 {
+			t.Fatalf("there were so many notes at once: %v", seen)
+		}
+		oak.Starts()
+		w.Advance(15 * time.Minute)
+		alice.Says(bob, "what is left")
+		w.Advance(time.Minute)
+		bob.Returns()
+		bob.Reads(alice, "what is left")
 	})
 }
 
