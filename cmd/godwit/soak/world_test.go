@@ -561,11 +561,23 @@ func (p *process) reads(other self, l witness.Line) json.RawMessage {
 	l.What, l.Who, l.To, l.Begun = "read", p.who.String(), other.String(), p.w.now()
 	ctx, cancel := context.WithTimeout(context.Background(), askTime)
 	defer cancel()
-	var err error
-	l.JSON, err = items(p.askRaw(ctx, "messages", map[string]any{"contact": p.w.all[other].account, "limit": 10000}))
-	if err != nil {
-		return nil
+	all := []json.RawMessage{}
+	for before := ""; ; { // an answer holds only so much
+		var page []json.RawMessage
+		raw, err := items(p.askRaw(ctx, "messages", map[string]any{"contact": p.w.all[other].account, "limit": 10000, "before": before}))
+		if err != nil || json.Unmarshal(raw, &page) != nil {
+			return nil
+		}
+		if len(page) == 0 {
+			break
+		}
+		var oldest struct{ ID string }
+		if json.Unmarshal(page[0], &oldest) != nil {
+			return nil
+		}
+		all, before = append(page, all...), oldest.ID
 	}
+	l.JSON, _ = json.Marshal(all)
 	p.w.write(l)
 	return l.JSON
 }
