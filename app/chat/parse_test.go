@@ -3,6 +3,7 @@ package chat
 import (
 	"bytes"
 	"errors"
+	"math"
 	"testing"
 	"time"
 
@@ -100,10 +101,19 @@ func FuzzParsePrekeys(f *testing.F) {
 }
 
 func FuzzParseTally(f *testing.F) {
-	f.Add(tally{begin: time.UnixMilli(1), count: 2}.marshal())
+	whole := tally{begin: time.UnixMilli(946_684_800_000), count: requestsDay}.marshal()
+	f.Add(whole)
+	f.Add(tally{begin: time.UnixMilli(math.MaxInt64), count: math.MaxUint32}.marshal())
+	f.Add(tally{begin: time.UnixMilli(math.MinInt64)}.marshal()) // years no calendar has
+	f.Add(tally{begin: time.UnixMilli(-1), count: 1}.marshal())
+	f.Add(append(bytes.Clone(whole), 0))
+	f.Add(whole[:len(whole)-1])
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		d, err := parseTally(raw)
+		if err == nil != (len(raw) == len(whole)) {
+			t.Errorf("%x: %v", raw, err)
+		}
 		if err == nil && !bytes.Equal(d.marshal(), raw) {
 			t.Errorf("%x is read as %+v, which is %x", raw, d, d.marshal())
 		}

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,6 +13,7 @@ import (
 	"github.com/godwit-im/godwit/app/content"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/p2p/node"
 )
 
 // Alice's messages to Bob are acknowledged, and read, by Bob's device only, whatever
@@ -320,4 +322,61 @@ func TestALongConversationIsReadByPages(t *testing.T) {
 			t.Errorf("around one there are %d, %v", len(around), err)
 		}
 	})
+}
+
+// Alice writes to Bob and goes. When he comes, the relay cannot tell by the time alone that what
+// he leaves for her answers what he took: he waits up to five seconds, each time as long as chance
+// will have it. On one computer alone nobody waits.
+func TestAcknowledgementsByMailboxAreHeldBack(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
+		alice.Meets(bob)
+		alice.Leaves()
+		isReceipt := func(o store.Outgoing) bool { return o.Class == store.ClassReceipt }
+		held := make(map[time.Duration]bool) // in halves of a second
+		for round := range 24 {
+			bob.Leaves()
+			alice.Returns()
+			id := alice.Says(bob, fmt.Sprint(round))
+			alice.Sees(id, api.Kept)
+			alice.Leaves()
+			bob.Starts()
+			var o store.Outgoing
+			ctx, cancel := context.WithTimeout(w.Context(), patience)
+			came, err := bob.await(ctx, func(tx *store.Tx) (bool, error) { // at once: it may go soon
+				rows, err := tx.Pending(alice.device.Public(), 0, 100)
+				i := slices.IndexFunc(rows, isReceipt)
+				if i >= 0 {
+					o = rows[i]
+				}
+				return i >= 0, err
+			})
+			cancel()
+			if err != nil || !came {
+				t.Fatal("bob acknowledges nothing", err)
+			}
+			wait := o.Next.Sub(o.Created)
+			if wait < 0 || wait > receiptJitter {
+				t.Fatalf("an acknowledgement waits for %s", wait)
+			}
+			held[wait/(500*time.Millisecond)] = true
+			w.Advance(time.Until(o.Next) - time.Millisecond)
+			if wait > time.Millisecond && !slices.ContainsFunc(bob.outbox(alice), isReceipt) {
+				t.Error("it went sooner")
+			}
+			bob.Awaits("it to go then", func() bool { return !slices.ContainsFunc(bob.outbox(alice), isReceipt) })
+		}
+		if len(held) < 5 { // of ten; by chance fewer once in 10^7
+			t.Errorf("they all wait for as long: %v", held)
+		}
+	})
+	n, err := node.New(node.Config{Mode: node.Loopback})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	if d := (&Chat{node: n}).jitter(); d != 0 {
+		t.Errorf("on one computer it waits for %s", d)
+	}
 }
