@@ -17,7 +17,11 @@
 //	weather_test.go    clocks that jump and disks that are slow
 //	liar_test.go       a relay that lies, in a process of its own
 //	reasons_test.go    each reason for which a message waits or fails, brought about and read
+//	strangers_test.go  a stranger, in the first storm
 //	soak_test.go       storms, calms, and the verdict
+//
+// Two of the people have private routing on, and a stranger writes to one of them by her reusable
+// address in the first storm.
 //
 // What it does not do: cut QUIC, as the proxy carries TCP only and everybody listens on
 // nothing else here; lose what the system's cache holds, as killed processes do not; and

@@ -18,6 +18,7 @@ const (
 	dave // and the others are in TestSoak/reasons only
 	erin
 	gina
+	hugo // a stranger
 )
 
 const (
@@ -30,9 +31,11 @@ const (
 var (
 	people = []self{anna, bob, carla}
 	relays = []self{oak, elm, ash, fox}
-	names  = map[self]string{anna: "anna", bob: "bob", carla: "carla", dave: "dave", erin: "erin", gina: "gina", oak: "oak", elm: "elm", ash: "ash", fox: "fox", 0: "all"}
+	names  = map[self]string{anna: "anna", bob: "bob", carla: "carla", dave: "dave", erin: "erin", gina: "gina", hugo: "hugo", oak: "oak", elm: "elm", ash: "ash", fox: "fox", 0: "all"}
 	// atRelays is where each one keeps their mail: at most one of three lies.
-	atRelays = map[self][]self{anna: {oak, elm, fox}, bob: {fox, elm, ash}, carla: {ash, oak, elm}, dave: {oak}, gina: {oak, elm, ash}}
+	atRelays = map[self][]self{anna: {oak, elm, fox}, bob: {fox, elm, ash}, carla: {ash, oak, elm}, dave: {oak}, gina: {oak, elm, ash}, hugo: {elm, ash, oak}}
+	// private are those who leave messages by way of other relays.
+	private = []self{anna, carla, hugo}
 )
 
 func (s self) String() string { return names[s] }
@@ -93,6 +96,7 @@ type chapter struct {
 	killed         bool          // how the writer goes: else in order
 	strikes        []strike      // the reader is killed again
 	slow           time.Duration // and syncs as slowly
+	asked, off     time.Duration // when a stranger writes, and how soon after that he is killed
 }
 
 // schedule makes chapters, one after the other, from a seed.
@@ -159,6 +163,7 @@ func (s *schedule) next() (c chapter) {
 		c.strikes = append(c.strikes, strike{r.IntN(2) == 0, 1 + r.IntN(60_000)})
 	}
 	c.slow = time.Duration(r.IntN(3)) * 50 * time.Millisecond
+	c.asked, c.off = between(0, stormTime/2), between(0, 4*time.Second)
 	return c
 }
 

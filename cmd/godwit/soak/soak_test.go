@@ -112,6 +112,10 @@ func TestSoak(t *testing.T) {
 // soakWorld is the life of one world.
 func soakWorld(t *testing.T, program string, seed uint64, end time.Time) {
 	w := newWorld(t, program, people...)
+	w.joins(w.newProcess(hugo))
+	var address struct{ Link string }
+	check(t, w.all[anna].ask("invite", map[string]any{"reusable": true}, &address))
+	w.address = address.Link
 	plan := newSchedule(seed)
 	if soon := time.Now().Add(worldTime); soon.Before(end) {
 		end = soon
@@ -173,6 +177,12 @@ func (w *world) lives(n int, c chapter) {
 			w.befall(s, over)
 		})
 	}
+	if n == 1 {
+		going.Go(func() {
+			<-time.After(time.Until(began.Add(c.asked)))
+			w.asks(w.address, c.off)
+		})
+	}
 	<-time.After(time.Until(began.Add(stormTime)))
 	close(over)
 	going.Wait()
@@ -186,6 +196,9 @@ func (w *world) lives(n int, c chapter) {
 		p.start()
 	}
 	w.act(n, c)
+	if n == 1 {
+		w.admits()
+	}
 	w.calms(n)
 }
 
@@ -331,5 +344,5 @@ func (w *world) verdict(n int) {
 	for _, what := range slices.Sorted(maps.Keys(w.done)) {
 		did = append(did, fmt.Sprintf("%s %d", what, w.done[what]))
 	}
-	w.t.Logf("faults: %s", strings.Join(did, ", "))
+	w.t.Logf("faults: %s; %s", strings.Join(did, ", "), ways(lines))
 }

@@ -24,6 +24,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/cmd/godwit/soak/witness"
 )
 
@@ -47,7 +48,8 @@ type world struct {
 	network *network
 	all     map[self]*process
 	people  []self
-	disks   bool // everybody has a small one
+	disks   bool   // everybody has a small one
+	address string // by which strangers write to Anna
 
 	mu         sync.Mutex
 	transcript *os.File
@@ -294,11 +296,20 @@ func (p *process) startOnce() error {
 		cmd.Path, cmd.Args = os.Args[0], os.Args[:1]
 		cmd.Env = append(cmd.Env, liarEnv+"="+p.dir+" "+strconv.Itoa(p.port))
 	case p.who >= oak:
-		cmd = p.command(p.dir, p.who, "relay", "--data", p.dir, "--listen", listen)
+		args := []string{"relay", "--data", p.dir, "--listen", listen}
+		for _, r := range relays { // through which it is reached
+			if other := p.w.all[r]; r != p.who && r != fox && other != nil && other.addr != "" {
+				args = append(args, "--peer", other.addr)
+			}
+		}
+		cmd = p.command(p.dir, p.who, args...)
 	default:
 		args := []string{"node", "--listen", listen}
 		for _, r := range atRelays[p.who] {
 			args = append(args, "--relay", p.w.all[r].addr)
+		}
+		if slices.Contains(private, p.who) {
+			args = append(args, "--private-routing", "on")
 		}
 		cmd = p.command(p.dir, p.who, args...)
 	}
@@ -458,13 +469,16 @@ func (p *process) autopsy() {
 		return
 	}
 	for _, other := range p.w.people {
-		if other == p.who {
+		if other == p.who || p.who == hugo && other != anna {
 			continue
 		}
 		cmd := p.command(filepath.Join(dir, "p"), nowhere, "messages", p.w.all[other].account, "--limit", "10000")
 		var stderr bytes.Buffer
 		cmd.Stderr = &stderr
 		out, err := cmd.Output()
+		if p.who == hugo && bytes.Contains(stderr.Bytes(), []byte(problem.NoSuchContact)) {
+			continue // he has not asked yet
+		}
 		if err != nil {
 			p.w.fault("what is on %s's disk: %v: %s", p.who, err, stderr.Bytes())
 			return
