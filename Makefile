@@ -7,9 +7,10 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 # Every command of go has the same flags, so that the C of the window's driver, which
-# takes minutes, is compiled once. no_emoji: ours are in assets. migrated_fynedo: all that
-# changes a widget runs on the window's thread.
-export GOFLAGS := -trimpath -tags=no_emoji,migrated_fynedo $(GOFLAGS)
+# takes minutes, is compiled once. no_emoji: ours are in assets. no_animations: a cursor
+# that fades in and out draws the window anew twelve times a second, for nobody.
+# migrated_fynedo: all that changes a widget runs on the window's thread.
+export GOFLAGS := -trimpath -tags=no_emoji,no_animations,migrated_fynedo $(GOFLAGS)
 
 # The headless program is static on every system.
 STATIC := CGO_ENABLED=0 go build -ldflags='-s -w'

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"testing"
@@ -664,4 +665,71 @@ func TestAnotherThemePaintsAnew(t *testing.T) {
 			t.Error("a bubble is as light as before")
 		}
 	})
+}
+
+// Whatever happens in whatever order, rows stand below each other without gaps, the
+// window is filled, and what is not being moved stays.
+func TestAnythingInAnyOrder(t *testing.T) {
+	for seed := range uint64(2) {
+		synctest.Test(t, func(t *testing.T) {
+			r := rand.New(rand.NewPCG(seed, 7))
+			p := sit(t, 3000, Conversation{FirstUnread: []string{"", "a2900"}[seed%2]})
+			added := 0
+			for n := range 200 {
+				what := r.IntN(12)
+				id, y := p.at.id, p.at.y
+				moves := true
+				if p.near { // then what is new may move it
+					id = ""
+				}
+				switch what {
+				case 0, 1, 2:
+					p.ScrollBy(float32(r.IntN(1600) - 900))
+				case 3:
+					added++
+					p.Add(Message{ID: fmt.Sprint("x", added), Author: "Anna", AuthorID: "anna", Time: now.Add(time.Duration(added) * time.Second), Text: uneven(r.IntN(40))})
+					moves = false
+				case 4:
+					if i := r.IntN(len(p.messages)); p.messages[i].ID != id {
+						m := p.messages[i]
+						m.Text, m.Edited = uneven(r.IntN(100)), true
+						m.Reactions = []Reaction{{Emoji: "🎉", Count: r.IntN(3) + 1}}
+						p.Add(m)
+						moves = false
+					}
+				case 5:
+					if m := p.messages[r.IntN(len(p.messages))].ID; m != id && strings.HasPrefix(m, "x") {
+						p.Remove(m)
+						moves = false
+					}
+				case 6:
+					p.window.Resize(fyne.NewSize(float32(400+r.IntN(500)), float32(300+r.IntN(500))))
+				case 7:
+					p.JumpTo(fmt.Sprint("a", r.IntN(3000)))
+				case 8:
+					p.Back()
+				case 9:
+					p.SetUnread([]string{"", fmt.Sprint("a", 2700+r.IntN(300))}[r.IntN(2)], 3)
+					moves = false
+				case 10:
+					p.StartPicking(p.at.id)
+					p.StopPicking()
+				case 11:
+					if r.IntN(4) == 0 {
+						p.ToEnd()
+					}
+				}
+				if !moves && id != "" {
+					p.stays(fmt.Sprintf("seed %d, step %d, %d", seed, n, what), id, y)
+				}
+				if r.IntN(2) == 0 {
+					p.settle()
+					p.tidy(fmt.Sprintf("seed %d, step %d, %d", seed, n, what))
+				}
+				if t.Failed() {
+					return
+				}
+			}
+		})
+	}
 }
