@@ -87,6 +87,9 @@ func TestPeopleActOnMessages(t *testing.T) {
 		anna, ben := w.Person("Anna", w.Relay("oak")), w.Person("Ben")
 		anna.Meets(ben)
 		lunch := anna.Says(ben, "Lunch on Tuseday?")
+		if e := anna.saw(api.EventMessage); len(e) != 1 || e[0].Reason != "" || e[0].Change != api.ChangeNew {
+			w.Errorf("Anna was told of her message as %+v", e)
+		}
 		ben.Reads(anna, "Lunch on Tuseday?")
 		said := ben.lineOf(anna, lunch).Time
 		w.Advance(time.Minute)

@@ -168,7 +168,7 @@ func (c *Chat) echoSays(t *turn, who store.Contact, body []byte) error {
 	if m.ID, err = t.InsertMessage(m); err != nil {
 		return err
 	}
-	return c.tell(t, who, m, api.ChangeNew)
+	return c.tellNew(t, who, m)
 }
 
 // echo answers what Echo is told, until the context ends. What was told while nobody

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/content"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/session"
@@ -416,7 +415,7 @@ func (c *Chat) shown(t *turn, who store.Contact, m store.Message, late bool) err
 	if err != nil {
 		return err
 	}
-	return c.tell(t, who, m, api.ChangeNew)
+	return c.tellNew(t, who, m)
 }
 
 // takeGaveUp moves past an item that will not come any more.

@@ -121,7 +121,7 @@ func (c *Chat) noteRecovered(t *turn, who store.Contact, heir identity.DevicePub
 		return err
 	}
 	t.then(func() { c.contactEvent(who, "recovered") })
-	return c.tell(t, who, m, api.ChangeNew)
+	return c.tellNew(t, who, m)
 }
 
 // revokedSetting is where it is kept that this device was revoked: when we learned it, 8

@@ -167,7 +167,7 @@ func (c *Chat) say(t *turn, who store.Contact, about content.Context, kind conte
 	if m.Silent {
 		return append(items, item), m.ID, nil
 	}
-	return append(items, item), m.ID, c.tell(t, who, m, api.ChangeNew)
+	return append(items, item), m.ID, c.tellNew(t, who, m)
 }
 
 // framed notes with a message what is said of it.

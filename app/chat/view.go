@@ -25,6 +25,19 @@ func (c *Chat) tell(t *turn, who store.Contact, m store.Message, change string) 
 	return nil
 }
 
+// tellNew tells of a message that was just kept: it has come nowhere yet, and nothing was
+// done to it.
+func (c *Chat) tellNew(t *turn, who store.Contact, m store.Message) error {
+	t.touch(ContactID(who))
+	v, err := c.asSaid(t.Tx, m, who)
+	if err != nil {
+		return err
+	}
+	e := api.MessageEvent(t.now, v, api.ChangeNew)
+	t.then(func() { c.events.emit(e) })
+	return nil
+}
+
 // changed is something that happened to a message.
 type changed struct {
 	message int64 // row id
@@ -79,7 +92,10 @@ func (c *Chat) lines(tx *store.Tx, who store.Contact, rows []store.Message) (lis
 		to[r.Message] = append(to[r.Message], r)
 	}
 	for _, m := range rows {
-		v := c.messageView(m, who)
+		v, err := c.asSaid(tx, m, who)
+		if err != nil {
+			return nil, err
+		}
 		if m.Mine && (m.State == store.Queued || m.State == store.Kept) {
 			sent, err := c.sentView(tx, m)
 			if err != nil {
@@ -87,16 +103,20 @@ func (c *Chat) lines(tx *store.Tx, who store.Contact, rows []store.Message) (lis
 			}
 			v.Relays, v.Expires, v.Reason = sent.Relays, sent.Expires, sent.Reason
 		}
-		if v.Reply, err = c.quote(tx, m, who); err != nil {
-			return nil, err
-		}
 		v.Reactions = c.reactions(to[m.ID])
-		if v.Introduction, err = c.introductionView(tx, m); err != nil {
-			return nil, err
-		}
 		list = append(list, v)
 	}
 	return list, nil
+}
+
+// asSaid is a message with what it refers to.
+func (c *Chat) asSaid(tx *store.Tx, m store.Message, who store.Contact) (v api.Message, err error) {
+	v = c.messageView(m, who)
+	if v.Reply, err = c.quote(tx, m, who); err != nil {
+		return v, err
+	}
+	v.Introduction, err = c.introductionView(tx, m)
+	return v, err
 }
 
 // messageView is what a message says of itself.
