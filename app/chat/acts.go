@@ -141,27 +141,23 @@ func (c *Chat) Forward(ctx context.Context, id string, to Find, want api.State, 
 // function does it here, and says what is sent.
 func (c *Chat) act(ctx context.Context, id string, want api.State, limit time.Duration,
 	do func(*turn, store.Message, store.Contact) (content.Kind, []byte, error)) (api.Sent, error) {
-	return c.queued(ctx, want, limit, func(t *turn, act content.ID) error {
+	return c.queued(ctx, want, limit, func(t *turn, act content.ID) (store.Contact, error) {
 		m, err := message(t.Tx, id)
 		if err != nil {
-			return err
+			return store.Contact{}, err
 		}
 		who, err := sendable(t, func(tx *store.Tx) (store.Contact, error) { return correspondent(tx, m.Conversation) })
 		if err != nil {
-			return err
+			return who, err
 		}
 		if !m.Deleted.IsZero() {
-			return problem.New(problem.MessageGone, nil)
+			return who, problem.New(problem.MessageGone, nil)
 		}
 		kind, body, err := do(t, m, who)
 		if err != nil {
-			return err
+			return who, err
 		}
-		items, row, err := c.say(t, who, content.Context{Of: act}, kind, body)
-		if err != nil {
-			return err
-		}
-		return c.queueToAll(t, who, row, items...)
+		return who, c.sayToAll(t, who, content.Context{Of: act}, kind, body)
 	})
 }
 

@@ -396,11 +396,7 @@ func (c *Chat) acceptAgain(t *turn, contact int64, petname string, body []byte) 
 	if err := t.UpdateContact(who); err != nil || body == nil {
 		return err
 	}
-	said, row, err := c.say(t, who, content.Context{Of: content.NewID()}, content.KindText, body)
-	if err != nil {
-		return err
-	}
-	return c.queueToAll(t, who, row, said...)
+	return c.sayToAll(t, who, content.Context{Of: content.NewID()}, content.KindText, body)
 }
 
 // setPetname calls a contact by a name, if one is given. Errors: problem.BadName.

@@ -28,23 +28,23 @@ import (
 // the question. Errors, of either contact: problem.NoSuchContact, ContactBlocked, ContactFrozen;
 // and CannotIntroduce.
 func (c *Chat) Introduce(ctx context.Context, contact, to Find, want api.State, limit time.Duration) (api.Sent, error) {
-	return c.queued(ctx, want, limit, func(t *turn, id content.ID) error {
+	return c.queued(ctx, want, limit, func(t *turn, id content.ID) (store.Contact, error) {
 		first, err := sendable(t, contact)
 		if err != nil {
-			return err
+			return first, err
 		}
 		second, err := sendable(t, to)
 		if err != nil {
-			return err
+			return first, err
 		}
 		if isLocal(first) || isLocal(second) || first.ID == second.ID {
-			return problem.New(problem.CannotIntroduce, nil)
+			return first, problem.New(problem.CannotIntroduce, nil)
 		}
 		m := store.Meeting{ID: store.MessageID(content.NewID()), First: first.ID, Second: second.ID, At: t.now}
 		if err := t.InsertMeeting(m); err != nil {
-			return err
+			return first, err
 		}
-		return c.sayStep(t, first, id, content.Introduction{Step: content.StepAsk, ID: content.ID(m.ID), Account: second.Account, Name: claimedName(second)})
+		return first, c.sayStep(t, first, id, content.Introduction{Step: content.StepAsk, ID: content.ID(m.ID), Account: second.Account, Name: claimedName(second)})
 	})
 }
 
@@ -62,11 +62,7 @@ func (c *Chat) sayStep(t *turn, who store.Contact, id content.ID, step content.I
 	if err != nil {
 		return err
 	}
-	items, row, err := c.say(t, who, content.Context{Of: id}, content.KindIntroduction, body)
-	if err != nil {
-		return err
-	}
-	return c.queueToAll(t, who, row, items...)
+	return c.sayToAll(t, who, content.Context{Of: id}, content.KindIntroduction, body)
 }
 
 // AcceptIntroduction says yes to an introduction, by the id of the line that tells of it: who is
@@ -149,12 +145,12 @@ func (c *Chat) agree(ctx context.Context, by store.Contact, step content.Introdu
 			return err
 		}
 	}
-	_, err = c.queued(ctx, "", 0, func(t *turn, id content.ID) error {
+	_, err = c.queued(ctx, "", 0, func(t *turn, id content.ID) (store.Contact, error) {
 		who, err := sendable(t, byRow(by.ID))
 		if err != nil {
-			return err
+			return who, err
 		}
-		return c.sayStep(t, who, id, content.Introduction{Step: content.StepAgree, ID: step.ID, Account: step.Account, Link: open.Link})
+		return who, c.sayStep(t, who, id, content.Introduction{Step: content.StepAgree, ID: step.ID, Account: step.Account, Link: open.Link})
 	})
 	return err
 }

@@ -39,25 +39,30 @@ func (c *Chat) Send(ctx context.Context, to Find, words Words, want api.State, l
 	if err != nil {
 		return api.Sent{}, problem.New(problem.BadText, err)
 	}
-	return c.queued(ctx, want, limit, func(t *turn, id content.ID) error {
+	return c.queued(ctx, want, limit, func(t *turn, id content.ID) (store.Contact, error) {
 		who, err := sendable(t, to)
 		if err != nil {
-			return err
+			return who, err
 		}
 		about := content.Context{Of: id, Forwarded: words.Forwarded}
 		if words.Reply != "" {
 			m, err := c.answerable(t, who, words.Reply)
 			if err != nil {
-				return err
+				return who, err
 			}
 			about.Reply = (*content.ID)(&m.Message)
 		}
-		items, row, err := c.say(t, who, about, content.KindText, body)
-		if err != nil {
-			return err
-		}
-		return c.queueToAll(t, who, row, items...)
+		return who, c.sayToAll(t, who, about, content.KindText, body)
 	})
+}
+
+// sayToAll says something to all devices of a contact.
+func (c *Chat) sayToAll(t *turn, who store.Contact, about content.Context, kind content.Kind, body []byte) error {
+	items, row, err := c.say(t, who, about, kind, body)
+	if err != nil {
+		return err
+	}
+	return c.queueToAll(t, who, row, items...)
 }
 
 // answerable is the message of an id in the conversation with a contact, if it is there to be
@@ -74,21 +79,26 @@ func (c *Chat) answerable(t *turn, who store.Contact, id string) (store.Message,
 	return m, err
 }
 
-// queued makes a change that queues a message of the id it is given, and follows that
-// as Send does.
-func (c *Chat) queued(ctx context.Context, want api.State, limit time.Duration, change func(*turn, content.ID) error) (api.Sent, error) {
+// queued makes a change that queues a message of the id it is given for the contact that it
+// returns, and follows that as Send does.
+func (c *Chat) queued(ctx context.Context, want api.State, limit time.Duration, change func(*turn, content.ID) (store.Contact, error)) (api.Sent, error) {
 	if err := c.inUse(); err != nil {
 		return api.Sent{}, err
 	}
 	id := content.NewID()
 	news := c.events.subscribe(id.String())
 	defer c.events.unsubscribe(news)
-	if err := c.update(ctx, func(t *turn) error { return change(t, id) }); err != nil {
+	stays := false // on this computer
+	err := c.update(ctx, func(t *turn) error {
+		who, err := change(t, id)
+		stays = isLocal(who)
+		return err
+	})
+	if err != nil {
 		return api.Sent{}, err
 	}
-	sent, err := c.Sent(ctx, id)
-	if local := sent.Conversation == api.Self || sent.Conversation == api.Echo; err != nil || want == "" || local || sent.State.Meets(want) {
-		return sent, err
+	if want == "" || want == api.Queued || stays {
+		return c.Sent(ctx, id)
 	}
 	wait := ctx
 	if limit > 0 {

@@ -32,28 +32,24 @@ func (c *Chat) SetTimer(ctx context.Context, with Find, after time.Duration, wan
 	if !content.CheckTimer(after) {
 		return api.Sent{}, problem.Newf(problem.BadTimer, "%s", after)
 	}
-	return c.queued(ctx, want, limit, func(t *turn, id content.ID) error {
+	return c.queued(ctx, want, limit, func(t *turn, id content.ID) (store.Contact, error) {
 		who, err := sendable(t, with)
 		if err != nil {
-			return err
+			return who, err
 		}
 		conv, err := c.conversation(t.Tx, who)
 		if err != nil {
-			return err
+			return who, err
 		}
 		version := max(t.now.UnixMilli(), conv.TimerVersion+1)
 		body, err := content.Timer{After: after, Version: uint64(version)}.Marshal()
 		if err != nil {
-			return err
+			return who, err
 		}
 		if err := t.SetTimer(conv.ID, after, version); err != nil {
-			return err
+			return who, err
 		}
-		items, row, err := c.say(t, who, content.Context{Of: id}, content.KindTimer, body)
-		if err != nil {
-			return err
-		}
-		return c.queueToAll(t, who, row, items...)
+		return who, c.sayToAll(t, who, content.Context{Of: id}, content.KindTimer, body)
 	})
 }
 
