@@ -64,10 +64,10 @@ func Forward(o fyne.CanvasObject, s fyne.Shortcut) bool {
 	return ok
 }
 
-// ForwardKey gives a key that no text wants, as F6, to the window, and says whether it
-// was one.
+// ForwardKey gives a key that no text and no button wants, F6 and Escape, to the window,
+// and says whether it was one.
 func ForwardKey(o fyne.CanvasObject, e *fyne.KeyEvent) bool {
-	if e.Name != fyne.KeyF6 {
+	if e.Name != fyne.KeyF6 && e.Name != fyne.KeyEscape {
 		return false
 	}
 	c := fyne.CurrentApp().Driver().CanvasForObject(o)

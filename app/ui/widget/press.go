@@ -120,6 +120,8 @@ func (p *Press) TypedKey(e *fyne.KeyEvent) {
 		if p.second != nil && !p.Disabled() {
 			p.second(fyne.CurrentApp().Driver().AbsolutePositionForObject(p.self).AddXY(theme.Space5, p.Size().Height))
 		}
+	default:
+		ForwardKey(p.self, e) // Fyne gives keys to what has the focus, and to nothing else
 	}
 }
 
