@@ -480,6 +480,37 @@ func TestASlowRelay(t *testing.T) {
 	})
 }
 
+// Alice is there for minutes a day only, in which the relay answers a few times. After
+// some days she knows that it is slow.
+func TestASlowRelayOfWhoIsSeldomThere(t *testing.T) {
+	long(t)
+	inWorld(t, func(w *world) {
+		y := new(yard)
+		slow := w.NewRelay("slow")
+		pause := new(atomic.Int64)
+		slow.Before = func(s mailbox.Store) mailbox.Store { return lazy{ledger{s, slow}, pause} }
+		slow.Starts()
+		y.announces(slow, w.Relay("elm"), w.Relay("ash"))
+		alice, log := w.Chooser("alice", y, Pace{})
+		alice.Returns()
+		w.Advance(time.Minute)
+		y.announces(w.Relay("fir"))
+		pause.Store(int64(7 * time.Second))
+		for days := range 6 {
+			if names := alice.inUse(); days < 3 && !slices.Contains(names, "slow") {
+				w.Fatalf("the relay is replaced before much is known of it: %q; the log says\n%s", names, log)
+			}
+			alice.Leaves()
+			w.Pass(day)
+			alice.Returns()
+			w.Advance(3 * time.Minute)
+		}
+		if names := alice.inUse(); slices.Contains(names, "slow") || !strings.Contains(log.String(), string(problem.RelaySlow)) {
+			w.Errorf("the relays are %q; the log says\n%s", names, log)
+		}
+	})
+}
+
 // lazy takes its time to keep cells.
 type lazy struct {
 	mailbox.Store

@@ -39,7 +39,7 @@ const (
 	// and fastAt what it takes again once it is not: half.
 	slowAt, fastAt = 5 * time.Second, 2500 * time.Millisecond
 	// samples is how many answers are looked at, and fewSamples how few say nothing.
-	samples, fewSamples = 24, 6
+	samples, fewSamples = store.AnswersKept, 6
 	// surplusAfter is how long there may be more relays that work than are wanted.
 	surplusAfter = 7 * 24 * time.Hour
 )

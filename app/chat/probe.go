@@ -75,7 +75,28 @@ func (b *box) beginTest(ctx context.Context) error {
 	}
 	t, err := b.relayTest(ctx)
 	b.expect(t)
-	return err
+	return errors.Join(err, b.recall(ctx))
+}
+
+// recall takes up how long answers took in earlier runs: a device that never runs for long
+// learns that a relay is slow, too.
+func (b *box) recall(ctx context.Context) error {
+	return b.c.store.View(ctx, func(tx *store.Tx) error {
+		took, err := tx.RelayAnswers(b.relay.Peer)
+		if err != nil {
+			return err
+		}
+		var s slowness
+		for _, d := range took {
+			s.add(d)
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if len(b.probing.speed.took) == 0 {
+			b.probing.speed = s
+		}
+		return nil
+	})
 }
 
 func (b *box) relayTest(ctx context.Context) (t store.RelayTest, err error) {
@@ -198,10 +219,13 @@ func (b *box) refuses(yes bool) {
 }
 
 // answered notes how long the relay took to answer.
-func (b *box) answered(took time.Duration) {
+func (b *box) answered(ctx context.Context, took time.Duration) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.probing.speed.add(took)
+	b.mu.Unlock()
+	if err := b.c.update(ctx, func(t *turn) error { return t.AddRelayAnswer(b.relay.Peer, t.now, took) }); err != nil && ctx.Err() == nil {
+		b.c.log.Debug("an answer of a relay is not remembered", "err", err) // there will be others
+	}
 }
 
 // serves says whether the relay does what it is for, and whether it is slow.
@@ -242,7 +266,7 @@ func (b *box) lay(ctx context.Context, t store.RelayTest) (wait time.Duration, e
 	receipt, err := writer.Put(within, queue.Write, cell, min(mailbox.MaxTTL, writer.Limits().MaxTTL))
 	switch {
 	case writer.via == "": // else it says as much of another
-		b.answered(time.Since(start))
+		b.answered(ctx, time.Since(start))
 	case isCut(err): // which may be the other's fault
 		receipt, err = b.putStraight(ctx, q.relay, queue.Write, cell)
 	}
@@ -356,7 +380,7 @@ func (b *box) lift(ctx context.Context, client *mailbox.Client, t store.RelayTes
 	case err != nil:
 		return err
 	}
-	b.answered(time.Since(start))
+	b.answered(ctx, time.Since(start))
 	if _, err := client.Ack(ctx, mailbox.CellID(*t.Cell)); err != nil {
 		return err
 	}

@@ -1,6 +1,9 @@
 package store
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // CellID names a cell at a relay.
 type CellID [16]byte
@@ -77,6 +80,26 @@ func (tx *Tx) RelayFaults(p PeerID, after time.Time) ([]RelayFault, error) {
 		err = r.Scan(peerID{&f.Relay}, stamp{&f.At}, &f.What, &f.Proof)
 		return f, err
 	}, "SELECT relay, at, what, proof FROM relay_faults WHERE relay = ? AND at > ? ORDER BY id", []byte(p), after.UnixMilli())
+}
+
+// AnswersKept is how many answers of a relay are remembered, each for FaultsFor.
+const AnswersKept = 24
+
+// AddRelayAnswer keeps how long an answer of a relay of ours took, in whole milliseconds, and
+// forgets the oldest beyond AnswersKept.
+func (tx *Tx) AddRelayAnswer(p PeerID, at time.Time, took time.Duration) error {
+	return errors.Join(
+		tx.run("INSERT INTO relay_answers (relay, at, took_ms) VALUES (?, ?, ?)", []byte(p), at.UnixMilli(), took.Milliseconds()),
+		tx.run("DELETE FROM relay_answers WHERE relay = ?1 AND id NOT IN (SELECT id FROM relay_answers WHERE relay = ?2 ORDER BY id DESC LIMIT ?3)", []byte(p), []byte(p), AnswersKept))
+}
+
+// RelayAnswers returns how long the latest answers of a relay took, the newest last.
+func (tx *Tx) RelayAnswers(p PeerID) ([]time.Duration, error) {
+	return all(tx, func(r row) (took time.Duration, err error) {
+		var ms int64
+		err = r.Scan(&ms)
+		return time.Duration(ms) * time.Millisecond, err
+	}, "SELECT took_ms FROM relay_answers WHERE relay = ? ORDER BY id", []byte(p))
 }
 
 // MaxCandidates is the most relays that are kept as candidates.

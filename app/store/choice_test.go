@@ -39,7 +39,24 @@ func TestRelayTests(t *testing.T) {
 	same(t, "faults", since(day0().Add(-time.Second)), faults)
 	same(t, "later faults", since(day0()), faults[1:])
 
+	answers := func(p PeerID) []time.Duration {
+		return get(t, s, func(tx *Tx) ([]time.Duration, error) { return tx.RelayAnswers(p) })
+	}
+	update(t, s, func(tx *Tx) error {
+		for i := range AnswersKept + 3 {
+			err := errors.Join(tx.AddRelayAnswer("relay", day0(), time.Duration(i)*time.Second), tx.AddRelayAnswer("other", day0().Add(time.Duration(i)*time.Hour), time.Minute))
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if took := answers("relay"); len(took) != AnswersKept || took[0] != 3*time.Second || took[AnswersKept-1] != (AnswersKept+2)*time.Second {
+		t.Errorf("the latest answers took %v", took)
+	}
+
 	update(t, s, func(tx *Tx) error { return tx.DeleteRelay("relay") })
+	same(t, "answers of a relay that is forgotten", len(answers("relay")), 0)
 	_, err = at()
 	is(t, "a relay that is forgotten", err, ErrNotFound)
 	same(t, "its faults", len(since(time.Time{})), 0)
@@ -51,6 +68,11 @@ func TestRelayTests(t *testing.T) {
 		t.Fatal(err)
 	}
 	same(t, "long after", len(other()), 0)
+	same(t, "answers of the first hours, long after", len(answers("other")), AnswersKept)
+	if err := s.Maintain(t.Context(), day0().Add(FaultsFor+5*time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "and hours later", len(answers("other")), AnswersKept-3)
 }
 
 func TestCandidates(t *testing.T) {

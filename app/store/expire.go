@@ -42,6 +42,7 @@ func (tx *Tx) expire(now time.Time) error {
 			AND (closed <= ? OR opened_until <= epoch0 OR opened_until = 4294967295 OR relay NOT IN (SELECT peer FROM relays))`, now.Add(-ClosedFor).UnixMilli()},
 		{"DELETE FROM invitations WHERE expires <= ? AND NOT EXISTS (SELECT 1 FROM bundles WHERE invitation = invitations.id)", now.Add(-InvitationsFor).UnixMilli()},
 		{"DELETE FROM relay_faults WHERE at <= ?", now.Add(-FaultsFor).UnixMilli()},
+		{"DELETE FROM relay_answers WHERE at <= ?", now.Add(-FaultsFor).UnixMilli()},
 		// Rows come in the order of messages, the oldest first: not all are looked at.
 		{"DELETE FROM evidence WHERE at <= ? AND message IN (SELECT DISTINCT message FROM evidence ORDER BY message LIMIT 10000)", now.Add(-EvidenceFor).UnixMilli()},
 	} {

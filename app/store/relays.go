@@ -74,7 +74,7 @@ func (tx *Tx) RemoveRelay(p PeerID, at time.Time) error {
 
 // DeleteRelay forgets a relay, the key of its box, and what is known of it.
 func (tx *Tx) DeleteRelay(p PeerID) error {
-	for _, table := range []string{"relay_tests WHERE relay", "relay_faults WHERE relay", "relays WHERE peer"} {
+	for _, table := range []string{"relay_tests WHERE relay", "relay_faults WHERE relay", "relay_answers WHERE relay", "relays WHERE peer"} {
 		if err := tx.run("DELETE FROM "+table+" = ?", []byte(p)); err != nil {
 			return err
 		}
