@@ -53,7 +53,38 @@ type Layout struct {
 }
 
 // Layout breaks a Doc into rows of at most width px.
-func (f *Fonts) Layout(d *Doc, size, width float32) *Layout {
+//
+// Shaping is the work of others' code on text and fonts of others: what it cannot cope
+// with is laid out without its foreign characters. A message must not be able to end
+// the program, and again each time its conversation is opened.
+func (f *Fonts) Layout(d *Doc, size, width float32) (l *Layout) {
+	defer func() {
+		if recover() != nil {
+			f.shaper, f.segmenter, f.wrapper = shaping.HarfbuzzShaper{}, shaping.Segmenter{}, shaping.LineWrapper{}
+			l = f.layout(d.plainest(), size, width)
+		}
+	}()
+	return f.layout(d, size, width)
+}
+
+// plainest is the text in letters that every font has, each rune in its place.
+func (d *Doc) plainest() *Doc {
+	c := &Doc{Runes: slices.Clone(d.Runes), Paras: slices.Clone(d.Paras), Left: d.Left}
+	for i, r := range c.Runes {
+		if r != '\n' && (r < ' ' || r > '~') {
+			c.Runes[i] = '?'
+		}
+	}
+	for i := range c.Paras {
+		c.Paras[i].RTL = false
+	}
+	if len(c.Runes) > 0 {
+		c.Spans = []Span{{End: len(c.Runes), Emoji: -1}}
+	}
+	return c
+}
+
+func (f *Fonts) layout(d *Doc, size, width float32) *Layout {
 	l := &Layout{Doc: d, Size: size}
 	span := 0
 	for _, p := range d.Paras {

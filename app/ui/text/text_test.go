@@ -125,6 +125,19 @@ func TestLongTextsAreCutAndSaySo(t *testing.T) {
 	}
 }
 
+func TestTextThatBreaksTheShaperIsShownPlainly(t *testing.T) {
+	f := world(t)
+	d := Parse("see *this* שלום 👍\nand https://example.org/", Options{Emoji: f.Emoji()})
+	d.Spans[1].Start, d.Spans[1].End = 9, 2 // others' code would not survive this
+	l := f.Layout(d, 14, 300)
+	if got := l.Doc.Plain(); got != "see this ???? ?\nand https://example.org/" || len(l.Rows) != 2 {
+		t.Errorf("it is shown as %q in %d rows", got, len(l.Rows))
+	}
+	if got := f.Layout(Parse("שלום", Options{}), 14, 300); len(got.Rows) != 1 || got.Rows[0].Width == 0 {
+		t.Error("and nothing after it is shown")
+	}
+}
+
 // world is fonts that are the same on every computer.
 func world(t testing.TB) *Fonts {
 	t.Helper()

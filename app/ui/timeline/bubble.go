@@ -35,6 +35,7 @@ type item struct {
 	chips                       []chipObjects
 
 	current, lit, picking, picked bool
+	found                         [][2]int // what is sought
 	objects                       []fyne.CanvasObject
 }
 
@@ -73,7 +74,7 @@ func newItem(t *Timeline) *item {
 // show makes the item that of a row.
 func (i *item) show(r Row, s *shape) {
 	i.key, i.row, i.shape = r.Key, r, s
-	i.current, i.lit, i.picking, i.picked = false, false, false, false
+	i.current, i.lit, i.picking, i.picked, i.found = false, false, false, false, nil
 	if r.Kind == RowBubble {
 		i.paintBubble()
 	} else {

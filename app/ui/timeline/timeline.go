@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unicode"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -100,6 +101,7 @@ type Timeline struct {
 	current string // of the keyboard
 	ringed  bool
 	lit     string
+	sought  []rune // lower case; marked wherever it is
 	litOff  func()
 	sel     selection
 	clicks  text.Clicks
@@ -212,7 +214,7 @@ func (t *Timeline) Open(c Conversation) {
 	t.turn++
 	t.conv = c
 	t.messages, t.older, t.newer, t.olders, t.newers = nil, false, false, false, false
-	t.back, t.fresh, t.seen, t.current, t.lit, t.sel, t.at = nil, 0, time.Time{}, "", "", selection{}, anchor{}
+	t.back, t.fresh, t.seen, t.current, t.lit, t.sel, t.at, t.sought = nil, 0, time.Time{}, "", "", selection{}, anchor{}, nil
 	t.held = holding{}
 	clear(t.shapes)
 	clear(t.measure.docs)
@@ -588,10 +590,46 @@ func (t *Timeline) adorn(it *item) {
 	picked := t.picked[it.key]
 	start, end := t.sel.of(t, it)
 	changed := it.body.Select(start, end)
+	if found := t.found(it); !slices.Equal(found, it.found) {
+		it.found, changed = found, true
+		it.body.Mark(found)
+	}
 	if it.current != current || it.lit != lit || it.picking != t.picking || it.picked != picked || changed {
 		it.current, it.lit, it.picking, it.picked = current, lit, t.picking, picked
 		it.arrange()
 	}
+}
+
+// Seek marks some words in every message, without regard to upper and lower case; an
+// empty text ends that.
+func (t *Timeline) Seek(s string) {
+	t.sought = lower([]rune(s))
+	t.readorn()
+}
+
+// found is where the sought words are in an item.
+func (t *Timeline) found(it *item) (list [][2]int) {
+	n := len(t.sought)
+	if n == 0 || it.row.Kind != RowBubble {
+		return nil
+	}
+	text := lower(it.shape.body.Doc.Runes)
+	for i := 0; i+n <= len(text); i++ {
+		if slices.Equal(text[i:i+n], t.sought) {
+			list = append(list, [2]int{i, i + n})
+			i += n - 1
+		}
+	}
+	return list
+}
+
+// lower is text in lower case, rune by rune.
+func lower(s []rune) []rune {
+	out := make([]rune, len(s))
+	for i, r := range s {
+		out[i] = unicode.ToLower(r)
+	}
+	return out
 }
 
 // readorn does so for all, when nothing moves.

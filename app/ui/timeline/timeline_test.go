@@ -607,6 +607,34 @@ func TestEverythingByKeyboard(t *testing.T) {
 	})
 }
 
+func TestSoughtWordsAreMarked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := sit(t, 100, Conversation{})
+		p.Seek("MORE words")
+		marked := func() int {
+			n := 0
+			for _, it := range p.placed {
+				n += len(it.found)
+			}
+			return n
+		}
+		if got := marked(); got < 5 {
+			t.Errorf("%d are marked", got)
+		}
+		p.ScrollBy(-2000)
+		p.settle()
+		for _, it := range p.placed {
+			if want := strings.Count(it.row.Message.Text, "more words"); it.row.Kind == RowBubble && len(it.found) != want {
+				t.Errorf("%d of %d are marked in %s", len(it.found), want, it.key)
+			}
+		}
+		p.Seek("")
+		if marked() != 0 {
+			t.Error("marks stay")
+		}
+	})
+}
+
 func TestWhatScreenReadersSay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := sit(t, 3, Conversation{})
