@@ -62,6 +62,7 @@ type account struct {
 	prefs   *settings.View
 	welcome fyne.CanvasObject
 	details func() // shows the details again; nil: none are open
+	invited *widget.Dialog // with an invitation, as long as it is shown
 	table   []shell.Command
 
 	registered registered      // with the person's session
@@ -193,9 +194,13 @@ func (a *account) events(list []api.Event) {
 				a.stale[e.Conversation] = true
 			}
 		case api.EventContact:
-			if e.Change == "removed" {
+			switch e.Change {
+			case "removed":
 				a.forget(e.Contact)
-			} else {
+			case "added":
+				a.stale[e.Contact] = true
+				a.welcomeNew(e.Contact)
+			default:
 				a.stale[e.Contact] = true
 			}
 			status = true
@@ -357,6 +362,8 @@ func (a *account) showList() {
 		words = a.l.T("You have read everything.")
 	case a.filter == chats.Archived:
 		words = a.l.T("Nothing is archived.")
+	default:
+		words = a.l.T("Nobody is here yet: invite someone with the plus above.")
 	}
 	a.list.Set(rows, words)
 	a.list.Chips(a.filter, unread, archived)
@@ -413,7 +420,7 @@ func (a *account) open(id string) {
 	}
 	a.frame.ShowContent(true)
 	if id == a.openID {
-		a.compose.Focus()
+		a.win.Canvas().Focus(a.compose.Field())
 		return
 	}
 	a.keepDraft()
@@ -427,7 +434,7 @@ func (a *account) open(id string) {
 	a.showContent()
 	a.showList()
 	a.openLine()
-	a.compose.Focus()
+	a.win.Canvas().Focus(a.compose.Field())
 }
 
 // closeChat shows that no conversation is open.
@@ -479,6 +486,7 @@ func (a *account) showHead() {
 	}
 	h.Sub = strings.Join(parts, " · ")
 	a.pane.Head(h)
+	a.compose.Called(h.Name)
 	switch {
 	case c.Blocked:
 		a.pane.Notice(widget.Card("block", theme.Danger, a.l.T("You blocked {name}", "name", c.Name), a.l.T("Nothing is taken from them or sent to them."),
@@ -557,7 +565,7 @@ func (a *account) key(e *fyne.KeyEvent) {
 func (a *account) otherPane() {
 	c := a.win.Canvas()
 	if c.Focused() == fyne.Focusable(a.list.Search) && a.openID != "" {
-		a.compose.Focus()
+		a.win.Canvas().Focus(a.compose.Field())
 	} else {
 		a.go_(shell.Chats)
 		c.Focus(a.list.Search)

@@ -63,8 +63,18 @@ func (a *account) makeInvitation(reusable bool) {
 			a.fail(err)
 			return
 		}
-		people.ShowInvitation(a.win.Canvas(), a.l, people.InvitationOf(a.l, v, a.now()), nil)
+		a.invited = people.ShowInvitation(a.win.Canvas(), a.l, people.InvitationOf(a.l, v, a.now()), func() { a.invited = nil })
 	})
+}
+
+// welcomeNew shows somebody who has just come by an invitation, if that is what is
+// waited for.
+func (a *account) welcomeNew(id string) {
+	if a.invited == nil {
+		return
+	}
+	a.invited.Close()
+	task.Load(a.work, func(ctx context.Context) (api.Conversation, error) { return a.one(ctx, id) }, a.opened)
 }
 
 // follow shows what a link names. An invitation is shown with a question.

@@ -372,6 +372,29 @@ func TestSomebodyNewInvitesWithOneClick(t *testing.T) {
 	}
 }
 
+// Who waits with an invitation before them sees who accepts it.
+func TestWhoAcceptsIsShown(t *testing.T) {
+	h := harbour()
+	s := look(t, h, wide)
+	s.until("the list", func() bool { return s.says("Anna") })
+	s.inner.invite()
+	s.until("an invitation", func() bool { return s.says("godwit:i#abc") })
+	h.mu.Lock()
+	h.convs = append(h.convs, api.Conversation{ID: "cleo", Kind: api.KindPerson, Name: "Cleo", Active: at(10)})
+	h.mu.Unlock()
+	h.events <- api.Event{Event: api.EventContact, Contact: "cleo", Change: "added"}
+	s.until("the conversation", func() bool { return s.inner.openID == "cleo" })
+	if s.says("godwit:i#abc") {
+		t.Error("the invitation is still shown")
+	}
+	s.write("Welcome!")
+	s.until("it was sent", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return len(h.sent) == 1 && h.sent[0].Contact == "cleo"
+	})
+}
+
 func TestWithoutARelayInvitingSaysWhatThatMeans(t *testing.T) {
 	s := look(t, newHouse(), wide)
 	s.until("the window", func() bool { return s.inner != nil })

@@ -105,9 +105,16 @@ func (c *Composer) plain(s string) *text.Doc {
 func (c *Composer) Open(name, draft string) {
 	c.mode, c.kept = Mode{}, ""
 	c.bar.Hide()
-	c.entry.SetPlaceHolder(c.cfg.Lang.T("Message {name}", "name", text.OneLine(name)))
+	c.Called(name)
 	c.quietly(draft)
 	c.Disable("")
+}
+
+// Called says what whoever is written to is called now.
+func (c *Composer) Called(name string) {
+	if p := c.cfg.Lang.T("Message {name}", "name", text.OneLine(name)); p != c.entry.PlaceHolder {
+		c.entry.SetPlaceHolder(p)
+	}
 }
 
 // quietly sets the text, which is no change by whoever writes.
@@ -208,6 +215,10 @@ func (c *Composer) Focus() {
 		w.Focus(c.entry)
 	}
 }
+
+// Field is what the focus goes to: for Canvas.Focus, where Focus does not know the
+// canvas yet, because this was never shown.
+func (c *Composer) Field() fyne.Focusable { return c.entry }
 
 // Type writes a letter that was typed elsewhere, and goes on here.
 func (c *Composer) Type(r rune) {
