@@ -350,3 +350,54 @@ func TestHostileActs(t *testing.T) {
 		})
 	})
 }
+
+// What is done to a message comes before the message, again, and later than it was waited for: in
+// the end all is as it was meant.
+func TestActsOutOfOrder(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.Relay("oak")
+		anna, ben := w.Person("Anna", oak), w.Person("Ben", oak)
+		anna.Meets(ben)
+		text := said(anna, ben, 3, [32]byte{}, "wrogn")
+		edit := func(seq uint64, text string, id content.ID) content.Item {
+			return act(anna, ben, seq, content.KindEdit, marshal(content.Edit{Of: id, Text: content.Text{Text: text}}.Marshal()))
+		}
+		gone := said(anna, ben, 5, [32]byte{}, "never said")
+		anna.SendsItems(ben, edit(1, "worng", text.ID), edit(2, "wrong", text.ID), text,
+			act(anna, ben, 4, content.KindErase, gone.ID[:]), gone)
+		ben.Reads(anna, "wrong", "")
+		if m := ben.lineOf(anna, gone.ID); !m.Deleted {
+			w.Errorf("what was deleted before it came is %+v", m)
+		}
+		reaction := func(seq uint64, emoji string) content.Item {
+			return act(anna, ben, seq, content.KindReaction, marshal(content.Reaction{To: text.ID, Emoji: emoji}.Marshal()))
+		}
+		first := reaction(6, "👍")
+		w.Advance(time.Second)
+		second, later := reaction(7, "👎"), edit(9, "right", text.ID)
+		anna.SendsItems(ben, second, later) // first, and 8, are missing
+		w.Advance(time.Minute)
+		if got := ben.emoji(anna, text.ID); got != nil {
+			w.Errorf("Ben sees %q, which waits for what is before it", got)
+		}
+		anna.Leaves()
+		ben.Leaves()
+		w.Pass(heldFor)
+		anna.Returns()
+		ben.Returns()
+		ben.Awaits("what need not wait any more", func() bool { return ben.lineOf(anna, text.ID).Text == "right" })
+		late := edit(8, "late", text.ID)
+		late.Sent = later.Sent.Add(-time.Millisecond)
+		anna.SendsItems(ben, first, late, second)
+		w.Advance(10 * time.Second)
+		if got := ben.emoji(anna, text.ID); !slices.Equal(got, []string{"👎"}) {
+			w.Errorf("after an older one came late Ben sees %q", got)
+		}
+		ben.ReadsNow(anna, "right", "")
+		anna.SendsItems(ben, reaction(10, ""))
+		w.Advance(10 * time.Second)
+		if got := ben.emoji(anna, text.ID); got != nil {
+			w.Errorf("a reaction that was taken back is %q", got)
+		}
+	})
+}
