@@ -409,7 +409,9 @@ func (a *App) Contacts(ctx context.Context, _ api.ContactsRequest) (list []api.C
 		}
 		names := make(map[int64]string)
 		for _, p := range people {
-			names[p.ID] = chat.DisplayName(p)
+			if p.Removed.IsZero() {
+				names[p.ID] = chat.DisplayName(p)
+			}
 		}
 		marks, err := chat.LooksLike(tx, people)
 		for _, p := range people {
