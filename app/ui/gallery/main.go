@@ -62,6 +62,7 @@ func run(args []string) error {
 			{"picking", 480, 640, 1, acts(), func(t *timeline.Timeline) { t.StartPicking("a3") }},
 			{"narrow", 420, 700, 1, append(sketch(), scripts()...), nil},
 			{"fine", 560, 420, 2, scripts(), nil},
+			{"scaled", 560, 420, 1.25, scripts(), nil},
 		} {
 			img := chat(fonts, p.messages, fyne.NewSize(p.width, p.height), p.scale, p.change)
 			if err := write(filepath.Join(args[0], p.name+"-"+string(mode)+".png"), img); err != nil {

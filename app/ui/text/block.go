@@ -13,6 +13,12 @@ import (
 // overhang is how far, in px, letters may reach beyond the start and end of a row.
 const overhang = 2
 
+// step is what the pictures of rows are multiples of, in px: at every scale in steps of
+// 5 % they are whole pixels of the screen then, and are not stretched to fit.
+const step = 20
+
+func stepped(v float32) float32 { return step * float32(math.Ceil(float64(v)/step)) }
+
 // Block is a Layout as canvas objects: a picture for each row, boxes behind what is
 // selected or found. It handles no events; it is part of a widget, which places it with
 // Move and shows Objects. It can be given one Layout after the other.
@@ -59,7 +65,7 @@ func (b *Block) Set(l *Layout, c Colours, width float32) {
 	for i := range l.Rows {
 		row := &l.Rows[i]
 		r := b.rows[i].raster
-		r.Resize(fyne.NewSize(ceil(row.Width)+2*overhang, row.Height))
+		r.Resize(fyne.NewSize(stepped(row.Width+2*overhang), stepped(row.Height)))
 	}
 	b.place()
 	for i, r := range b.rows {
@@ -195,10 +201,7 @@ func (r *rowImage) draw(w, h int) image.Image {
 	if l == nil || r.row >= len(l.Rows) || w < 1 || h < 1 {
 		return img
 	}
-	scale := float32(h) / l.Rows[r.row].Height
-	if s := float32(math.Round(float64(scale)*20)) / 20; math.Abs(float64(s-scale)) < 0.03 {
-		scale = s // rounding of the height is not a scale
-	}
+	scale := float32(w) / r.raster.Size().Width // the longer side tells best
 	r.block.fonts.Draw(img, l, r.row, r.block.colours, scale, overhang)
 	r.img = img
 	return img

@@ -45,7 +45,7 @@ func (f *Fonts) Draw(dst *image.RGBA, l *Layout, row int, c Colours, scale, pad 
 		}
 		width := px(run.out.Advance)
 		if span.Style&Code != 0 && c.Code != nil {
-			draw.Draw(dst, image.Rect(int(x-scale), int(scale), int(x+(width+1)*scale), dst.Bounds().Dy()-int(scale)), image.NewUniform(c.Code), image.Point{}, draw.Over)
+			draw.Draw(dst, image.Rect(int(x-scale), int(scale), int(x+(width+1)*scale), int((r.Height-1)*scale)), image.NewUniform(c.Code), image.Point{}, draw.Over)
 		}
 		f.run(dst, &run.out, x, baseline, scale, col)
 		if span.Style&Link != 0 {

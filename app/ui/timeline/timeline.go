@@ -683,8 +683,9 @@ func (t *Timeline) more(spots []spot) {
 
 func (t *Timeline) prepend(p Page) {
 	t.olders = false
-	t.older = p.Older
-	t.messages = append(t.unknown(p.Messages), t.messages...)
+	page := t.unknown(p.Messages)
+	t.older = p.Older && len(page) > 0 // a source that says more and has none is not asked for ever
+	t.messages = append(page, t.messages...)
 	if len(t.messages) > keep {
 		t.letGo(t.messages[keep:])
 		t.messages = t.messages[:keep:keep]
@@ -695,9 +696,10 @@ func (t *Timeline) prepend(p Page) {
 
 func (t *Timeline) append(p Page) {
 	t.newers = false
-	t.newer = p.Newer
+	page := t.unknown(p.Messages)
+	t.newer = p.Newer && len(page) > 0
 	t.follow = false
-	t.messages = append(t.messages, t.unknown(p.Messages)...)
+	t.messages = append(t.messages, page...)
 	if n := len(t.messages) - keep; n > 0 {
 		t.letGo(t.messages[:n])
 		t.messages = append([]Message(nil), t.messages[n:]...)
