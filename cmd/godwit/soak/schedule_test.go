@@ -40,6 +40,9 @@ var (
 
 func (s self) String() string { return names[s] }
 
+// slowest is how long a sync takes on a disk that is as slow as can be.
+const slowest = 400 * time.Millisecond
+
 // stormTime is how long a storm is, in which the faults of a chapter lie.
 const stormTime = 25 * time.Second
 
@@ -79,6 +82,8 @@ type step struct {
 type strike struct {
 	said  bool // once they said so many bytes, else once they got them
 	bytes int
+	late  time.Duration // after that
+	slow  time.Duration // how long a sync of theirs takes then
 }
 
 func (s step) String() string {
@@ -95,7 +100,6 @@ type chapter struct {
 	words          int           // messages that are said so
 	killed         bool          // how the writer goes: else in order
 	strikes        []strike      // the reader is killed again
-	slow           time.Duration // and syncs as slowly
 	asked, off     time.Duration // when a stranger writes, and how soon after that he is killed
 }
 
@@ -159,10 +163,11 @@ func (s *schedule) next() (c chapter) {
 	c.apart = r.IntN(2) == 0
 	turn := r.Perm(len(people))
 	c.reader, c.writer, c.words, c.killed = people[turn[0]], people[turn[1]], 5+r.IntN(20), r.IntN(2) == 0
+	// While it waits for a slow disk to have what three relays gave, nothing may be acknowledged.
+	c.strikes = []strike{{bytes: 20_000 + r.IntN(60_000), late: between(0, slowest), slow: slowest}}
 	for range r.IntN(4) {
-		c.strikes = append(c.strikes, strike{r.IntN(2) == 0, 1 + r.IntN(60_000)})
+		c.strikes = append(c.strikes, strike{said: r.IntN(2) == 0, bytes: 1 + r.IntN(60_000), slow: time.Duration(r.IntN(3)) * 50 * time.Millisecond})
 	}
-	c.slow = time.Duration(r.IntN(3)) * 50 * time.Millisecond
 	c.asked, c.off = between(0, stormTime/2), between(0, 4*time.Second)
 	return c
 }

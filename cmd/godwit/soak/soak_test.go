@@ -224,19 +224,33 @@ func (w *world) act(n int, c chapter) {
 	}
 	writer.turn.Unlock()
 	w.write(witness.Line{What: "absent", Who: c.writer.String()})
-	reader.weather.disk(c.slow)
 	for _, s := range c.strikes {
-		hit := make(chan struct{})
+		reader.weather.disk(s.slow)
+		hit, ended := make(chan struct{}), make(chan struct{})
+		var striking sync.WaitGroup
 		disarm := w.network.after(c.reader, s.said, s.bytes, func() {
-			reader.strike()
-			close(hit)
+			if s.late == 0 { // before the last of them arrive
+				reader.strike()
+				close(hit)
+				return
+			}
+			striking.Go(func() {
+				select {
+				case <-time.After(s.late):
+					reader.strike()
+					close(hit)
+				case <-ended:
+				}
+			})
 		})
 		reader.start()
 		select {
 		case <-hit:
-		case <-time.After(2 * time.Second):
+		case <-time.After(2*time.Second + s.late):
 		}
 		disarm()
+		close(ended)
+		striking.Wait()
 		reader.turn.Lock()
 		if reader.kill() {
 			w.did(faultCaught)
