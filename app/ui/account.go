@@ -38,12 +38,15 @@ type account struct {
 	convs     []api.Conversation
 	requests  []api.Request
 	openID    string
+	at        string   // the message at which the next conversation is opened; empty: as usual
 	seen      string   // the newest message of it that was in sight
 	newer     []string // messages of it to read again, in order
 	reading   bool
 	section   shell.Section
 	filter    chats.Filter
 	query     string
+	found     []api.FoundMessage // messages that the query finds
+	searching bool
 	present   bool // somebody looks at the window
 	draftDue  *time.Timer
 	stale     map[string]bool // conversations to ask about again
@@ -61,7 +64,7 @@ type account struct {
 	net     *network.Page
 	prefs   *settings.View
 	welcome fyne.CanvasObject
-	details func() // shows the details again; nil: none are open
+	details func()         // shows the details again; nil: none are open
 	invited *widget.Dialog // with an invitation, as long as it is shown
 	table   []shell.Command
 
@@ -85,8 +88,8 @@ func newAccount(d *Desk, b api.Backend) *account {
 	})
 	a.rail.Reveal(shell.Requests, false)
 	a.list = chats.NewList(l, chats.ListActions{
-		Open: a.open, New: a.newChat, Menu: a.conversationMenu,
-		Search:  func(q string) { a.query = q; a.showList() },
+		Open: a.openAt, New: a.newChat, Menu: a.conversationMenu,
+		Search:  a.search,
 		Filter:  func(f chats.Filter) { a.filter = f; a.showList() },
 		Network: func() { a.go_(shell.Network) },
 		Key:     func(down bool) bool { a.step(down); return true },
@@ -357,13 +360,16 @@ func (a *account) showList() {
 	}
 	switch {
 	case a.query != "":
-		words = a.l.T("Nobody is called so.")
+		words = a.l.T("Nobody is called so, and nobody said it.")
 	case a.filter == chats.Unread:
 		words = a.l.T("You have read everything.")
 	case a.filter == chats.Archived:
 		words = a.l.T("Nothing is archived.")
 	default:
 		words = a.l.T("Nobody is here yet: invite someone with the plus above.")
+	}
+	if a.query != "" {
+		rows = append(rows, chats.FoundRows(a.l, a.found, a.convs, a.now())...)
 	}
 	a.list.Set(rows, words)
 	a.list.Chips(a.filter, unread, archived)
@@ -411,6 +417,56 @@ func (a *account) go_(s shell.Section) {
 		a.showContent()
 	}
 	a.attend()
+}
+
+// search looks for people and messages, with every change of the field.
+func (a *account) search(query string) {
+	a.query = query
+	if strings.TrimSpace(query) == "" {
+		a.found = nil
+		a.line.Seek("")
+	}
+	a.showList()
+	a.find()
+}
+
+// find asks for the messages that have the words, one question at a time.
+func (a *account) find() {
+	query := a.query
+	if a.searching || strings.TrimSpace(query) == "" {
+		return
+	}
+	a.searching = true
+	task.Load(a.work, func(ctx context.Context) (api.Found, error) {
+		return a.b.Search(ctx, api.SearchRequest{Text: query, Limit: 50})
+	}, func(f api.Found, err error) {
+		a.searching = false
+		if err != nil {
+			a.opt.Log.Warn("nothing could be searched", "err", err)
+		}
+		if a.query != query { // more was typed meanwhile
+			a.find()
+			return
+		}
+		a.found = f.Messages
+		a.showList()
+	})
+}
+
+// openAt opens a conversation at a message that was found.
+func (a *account) openAt(id, message string) {
+	if message == "" {
+		a.open(id)
+		return
+	}
+	if id == a.openID {
+		a.frame.ShowContent(true)
+		a.line.JumpTo(message)
+	} else {
+		a.at = message
+		a.open(id)
+	}
+	a.line.Seek(a.query)
 }
 
 // open opens a conversation.

@@ -83,7 +83,14 @@ func (a *account) follow(what link.Link) {
 	case link.Invitation:
 		a.askAccept(what.Invitation)
 	case link.Conversation:
-		task.Load(a.work, func(ctx context.Context) (api.Conversation, error) { return a.one(ctx, what.Conversation) }, a.opened)
+		task.Load(a.work, func(ctx context.Context) (api.Conversation, error) { return a.one(ctx, what.Conversation) }, func(c api.Conversation, err error) {
+			if err != nil {
+				a.fail(err)
+				return
+			}
+			a.put(c)
+			a.openAt(c.ID, what.Message)
+		})
 	case link.Requests:
 		a.go_(shell.Requests)
 	}

@@ -57,7 +57,8 @@ func (a *account) openLine() {
 		return
 	}
 	c := a.conversation(a.openID)
-	a.line.Open(timeline.Conversation{Source: chats.Source{Reader: a.b, View: a.view()}, FirstUnread: c.FirstUnread, Unread: c.Unread})
+	a.line.Open(timeline.Conversation{Source: chats.Source{Reader: a.b, View: a.view()}, FirstUnread: c.FirstUnread, Unread: c.Unread, At: a.at})
+	a.at = ""
 }
 
 // renew reads a message of what is open again: it is new, or something became of it.

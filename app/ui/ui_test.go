@@ -178,6 +178,19 @@ func (h *house) Verify(context.Context, api.VerifyRequest) (api.SafetyNumber, er
 func (h *house) Trail(context.Context, api.TrailRequest) ([]api.Step, error) {
 	return []api.Step{{What: api.StepQueued}, {What: api.StepState, State: api.Queued, Reason: "nobody can be reached"}}, nil
 }
+func (h *house) Search(_ context.Context, r api.SearchRequest) (f api.Found, _ error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, list := range h.messages {
+		for _, m := range list {
+			if strings.Contains(strings.ToLower(m.Text), strings.ToLower(r.Text)) {
+				m.Conversation = "anna"
+				f.Messages = append(f.Messages, api.FoundMessage{Message: m, Snippet: m.Text})
+			}
+		}
+	}
+	return f, nil
+}
 func (h *house) Events(ctx context.Context, _ api.EventsRequest, each func(api.Event) error) error {
 	for {
 		select {
@@ -446,6 +459,25 @@ func TestAPersonReadsAndAnswers(t *testing.T) {
 	if got := s.inner.compose.Text(); got != "" {
 		t.Errorf("still written: %q", got)
 	}
+}
+
+func TestWhatWasSaidIsFound(t *testing.T) {
+	h := harbour()
+	s := look(t, h, wide)
+	s.until("the list", func() bool { return s.says("Ben") })
+	s.inner.list.Search.SetText("hello")
+	s.until("what was found", func() bool { return s.says("You: Hello Anna") && s.says("Hello Jonas") })
+	if s.says("Ben") {
+		t.Error("Ben said nothing of it")
+	}
+	s.press("Anna, Hello Jonas")
+	s.until("the message", func() bool {
+		return slices.ContainsFunc(s.inner.line.InSight(), func(r timeline.Row) bool { return r.Message != nil && r.Message.ID == "m2" })
+	})
+	s.inner.list.Search.SetText("")
+	s.until("everybody is there again", func() bool { return s.says("Ben") })
+	s.inner.list.Search.SetText("never said")
+	s.until("it says so", func() bool { return s.says("nobody said it") })
 }
 
 func TestWhatCannotBeSentIsNotLost(t *testing.T) {

@@ -1,6 +1,8 @@
 package chats
 
 import (
+	"slices"
+
 	"fyne.io/fyne/v2"
 	fynewidget "fyne.io/fyne/v2/widget"
 
@@ -11,7 +13,7 @@ import (
 
 // ListActions is what the list calls back for.
 type ListActions struct {
-	Open    func(id string)
+	Open    func(id, message string)          // message is empty, or one that was found
 	New     func()                            // the button with the plus
 	Menu    func(id string, at fyne.Position) // what can be done with a conversation
 	Search  func(query string)                // with every change of the field
@@ -37,11 +39,12 @@ type List struct {
 	icon   *widget.Icon
 	dot    *widget.Fill
 	status *widget.Text
+	head   int // where words stand between rows; -1: nowhere
 }
 
 // NewList is a list without rows.
 func NewList(l *lang.Lang, do ListActions) *List {
-	v := &List{l: l, do: do, Search: widget.NewField(l.T("Search"))}
+	v := &List{l: l, do: do, head: -1, Search: widget.NewField(l.T("Search"))}
 	v.Search.OnChanged = do.Search
 	v.Search.Arrow = do.Key
 	v.Search.OnSubmitted = func(string) { do.Enter() }
@@ -89,8 +92,20 @@ func (v *List) Set(rows []Row, why string) {
 	} else {
 		v.empty.Show()
 	}
+	head := slices.IndexFunc(rows, func(r Row) bool { return r.Head != "" })
+	if head != v.head {
+		if v.head >= 0 {
+			v.list.SetItemHeight(v.head, theme.RowHeight)
+		}
+		if v.head = head; head >= 0 {
+			v.list.SetItemHeight(head, headHeight)
+		}
+	}
 	v.list.Refresh()
 }
+
+// headHeight is the height of words between rows.
+const headHeight float32 = 30
 
 // Chips shows which filter holds, and how many conversations the others have.
 func (v *List) Chips(on Filter, unread, archived int) {
@@ -145,6 +160,7 @@ type rowView struct {
 	glyph  *widget.Icon
 	said   *widget.Text
 	badge  *widget.Badge
+	head   *widget.Text
 }
 
 func newRowView(list *List) *rowView {
@@ -153,22 +169,27 @@ func newRowView(list *List) *rowView {
 		check: widget.NewIcon("verified", 15, theme.Accent), pin: widget.NewIcon("pin", 13, theme.Faint), mute: widget.NewIcon("mute", 13, theme.Faint),
 		when: widget.NewText("", theme.TextCaption, theme.Dim), glyph: widget.NewIcon("", 14, theme.Dim),
 		said: widget.NewText("", theme.TextSecondary, theme.Dim).Shrink(), badge: widget.NewBadge(),
+		head: widget.NewText("", theme.TextCaption, theme.Dim).Bold(),
 	}
 	first := widget.Ends(widget.Inset(0, 0, theme.Space3, 0, widget.Row(theme.Space2, v.name, v.check, v.mute)), v.when)
 	second := widget.Ends(widget.Inset(0, 0, theme.Space3, 0, widget.Row(theme.Space2+1, v.glyph, v.said)), widget.Row(theme.Space2, v.pin, v.badge))
 	lines := widget.Col(theme.Space1+1, widget.AtLeast(0, 20, first), widget.AtLeast(0, 18, second))
 	content := widget.Edge(nil, nil, widget.Inset(theme.Space3+2, 0, theme.Space4, 0, v.avatar), nil, widget.Inset(0, 10, theme.Space3+2, 0, lines))
-	v.press = widget.NewPress("", content, func() { v.list.do.Open(v.row.ID) })
+	v.press = widget.NewPress("", content, func() { v.list.do.Open(v.row.ID, v.row.Message) })
 	v.press.Shape("", "", theme.RadiusCard, fyne.NewSize(0, theme.RowHeight))
 	v.press.OnSecondary(func(at fyne.Position) { v.list.do.Menu(v.row.ID, at) })
 	v.ExtendBaseWidget(v)
 	return v
 }
 
-func (v *rowView) CreateRenderer() fyne.WidgetRenderer { return fynewidget.NewSimpleRenderer(v.press) }
+func (v *rowView) CreateRenderer() fyne.WidgetRenderer {
+	return fynewidget.NewSimpleRenderer(widget.Stack(v.press, widget.Inset(theme.Space3+2, 0, 0, 0, v.head)))
+}
 
 func (v *rowView) set(r Row) {
 	v.row = r
+	v.head.Set(r.Head)
+	v.head.Hidden, v.press.Hidden = r.Head == "", r.Head != ""
 	v.avatar.Set(r.ID, r.Name, r.Icon)
 	v.name.Set(r.Name)
 	v.check.Hidden, v.mute.Hidden, v.pin.Hidden = !r.Verified, !r.Muted, !r.Pinned || r.Unread > 0

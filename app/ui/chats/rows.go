@@ -23,6 +23,8 @@ type Row struct {
 	Draft    bool   // Said begins with the word for a draft
 	Unread   int
 	Selected bool
+	Message  string // id, of a message that was found; empty: the conversation
+	Head     string // words over the rows below; then there is nothing else
 }
 
 // Filter is a choice of conversations.
@@ -52,6 +54,27 @@ func Rows(l *lang.Lang, convs []api.Conversation, now time.Time, f Filter, query
 			continue
 		}
 		rows = append(rows, row(l, c, now, open))
+	}
+	return rows
+}
+
+// FoundRows are messages that were found, under a head.
+func FoundRows(l *lang.Lang, found []api.FoundMessage, convs []api.Conversation, now time.Time) []Row {
+	if len(found) == 0 {
+		return nil
+	}
+	rows := []Row{{Head: l.T("Messages")}}
+	for _, f := range found {
+		r := Row{ID: f.Message.Conversation, Message: f.Message.ID, When: When(l, f.Message.Time.Time, now), Said: widget.OneLine(f.Snippet)}
+		for _, c := range convs {
+			if c.ID == r.ID {
+				r.Name, r.Icon, r.Verified = Name(l, c), IconOf(c.Kind), c.Verified
+			}
+		}
+		if f.Message.State != "" {
+			r.Said = l.T("You: {text}", "text", r.Said)
+		}
+		rows = append(rows, r)
 	}
 	return rows
 }

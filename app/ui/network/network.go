@@ -137,8 +137,8 @@ type Page struct {
 // NewPage is an empty page.
 func NewPage(l *lang.Lang, do Actions) *Page {
 	v := &Page{l: l, do: do, column: widget.Col(theme.Space5)}
-	head := widget.Inset(theme.Space6, 0, theme.Space6, 0, widget.AtLeast(0, theme.HeaderHeight+4,
-		widget.Ends(widget.NewText(l.T("Network"), theme.TextSection, theme.Text).Bold(), widget.NewButton(l.T("Check again"), widget.Link, do.Again))))
+	head := widget.Inset(theme.Space6, 0, theme.Space6, 0, widget.ColumnTop(680, widget.AtLeast(0, theme.HeaderHeight+4,
+		widget.Ends(widget.NewText(l.T("Network"), theme.TextSection, theme.Text).Bold(), widget.NewButton(l.T("Check again"), widget.Link, do.Again)))))
 	v.all = widget.Edge(head, nil, nil, nil, container.NewVScroll(widget.Inset(theme.Space6, 0, theme.Space6, theme.Space6, widget.ColumnTop(680, v.column))))
 	v.ExtendBaseWidget(v)
 	return v

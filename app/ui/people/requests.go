@@ -51,7 +51,7 @@ type Requests struct {
 // NewRequests is a page without requests.
 func NewRequests(l *lang.Lang, do Decisions) *Requests {
 	v := &Requests{l: l, do: do, column: widget.Col(theme.Space4)}
-	head := widget.Inset(theme.Space6, 0, theme.Space6, 0, widget.AtLeast(0, theme.HeaderHeight+4, widget.Ends(widget.NewText(l.T("Requests"), theme.TextSection, theme.Text).Bold(), widget.Gap(0, 0))))
+	head := widget.Inset(theme.Space6, 0, theme.Space6, 0, widget.ColumnTop(680, widget.AtLeast(0, theme.HeaderHeight+4, widget.Ends(widget.NewText(l.T("Requests"), theme.TextSection, theme.Text).Bold(), widget.Gap(0, 0)))))
 	v.all = widget.Edge(head, nil, nil, nil, container.NewVScroll(widget.Inset(theme.Space6, 0, theme.Space6, theme.Space6, widget.ColumnTop(680, v.column))))
 	v.ExtendBaseWidget(v)
 	return v

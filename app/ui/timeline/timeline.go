@@ -42,6 +42,7 @@ type Config struct {
 type Conversation struct {
 	Source      Source
 	FirstUnread string // message id; the unread line is above it, and it is what is shown at first
+	At          string // message id, which is shown at first instead, and lit for a moment
 	Unread      int
 	Authors     bool     // say who writes
 	Names       []string // who can be mentioned
@@ -225,6 +226,12 @@ func (t *Timeline) Open(c Conversation) {
 	t.near = t.follow
 	t.rebuild()
 	if c.Source == nil {
+		return
+	}
+	if c.At != "" {
+		t.follow, t.near = false, false
+		t.light(c.At)
+		t.load(Request{Around: c.At, Limit: firstPage}, func(p Page) { t.replace(p, anchor{c.At, t.Size().Height / 3}) })
 		return
 	}
 	if c.FirstUnread == "" {
