@@ -756,3 +756,45 @@ func TestOpenAndCloseAgain(t *testing.T) {
 	}
 	open(t, cfg)
 }
+
+// What lives on this computer is named by its id, by nothing else, and is no contact; what
+// cannot be meant is refused.
+func TestConversationsWithNobody(t *testing.T) {
+	a, _ := run(t, account(t))
+	ctx := t.Context()
+	bob := a.person(t, "aa", func(c *store.Contact) { c.Petname = "Echo and Narcissus" })
+	for _, name := range []string{"echo", "Self", "notes to self"} {
+		_, err := a.Send(ctx, api.SendRequest{Contact: name, Text: "hello"})
+		wants(t, name, err, problem.NoSuchContact)
+	}
+	v, err := a.AddEcho(ctx, api.AddEchoRequest{})
+	if err != nil || v.ID != api.Echo {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	sent, err := a.Send(ctx, api.SendRequest{Contact: "self", Text: "a note", Wait: api.Delivered})
+	if err != nil || sent.State != api.Delivered || sent.Conversation != api.Self {
+		t.Errorf("%+v, %v", sent, err)
+	}
+	_, err = a.RenameContact(ctx, api.RenameRequest{Contact: bob.Account.String(), Name: "Echo"})
+	wants(t, "a petname that is an id", err, problem.BadName)
+	people, err := a.Contacts(ctx, api.ContactsRequest{})
+	if err != nil || len(people) != 1 {
+		t.Errorf("contacts are %+v, %v", people, err)
+	}
+	list, err := a.Conversations(ctx, api.ConversationsRequest{})
+	if err != nil || len(list) != 3 {
+		t.Errorf("conversations are %+v, %v", list, err)
+	}
+	found, err := a.Search(ctx, api.SearchRequest{Text: "echo"})
+	if err != nil || len(found.People) != 2 || len(found.Messages) != 1 {
+		t.Errorf("found %+v, %v", found, err)
+	}
+	_, err = a.Messages(ctx, api.MessagesRequest{Contact: "self", Before: sent.ID, After: sent.ID})
+	wants(t, "before and after", err, problem.BadRequest)
+	_, err = a.Marked(ctx, api.MarkedRequest{Mark: api.MarkPinned})
+	wants(t, "pinned anywhere", err, problem.BadRequest)
+	_, err = a.Marked(ctx, api.MarkedRequest{Mark: "liked"})
+	wants(t, "another mark", err, problem.BadRequest)
+	_, err = a.Search(ctx, api.SearchRequest{Text: strings.Repeat("x", 5000)})
+	wants(t, "too much to look for", err, problem.BadRequest)
+}

@@ -331,3 +331,63 @@ func TestAlone(t *testing.T) {
 		says("Bonjour")
 	})
 }
+
+// What people do in chats works with notes and Echo too, and nothing of it waits to leave.
+func TestActsAlone(t *testing.T) {
+	inWorld(t, func(w *world) {
+		anna := w.Person("anna")
+		_, err := anna.AddEcho(w.Context(), "hello")
+		w.check(err)
+		for _, id := range []string{api.Self, api.Echo} {
+			with := local(id)
+			first := anna.did(anna.Send(w.Context(), with, Words{Text: "first"}, api.Delivered, 0))
+			anna.did(anna.Send(w.Context(), with, Words{Text: "second", Reply: first.String()}, api.Delivered, 0))
+			anna.did(anna.React(w.Context(), first.String(), "👍", api.Delivered, 0))
+			anna.did(anna.Edit(w.Context(), first.String(), "the first", api.Delivered, 0))
+			gone := anna.did(anna.Send(w.Context(), with, Words{Text: "oops"}, api.Delivered, 0))
+			anna.Deletes(gone)
+			w.Advance(time.Second)
+			list, err := anna.Marked(w.Context(), api.MarkStarred, with, "", 10)
+			w.check(err)
+			if len(list) != 0 {
+				w.Errorf("starred: %+v", list)
+			}
+			var who store.Contact
+			anna.View(func(tx *store.Tx) error {
+				who, err = with(tx)
+				return err
+			})
+			list, err = anna.Messages(w.Context(), who, Page{}, 20)
+			w.check(err)
+			var seen []string
+			for _, m := range list {
+				if m.Author != anna.chain.Account().String() {
+					continue
+				}
+				if m.State != "" {
+					w.Errorf("with %s a message is %s", id, m.State)
+				}
+				line := m.Text
+				if m.Reply != nil {
+					line += " to " + m.Reply.Text
+				}
+				if len(m.Reactions) > 0 {
+					line += " " + m.Reactions[0].Emoji
+				}
+				if m.Deleted {
+					line += "(deleted)"
+				}
+				seen = append(seen, line)
+			}
+			if want := []string{"the first 👍", "second to the first", "(deleted)"}; !slices.Equal(seen, want) {
+				w.Errorf("with %s: %q, want %q", id, seen, want)
+			}
+			if _, found := anna.searches("oops", with); id == api.Self && found != nil {
+				w.Errorf("what was deleted is found: %q", found)
+			}
+		}
+		if n := anna.waiting(); n != 0 {
+			w.Errorf("%d things wait to leave this computer", n)
+		}
+	})
+}

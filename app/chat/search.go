@@ -107,25 +107,32 @@ func (c *Chat) findMessages(tx *store.Tx, q words.Query, with Find, before strin
 	return list, more, err
 }
 
-// index puts into the index of words what is not in it yet: a profile from before there was
-// one, or from another version of it. It ends when there is nothing left, or with the context; then
-// it goes on where it was.
+// index puts into the index of words what is not in it yet, until the context ends: the
+// messages of a profile from before there was one, or of another version of it, or all after many were
+// removed. It goes on where it was.
 func (c *Chat) index(ctx context.Context) {
-	var left int64
-	err := c.store.View(ctx, func(tx *store.Tx) (err error) {
-		left, err = tx.Unindexed()
-		return err
-	})
-	if err == nil && left == 0 {
-		return
-	}
-	c.log.Info("messages are prepared for searching", "rows", left)
-	for err != nil || left > 0 {
-		err = c.update(ctx, func(t *turn) (err error) {
-			t.mayWait()
-			left, err = t.Index(indexPart)
+	for {
+		next := c.unindexed.wait()
+		var left int64
+		err := c.store.View(ctx, func(tx *store.Tx) (err error) {
+			left, err = tx.Unindexed()
 			return err
 		})
+		if err == nil && left == 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case <-next:
+			}
+			continue
+		}
+		if err == nil {
+			err = c.update(ctx, func(t *turn) (err error) {
+				t.mayWait()
+				_, err = t.Index(indexPart)
+				return err
+			})
+		}
 		if ctx.Err() != nil || errors.Is(err, errStopped) {
 			return
 		}
@@ -138,5 +145,4 @@ func (c *Chat) index(ctx context.Context) {
 			}
 		}
 	}
-	c.log.Info("messages are prepared for searching: done")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/content"
@@ -81,12 +82,13 @@ func TestTheIndexIsMadeBesideOtherWork(t *testing.T) {
 		anna := w.NewPerson("anna")
 		s, err := store.Open(w.Context(), anna.path, anna.key, store.Options{})
 		w.check(err)
-		w.check(s.Update(w.Context(), func(tx *store.Tx) error {
-			row, err := tx.InsertContact(store.Contact{Account: localAccount(api.Self), Kind: store.ContactSelf})
-			if err != nil {
+		var notes store.Contact
+		w.check(s.Update(w.Context(), func(tx *store.Tx) (err error) {
+			notes = store.Contact{Account: localAccount(api.Self), Kind: store.ContactSelf}
+			if notes.ID, err = tx.InsertContact(notes); err != nil {
 				return err
 			}
-			conv, err := tx.InsertConversation(store.Conversation{Contact: row, SendSeq: 1})
+			conv, err := tx.InsertConversation(store.Conversation{Contact: notes.ID, SendSeq: 1})
 			if err != nil {
 				return err
 			}
@@ -104,6 +106,18 @@ func TestTheIndexIsMadeBesideOtherWork(t *testing.T) {
 		w.check(err)
 		if found.Unindexed != 0 || len(found.Messages) != 3*indexPart {
 			w.Errorf("%d found, %d not indexed", len(found.Messages), found.Unindexed)
+		}
+
+		// All of it is removed, which is too much to be taken out word by word; what else
+		// was said is found a moment later.
+		_, err = anna.AddEcho(w.Context(), "take note")
+		w.check(err)
+		w.check(anna.RemoveContact(w.Context(), notes.ID))
+		w.Advance(time.Second)
+		found, err = anna.Search(w.Context(), "note", nil, "", 10)
+		w.check(err)
+		if found.Unindexed != 0 || len(found.Messages) != 1 || found.Messages[0].Snippet != "take note" {
+			w.Errorf("after the notes were removed: %+v", found)
 		}
 	})
 }

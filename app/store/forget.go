@@ -2,11 +2,27 @@ package store
 
 import "time"
 
+// forgetSingly is how many messages are taken out of the index of words one by one, which
+// takes some 0.1 ms each.
+const forgetSingly = 1000
+
 // ForgetContact marks a contact as removed and deletes the history with them,
 // what waits for their devices, and the queues of both sides; our own are closed, for
 // relays to be told. Sessions are their owner's to erase. The row itself stays, with
 // the account alone, so that a device never changes hands.
+//
+// Taking many messages out of the index of words one by one takes longer than to make it
+// anew, which is then left to Index.
 func (tx *Tx) ForgetContact(id int64, at time.Time) error {
+	said, err := one(tx, integer, "SELECT count(*) FROM (SELECT 1 FROM messages WHERE conversation IN (SELECT id FROM conversations WHERE contact = ?) LIMIT ?)", id, forgetSingly+1)
+	if err != nil {
+		return err
+	}
+	if said > forgetSingly {
+		if err := tx.ForgetIndex(); err != nil {
+			return err
+		}
+	}
 	const devices = "(SELECT device FROM devices WHERE contact = ?)"
 	for _, query := range []string{
 		"DELETE FROM outbox WHERE device IN " + devices,

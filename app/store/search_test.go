@@ -182,6 +182,27 @@ func TestTheIndexGoesWithTheMessages(t *testing.T) {
 	sound(t, s)
 }
 
+// Who has said very much is forgotten as fast: the index is made anew for the others.
+func TestForgettingMuch(t *testing.T) {
+	s := openNew(t)
+	contact, bob := withBob(t, s)
+	carol := otherConversation(t, s)
+	tell(t, s, carol, 1, "kept apple")
+	var texts []string
+	for i := range forgetSingly + 1 {
+		texts = append(texts, fmt.Sprint("apple ", i))
+	}
+	tell(t, s, bob, 1, texts...)
+	update(t, s, func(tx *Tx) error { return tx.ForgetContact(contact, day0()) })
+	sound(t, s)
+	finds(t, s, "apple", 0)
+	for left := int64(1); left > 0; {
+		update(t, s, func(tx *Tx) (err error) { left, err = tx.Index(500); return err })
+	}
+	sound(t, s)
+	finds(t, s, "apple", 0, "kept apple")
+}
+
 // What is deleted leaves the pages of the index too: they are read as the cipher gives them.
 func TestDeletedWordsLeaveThePages(t *testing.T) {
 	s := openNew(t)
