@@ -22,7 +22,7 @@ var ErrNoNode = errors.New("api: no node runs on this profile")
 // Bounds of the client.
 const (
 	greetTime = 5 * time.Second // for a node to say its version
-	maxAnswer = 64 << 20        // bytes of one answer: 10,000 messages of 4 KiB fit
+	maxAnswer = 64 << 20        // bytes of one answer; pages of messages are made to fit
 	maxEvent  = 1 << 20         // bytes of one event's line
 )
 
