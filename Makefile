@@ -51,6 +51,69 @@ cross: need-go ## build the headless program for every system
 		GOOS=$$os GOARCH=$$arch $(STATIC) -o bin/godwit-$$os-$$arch$$ext ./cmd/godwit; \
 	done
 
+# Where `make install` puts things: PREFIX, below DESTDIR, as packagers know them.
+PREFIX ?= /usr/local
+ROOT = $(DESTDIR)$(PREFIX)
+BIN := bin
+APPID := im.godwit.desktop
+ICON_SIZES := 16 32 48 64 128 256 512
+DOCS := README.md CHANGELOG.md LICENSE THIRD_PARTY.md assets/fonts/OFL.txt assets/emoji/LICENSE-NOTO assets/emoji/LICENSE-EMOJI-DATA
+INSTALLED = bin/godwit bin/godwit-desktop share/applications/$(APPID).desktop \
+	$(foreach n,$(ICON_SIZES),share/icons/hicolor/$(n)x$(n)/apps/$(APPID).png) share/icons/hicolor/scalable/apps/$(APPID).svg \
+	share/man/man1/godwit.1 share/man/man1/godwit-desktop.1 \
+	share/bash-completion/completions/godwit share/zsh/site-functions/_godwit share/fish/vendor_completions.d/godwit.fish \
+	$(addprefix share/doc/godwit/,$(notdir $(DOCS)))
+
+.PHONY: install
+install: build desktop ## install both programs, desktop file, icons, man pages, completions (PREFIX, DESTDIR)
+	install -Dm755 -t $(ROOT)/bin $(BIN)/godwit $(BIN)/godwit-desktop
+	install -Dm644 -t $(ROOT)/share/applications assets/desktop/$(APPID).desktop
+	for n in $(ICON_SIZES); do install -Dm644 assets/desktop/$$n.png $(ROOT)/share/icons/hicolor/$${n}x$$n/apps/$(APPID).png || exit; done
+	install -Dm644 -t $(ROOT)/share/icons/hicolor/scalable/apps assets/desktop/$(APPID).svg
+	install -Dm644 -t $(ROOT)/share/man/man1 assets/desktop/godwit-desktop.1
+	install -Dm644 -t $(ROOT)/share/doc/godwit $(DOCS)
+	mkdir -p $(ROOT)/share/bash-completion/completions $(ROOT)/share/zsh/site-functions $(ROOT)/share/fish/vendor_completions.d
+	$(BIN)/godwit man >$(ROOT)/share/man/man1/godwit.1
+	$(BIN)/godwit completion bash >$(ROOT)/share/bash-completion/completions/godwit
+	$(BIN)/godwit completion zsh >$(ROOT)/share/zsh/site-functions/_godwit
+	$(BIN)/godwit completion fish >$(ROOT)/share/fish/vendor_completions.d/godwit.fish
+	$(refresh)
+
+.PHONY: uninstall
+uninstall: ## remove what `make install` put there
+	rm -f $(addprefix $(ROOT)/,$(INSTALLED))
+	-rmdir $(ROOT)/share/doc/godwit
+	$(refresh)
+
+# Desktops keep a cache of desktop files and icons; a package's DESTDIR has none.
+refresh = @[ -n "$(DESTDIR)" ] || { \
+	! command -v update-desktop-database >/dev/null || update-desktop-database -q $(PREFIX)/share/applications; \
+	! command -v gtk-update-icon-cache >/dev/null || gtk-update-icon-cache -qtf $(PREFIX)/share/icons/hicolor; }
+
+# The fyne tool's desktop file knows no schemes: ours takes its place.
+FYNE := go run fyne.io/tools/cmd/fyne@v1.7.4
+VERSION = $(shell sed -n 's/^Version = "\(.*\)"/\1/p' FyneApp.toml)
+
+.PHONY: package
+package: desktop ## bin/Godwit.tar.xz for Linux, made by the fyne tool
+	rm -rf bin/package && mkdir -p bin/package/tree
+	cp bin/godwit-desktop assets/desktop/512.png bin/package
+	cd bin/package && $(FYNE) package --target linux --executable godwit-desktop --icon 512.png --name Godwit --app-id $(APPID) --app-version $(VERSION)
+	tar -xJf bin/package/Godwit.tar.xz -C bin/package/tree
+	install -m644 assets/desktop/$(APPID).desktop bin/package/tree/usr/local/share/applications/$(APPID).desktop
+	tar -cJf bin/Godwit.tar.xz --owner=0 --group=0 -C bin/package/tree .
+	rm -rf bin/package
+
+.PHONY: cross-desktop
+cross-desktop: need-go ## build the desktop program for Windows, by mingw-w64 (the first time takes minutes)
+	@.ci/need x86_64-w64-mingw32-gcc=gcc-mingw-w64-x86-64
+	CGO_ENABLED=1 GOOS=windows GOARCH=amd64 CC=x86_64-w64-mingw32-gcc go build -ldflags='-s -w -H=windowsgui' -o bin/godwit-desktop-windows-amd64.exe ./cmd/godwit-desktop
+
+.PHONY: screens
+screens: build desktop ## two people at two windows, driven by keys; pictures into assets/screenshots
+	@.ci/need Xvfb=xvfb xdotool=xdotool import=imagemagick
+	.ci/screens
+
 .PHONY: bench
 bench: build ## measure the real program: lines of `name value unit`
 	@bin/godwit bench

@@ -9,6 +9,8 @@ import (
 	"fyne.io/fyne/v2/driver/desktop"
 	fynetheme "fyne.io/fyne/v2/theme"
 	"fyne.io/fyne/v2/widget"
+
+	parts "github.com/godwit-im/godwit/app/ui/widget"
 )
 
 // Input methods write whole words at once; the Enter that ends one must not send.
@@ -127,13 +129,19 @@ func (e *entry) TypedKey(k *fyne.KeyEvent) {
 		e.c.escape()
 		return
 	}
+	if parts.ForwardKey(e, k) {
+		return
+	}
 	e.Entry.TypedKey(k)
 }
 
-// TypedShortcut sends by Ctrl+Enter in any case.
+// TypedShortcut sends by Ctrl+Enter in any case; commands of the window work here too.
 func (e *entry) TypedShortcut(s fyne.Shortcut) {
 	if c, ok := s.(*desktop.CustomShortcut); ok && (c.KeyName == fyne.KeyReturn || c.KeyName == fyne.KeyEnter) {
 		e.c.send()
+		return
+	}
+	if parts.Forward(e, s) {
 		return
 	}
 	e.Entry.TypedShortcut(s)

@@ -87,6 +87,8 @@ func (t *Timeline) TypedKey(e *fyne.KeyEvent) {
 		default:
 			t.Back()
 		}
+	default:
+		parts.ForwardKey(t, e)
 	}
 }
 
@@ -138,7 +140,9 @@ func (t *Timeline) TypedShortcut(s fyne.Shortcut) {
 	case *desktop.CustomShortcut:
 		if s.KeyName == fyne.KeyF10 && s.Modifier == fyne.KeyModifierShift {
 			t.menuOfCurrent()
+			return
 		}
+		parts.Forward(t, s) // commands of the window
 	}
 }
 
