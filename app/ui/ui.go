@@ -165,6 +165,9 @@ func (d *Desk) relook(change func(*shell.Look)) {
 	change(&d.look)
 	d.dress()
 	d.keepLook()
+	if d.inner != nil {
+		d.inner.prefs.Update()
+	}
 }
 
 // keepLook writes the window's look down.
