@@ -124,6 +124,17 @@ func newAccount(d *Desk, b api.Backend) *account {
 		a.attend()
 	})
 	d.win.SetContent(a.frame)
+	a.followEvents()
+	a.reload()
+	if a.look.Relay {
+		a.runRelay()
+	}
+	a.register(func() error { return nil })
+	return a
+}
+
+// followEvents follows what happens, as long as this is the window's account.
+func (a *account) followEvents() {
 	a.work.Go(func(context.Context) {
 		err := task.Follow(a.work, func(ctx context.Context, each func(api.Event) error) error {
 			ctx, stop := context.WithCancel(ctx)
@@ -135,17 +146,17 @@ func newAccount(d *Desk, b api.Backend) *account {
 			if a.life.Err() != nil {
 				return
 			}
+			if errors.Is(err, problem.EventsLost) { // the window was too slow: it asks about everything
+				a.followEvents()
+				a.reload()
+				a.openLine()
+				return
+			}
 			a.broken = err
 			a.showFoot()
 			a.fail(err)
 		})
 	})
-	a.reload()
-	if a.look.Relay {
-		a.runRelay()
-	}
-	a.register(func() error { return nil })
-	return a
 }
 
 // reload asks about everything.

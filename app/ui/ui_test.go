@@ -197,6 +197,9 @@ func (h *house) Events(ctx context.Context, _ api.EventsRequest, each func(api.E
 		case <-ctx.Done():
 			return ctx.Err()
 		case e := <-h.events:
+			if e.Event == "" {
+				return problem.New(problem.EventsLost, nil)
+			}
 			if err := each(e); err != nil {
 				return err
 			}
@@ -493,6 +496,23 @@ func TestWhatCannotBeSentIsNotLost(t *testing.T) {
 	s.press("Details")
 	if !s.says("MSG-03") {
 		t.Errorf("no code in %q", s.words())
+	}
+}
+
+// A window that was too slow to hear everything asks about all of it.
+func TestWhatWasMissedIsAskedFor(t *testing.T) {
+	h := harbour()
+	s := look(t, h, wide)
+	s.until("the list", func() bool { return s.says("Anna") })
+	h.mu.Lock()
+	h.convs = append(h.convs, api.Conversation{ID: "cleo", Kind: api.KindPerson, Name: "Cleo", Active: at(10)})
+	h.mu.Unlock()
+	h.events <- api.Event{}
+	s.until("who came meanwhile", func() bool { return s.says("Cleo") })
+	h.events <- api.Event{Event: api.EventConversation, Conversation: "cleo", Change: "removed"}
+	s.until("it hears again", func() bool { return !s.says("Cleo") })
+	if s.says("has stopped working") {
+		t.Error("it says that all is over")
 	}
 }
 
