@@ -95,12 +95,14 @@ FYNE := go run fyne.io/tools/cmd/fyne@v1.7.4
 VERSION = $(shell sed -n 's/^Version = "\(.*\)"/\1/p' FyneApp.toml)
 
 .PHONY: package
+package: export XZ_OPT := -T0 -3
 package: desktop ## bin/Godwit.tar.xz for Linux, made by the fyne tool
 	rm -rf bin/package && mkdir -p bin/package/tree
-	cp bin/godwit-desktop assets/desktop/512.png bin/package
-	cd bin/package && $(FYNE) package --target linux --executable godwit-desktop --icon 512.png --name Godwit --app-id $(APPID) --app-version $(VERSION)
+	cd cmd/godwit-desktop && $(FYNE) package --target linux --executable $(CURDIR)/bin/godwit-desktop --icon $(CURDIR)/assets/desktop/512.png --name Godwit --app-id $(APPID) --app-version $(VERSION)
+	mv cmd/godwit-desktop/Godwit.tar.xz bin/package
 	tar -xJf bin/package/Godwit.tar.xz -C bin/package/tree
-	install -m644 assets/desktop/$(APPID).desktop bin/package/tree/usr/local/share/applications/$(APPID).desktop
+	find bin/package/tree -name $(APPID).desktop -exec install -m644 assets/desktop/$(APPID).desktop '{}' ';'
+	grep -rq '^MimeType=x-scheme-handler/godwit;' bin/package/tree --include=$(APPID).desktop
 	tar -cJf bin/Godwit.tar.xz --owner=0 --group=0 -C bin/package/tree .
 	rm -rf bin/package
 
