@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/godwit-im/godwit/app/api"
@@ -87,6 +88,7 @@ func TestPeopleActOnMessages(t *testing.T) {
 		anna, ben := w.Person("Anna", w.Relay("oak")), w.Person("Ben")
 		anna.Meets(ben)
 		lunch := anna.Says(ben, "Lunch on Tuseday?")
+		synctest.Wait()
 		if e := anna.saw(api.EventMessage); len(e) != 1 || e[0].Reason != "" || e[0].Change != api.ChangeNew {
 			w.Errorf("Anna was told of her message as %+v", e)
 		}

@@ -112,9 +112,9 @@ func TestCalledSeldomWhileRelaysKeep(t *testing.T) {
 				bob.Leaves()
 				id := alice.Says(bob, "when you are back")
 				w.Advance(day)
-				calls, looks := w.wires.dialled(bob.ip.String()+":4001"), b.looked
+				calls, looks := w.wires.dialled(bob.ip.String()+":4001"), b.looks()
 				w.Advance(2 * day)
-				calls, looks = w.wires.dialled(bob.ip.String()+":4001")-calls, b.looked-looks
+				calls, looks = w.wires.dialled(bob.ip.String()+":4001")-calls, b.looks()-looks
 				if often := calls > 2*200 || looks > 2*20; often == kept {
 					t.Errorf("in two days Alice called Bob %d times and looked for him %d times", calls, looks)
 				}

@@ -50,6 +50,13 @@ func (b *board) Find(_ context.Context, seed rendezvous.Seed, now time.Time) (dh
 	return f, nil
 }
 
+// looks counts how often somebody was looked for.
+func (b *board) looks() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.looked
+}
+
 func (b *board) AddPeers(ps ...peer.AddrInfo) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -117,8 +124,8 @@ func TestTheDHTFailsForAWhile(t *testing.T) {
 		if got := alice.state(id); got.State != api.Queued {
 			w.Fatalf("with nobody to ask the message is %s", got.State)
 		}
-		if b.looked < 2 || b.looked > 30 {
-			w.Errorf("two people looked for each other %d times in an hour", b.looked)
+		if b.looks() < 2 || b.looks() > 30 {
+			w.Errorf("two people looked for each other %d times in an hour", b.looks())
 		}
 		b.fails(false)
 		w.Advance(lookLast + 10*time.Minute)
