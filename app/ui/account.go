@@ -573,7 +573,7 @@ const draftAfter = 800 * time.Millisecond
 
 // drafted is called with every change of what is being written.
 func (a *account) drafted(string) {
-	if a.openID == "" || a.compose.Text() == a.conversation(a.openID).Draft {
+	if a.openID == "" || a.compose.Draft() == a.conversation(a.openID).Draft {
 		a.stopDraft()
 		return
 	}
@@ -594,8 +594,14 @@ func (a *account) stopDraft() {
 // keepDraft keeps what is being written, if that changed.
 func (a *account) keepDraft() {
 	a.stopDraft()
-	id, text := a.openID, a.compose.Text()
-	if id == "" || text == a.conversation(id).Draft {
+	if a.openID != "" {
+		a.draft(a.openID, a.compose.Draft())
+	}
+}
+
+// draft keeps what was written in a conversation, if that changed.
+func (a *account) draft(id, text string) {
+	if text == a.conversation(id).Draft {
 		return
 	}
 	for i := range a.convs {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"slices"
 	"strings"
 
 	"fyne.io/fyne/v2"
@@ -67,12 +68,9 @@ func (a *account) renew(id, change string) {
 		a.line.Remove(id)
 		return
 	}
-	for _, known := range a.newer {
-		if known == id {
-			return
-		}
+	if !slices.Contains(a.newer, id) {
+		a.newer = append(a.newer, id)
 	}
-	a.newer = append(a.newer, id)
 	a.readAgain()
 }
 
@@ -124,7 +122,8 @@ func (a *account) read() {
 	})
 }
 
-// send sends what was written, as what it is.
+// send sends what was written, as what it is. The draft goes once that is queued: nothing
+// that was written is lost in between, and what could not be sent is a draft again.
 func (a *account) send(text string, m compose.Mode) {
 	id := a.openID
 	a.stopDraft()
@@ -132,16 +131,22 @@ func (a *account) send(text string, m compose.Mode) {
 		if m.Edit != "" {
 			return a.b.Edit(ctx, api.EditRequest{ID: m.Edit, Text: text})
 		}
-		_, err := a.b.SetConversation(ctx, api.SetConversationRequest{Conversation: id, Draft: new(string)})
-		sent, sendErr := a.b.Send(ctx, api.SendRequest{Contact: id, Text: text, ReplyTo: m.Reply})
-		return sent, errors.Join(sendErr, err)
+		return a.b.Send(ctx, api.SendRequest{Contact: id, Text: text, ReplyTo: m.Reply})
 	}, func(_ api.Sent, err error) {
 		if err == nil {
+			if a.openID == id {
+				a.keepDraft()
+			}
 			return
 		}
 		a.fail(err)
-		if a.openID == id && m.Edit == "" && a.compose.Text() == "" {
-			a.compose.Insert(text) // nothing that was written is lost
+		switch {
+		case a.openID != id:
+			a.draft(id, strings.TrimSpace(text+"\n"+a.conversation(id).Draft))
+		case m.Edit != "":
+			a.compose.Edit(m.Edit, text)
+		default:
+			a.compose.Insert(text)
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/ui/compose"
 	"github.com/godwit-im/godwit/app/ui/shell"
 	"github.com/godwit-im/godwit/app/ui/theme"
 	"github.com/godwit-im/godwit/app/ui/timeline"
@@ -142,6 +143,9 @@ func (h *house) Send(_ context.Context, r api.SendRequest) (api.Sent, error) {
 	}
 	h.sent = append(h.sent, r)
 	return api.Sent{}, nil
+}
+func (h *house) Edit(_ context.Context, r api.EditRequest) (api.Sent, error) {
+	return h.Send(context.Background(), api.SendRequest{Text: r.Text})
 }
 func (h *house) Requests(context.Context, api.RequestsRequest) ([]api.Request, error) {
 	h.mu.Lock()
@@ -536,6 +540,40 @@ func TestADraftWaits(t *testing.T) {
 	if got := s.inner.compose.Text(); got != "half a" {
 		t.Errorf("%q", got)
 	}
+}
+
+// What is edited is no draft, and what an edit or a message that fails said is there
+// again, in the conversation that it was for.
+func TestNothingWrittenIsLost(t *testing.T) {
+	h := harbour()
+	s := look(t, h, wide)
+	s.until("the list", func() bool { return s.says("Anna") })
+	draft := func(of, want string) func() bool {
+		return func() bool {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			return h.drafts[of] == want
+		}
+	}
+	s.inner.open("anna")
+	s.inner.compose.Insert("half a")
+	s.inner.compose.Edit("m1", "as it was")
+	s.inner.open("ben")
+	s.until("the draft is kept", draft("anna", "half a"))
+
+	s.inner.open("anna")
+	s.inner.compose.Edit("m1", "as it was")
+	s.write(", which is too long")
+	s.until("the edit is there again", func() bool { return s.inner.compose.Text() == "as it was, which is too long" })
+	s.inner.compose.Leave()
+	if got := s.inner.compose.Text(); got != "half a" {
+		t.Errorf("behind the edit was %q", got)
+	}
+
+	s.inner.open("ben")
+	s.inner.send("this is too long, too", compose.Mode{})
+	s.inner.open("anna")
+	s.until("it is a draft where it belongs", draft("ben", "this is too long, too"))
 }
 
 func TestAStrangerWaitsInRequests(t *testing.T) {

@@ -134,6 +134,14 @@ func (c *Composer) toEnd() {
 // Text is what is written.
 func (c *Composer) Text() string { return c.entry.Text }
 
+// Draft is what is written to be sent: while a message is edited, what waits meanwhile.
+func (c *Composer) Draft() string {
+	if c.mode.Edit != "" {
+		return c.kept
+	}
+	return c.entry.Text
+}
+
 // Mode is what it will be.
 func (c *Composer) Mode() Mode { return c.mode }
 
