@@ -84,7 +84,7 @@ func NewFirst(l *lang.Lang, name string, do Actions) *First {
 	links.Add(button(l.T("Restore from recovery words"), widget.Link, func() { do.Restore(called()) }))
 	column.Add(container.NewCenter(links))
 	column.Add(widget.Gap(0, theme.Space3))
-	column.Add(widget.NewPara(l.T("Nothing leaves this computer until you invite or accept somebody."), theme.TextCaption, theme.Dim).Centred())
+	column.Add(widget.NewPara(l.T("Nothing leaves this computer before you choose one of these."), theme.TextCaption, theme.Dim).Centred())
 	v.all = sheet(column)
 	v.ExtendBaseWidget(v)
 	return v
