@@ -3,6 +3,7 @@ package disk
 import (
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
 )
@@ -17,11 +18,23 @@ func open(t *testing.T, cfg Config) *Store {
 }
 
 func TestStore(t *testing.T) {
-	dirs := make(map[*testing.T]string)
-	mailboxtest.StoreSuite(t, true, func(t *testing.T) mailbox.Store {
-		if dirs[t] == "" {
-			dirs[t] = t.TempDir()
-		}
-		return open(t, Config{Dir: dirs[t], Quotas: mailboxtest.Quotas()})
+	disks := make(map[*testing.T]*vfs.MemFS)
+	mailboxtest.Suite(t, minMaxBytes, mailboxtest.Kind{
+		Open: func(t *testing.T, limit uint64) mailbox.Store {
+			if disks[t] == nil {
+				disks[t] = vfs.NewCrashableMem()
+			}
+			return open(t, Config{Dir: "/mail", FS: disks[t], MaxBytes: limit, Quotas: mailboxtest.Quotas()})
+		},
+		Keeps: true,
+		Kill: func(t *testing.T, s mailbox.Store) {
+			disks[t] = disks[t].CrashClone(vfs.CrashCloneCfg{})
+			s.Close()
+		},
+		Collect: func(t *testing.T, s mailbox.Store) {
+			if err := s.(*Store).Collect(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		},
 	})
 }

@@ -7,5 +7,5 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	StoreSuite(t, false, func(*testing.T) mailbox.Store { return NewMemory(Quotas(), 0) })
+	Suite(t, 1<<20, Kind{Open: func(_ *testing.T, limit uint64) mailbox.Store { return NewMemory(Quotas(), limit) }})
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,7 +23,20 @@ type shelf struct {
 	t     *testing.T
 	store mailbox.Store
 	now   time.Time
-	open  func(t *testing.T) mailbox.Store
+	kind  Kind
+	limit uint64
+}
+
+// Kind is a kind of Store, for Suite to open.
+type Kind struct {
+	// Open opens a Store with Quotas that may use limit bytes; 0 is as many as the suite
+	// needs. In one test it opens the same one again, if Keeps.
+	Open  func(t *testing.T, limit uint64) mailbox.Store
+	Keeps bool // what a Store holds outlives it
+	// Kill ends the use of a Store as the death of its process would; nil: Close does.
+	Kill func(t *testing.T, s mailbox.Store)
+	// Collect gives back what space it can; nil: there is nothing to do for that.
+	Collect func(t *testing.T, s mailbox.Store)
 }
 
 func (s *shelf) commit(changes ...mailbox.Change) {
@@ -113,13 +128,13 @@ func Random(n int) []byte {
 	return b
 }
 
-// StoreSuite is the conformance suite. open opens a Store with Quotas; if
-// called again after Close it must open the same one, unless reopens is false.
-func StoreSuite(t *testing.T, reopens bool, open func(t *testing.T) mailbox.Store) {
+// Suite is what every Store must pass. limit is the smallest that Open can be
+// given, in bytes: at least 1 MiB.
+func Suite(t *testing.T, limit uint64, kind Kind) {
 	now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
-	run := func(name string, f func(s *shelf)) {
+	limited := func(name string, limit uint64, f func(s *shelf)) {
 		t.Run(name, func(t *testing.T) {
-			s := &shelf{t: t, store: open(t), now: now, open: open}
+			s := &shelf{t: t, store: kind.Open(t, limit), now: now, kind: kind, limit: limit}
 			t.Cleanup(func() {
 				if err := s.store.Close(); err != nil {
 					t.Error(err)
@@ -128,6 +143,7 @@ func StoreSuite(t *testing.T, reopens bool, open func(t *testing.T) mailbox.Stor
 			f(s)
 		})
 	}
+	run := func(name string, f func(s *shelf)) { limited(name, 0, f) }
 	run("a cell is kept until it is deleted", func(s *shelf) {
 		box, q := s.box(mailbox.Ordinary, 2)
 		a, b, c := s.put(q[0], mailbox.CellSmall), s.put(q[1], mailbox.CellMedium), s.put(q[0], mailbox.CellLarge)
@@ -471,7 +487,76 @@ func StoreSuite(t *testing.T, reopens bool, open func(t *testing.T) mailbox.Stor
 		}
 		s.holds(box, b, a) // in the order of the changes
 	})
-	if !reopens {
+	run("it does as the Store in memory", func(s *shelf) {
+		p, model := NewPeople(7), NewMemory(Quotas(), 0)
+		for round := range 150 {
+			a, b := p.Changes()
+			if err := errors.Join(s.store.Commit(p.Now, a), model.Commit(p.Now, b)); err != nil {
+				s.t.Fatal(err)
+			}
+			SameOutcomes(s.t, a, b)
+			if round%10 > 0 {
+				continue
+			}
+			if got, want := p.State(s.t, s.store), p.State(s.t, model); got != want {
+				s.t.Fatalf("round %d: there is\n%s\nin memory\n%s", round, got, want)
+			}
+			if kind.Keeps && round%30 == 0 {
+				s.reopen(round%60 == 0)
+			}
+		}
+	})
+	run("many read while one writes", func(s *shelf) { s.crowd() })
+	limited("at its limit it refuses and loses nothing", limit, func(s *shelf) {
+		var all []mailbox.BoxPublic
+		held := make(map[mailbox.BoxPublic][][]byte)
+		var full *mailbox.Deposit
+		for full == nil && uint64(len(all)) < limit>>20*10 { // a box of Quotas holds four
+			box, q := s.box(mailbox.Ordinary, 2)
+			all = append(all, box)
+			for i := range 4 {
+				cell := Random(mailbox.CellLarge)
+				d := s.deposit(q[i/2], cell, mailbox.MaxTTL)
+				if s.commit(d); d.Err != nil {
+					if full = d; !errors.Is(d.Err, mailbox.ErrFull) {
+						s.t.Fatal(d.Err)
+					}
+					break
+				}
+				held[box] = append(held[box], cell)
+			}
+		}
+		if full == nil {
+			s.t.Fatalf("%d boxes of 256 KiB fit into %d bytes", len(all), limit)
+		}
+		if u := s.store.Usage(); u.Disk > limit || u.Cells == 0 {
+			s.t.Fatalf("at the limit of %d bytes: %+v", limit, u)
+		}
+		s.commit(&mailbox.GrantLease{Box: all[0], Until: s.now.Add(2 * mailbox.LeaseTime)}) // takes no room
+		if kind.Keeps {
+			s.reopen(true)
+		}
+		for _, box := range all {
+			s.holds(box, held[box]...)
+		}
+		again := *full
+		again.Cell, again.Outcome = bytes.Clone(full.Cell), mailbox.Outcome{}
+		s.want(&again, mailbox.ErrFull)
+		for _, box := range all {
+			var ids []mailbox.CellID
+			for _, cell := range held[box] {
+				ids = append(ids, mailbox.IDOf(cell))
+			}
+			s.want(&mailbox.Delete{Box: box, Cells: ids}, nil)
+		}
+		if kind.Collect != nil {
+			kind.Collect(s.t, s.store)
+		}
+		again.Outcome = mailbox.Outcome{}
+		s.want(&again, nil)
+		s.holds(all[len(all)-1], again.Cell)
+	})
+	if !kind.Keeps {
 		return
 	}
 	run("all is there after opening anew", func(s *shelf) {
@@ -490,11 +575,8 @@ func StoreSuite(t *testing.T, reopens bool, open func(t *testing.T) mailbox.Stor
 		}
 		strangers = slices.Delete(strangers, 1, 2)
 		want, latest := s.store.Usage(), s.store.Latest()
-		for range 2 {
-			if err := s.store.Close(); err != nil {
-				s.t.Fatal(err)
-			}
-			s.store = s.open(s.t)
+		for _, killed := range []bool{false, true, true} {
+			s.reopen(killed)
 			got := s.store.Usage()
 			if got.Disk = want.Disk; got != want || !s.store.Latest().Equal(latest) {
 				s.t.Fatalf("after opening anew %+v (%v), want %+v (%v)", got, s.store.Latest(), want, latest)
@@ -518,4 +600,99 @@ func StoreSuite(t *testing.T, reopens bool, open func(t *testing.T) mailbox.Stor
 
 func (s *shelf) notice(box mailbox.BoxPublic, id mailbox.NoticeID) *mailbox.PostNotice {
 	return &mailbox.PostNotice{Box: box, ID: id, Expiry: s.now.Add(time.Hour), Notice: Random(mailbox.NoticeSize)}
+}
+
+// reopen ends a Store and opens it again.
+func (s *shelf) reopen(killed bool) {
+	s.t.Helper()
+	if killed && s.kind.Kill != nil {
+		s.kind.Kill(s.t, s.store)
+	} else if err := s.store.Close(); err != nil {
+		s.t.Fatal(err)
+	}
+	s.store = s.kind.Open(s.t, s.limit)
+}
+
+// crowd lets some look at all that one other commits. What they see is whole: lists
+// that rise, cells that are those named, counts that fit each other.
+func (s *shelf) crowd() {
+	const rounds = 40
+	box, q := s.box(mailbox.Ordinary, 4)
+	stop := make(chan struct{})
+	var looking sync.WaitGroup
+	for range 4 {
+		looking.Go(func() {
+			for look := true; look; {
+				select {
+				case <-stop:
+					look = false // once more, at the end
+				default:
+				}
+				if err := s.look(box, q[0]); err != nil {
+					s.t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	var live [][]byte
+	for range rounds {
+		var changes []mailbox.Change
+		var fresh [][]byte
+		for i := range q {
+			cell := Random(mailbox.CellSmall)
+			fresh = append(fresh, cell)
+			changes = append(changes, s.deposit(q[i], cell, mailbox.MaxTTL))
+		}
+		if len(live) == 3*len(q) {
+			var ids []mailbox.CellID
+			for _, cell := range live[:len(q)] {
+				ids = append(ids, mailbox.IDOf(cell))
+			}
+			live = live[len(q):]
+			changes = append([]mailbox.Change{&mailbox.Delete{Box: box, Cells: ids}}, changes...)
+		}
+		live = append(live, fresh...)
+		s.commit(changes...)
+		for _, c := range changes {
+			if err := mailbox.OutcomeOf(c).Err; err != nil {
+				s.t.Fatalf("%T: %v", c, err)
+			}
+		}
+	}
+	close(stop)
+	looking.Wait()
+	s.holds(box, live...)
+}
+
+// look reads all that a Store tells of a box and a queue of it, while it may change.
+func (s *shelf) look(box mailbox.BoxPublic, q mailbox.QID) error {
+	entries, _, err := s.store.List(box, 0, 100, s.now)
+	if err != nil {
+		return err
+	}
+	var last uint64
+	for _, e := range entries {
+		cell, err := s.store.Cell(box, e.Cell, s.now)
+		switch {
+		case errors.Is(err, mailbox.ErrNotFound): // deleted meanwhile
+		case err != nil:
+			return err
+		case mailbox.IDOf(cell) != e.Cell || len(cell) != e.Size || e.Sequence <= last:
+			return fmt.Errorf("entry %+v after %d is a cell of %d bytes", e, last, len(cell))
+		}
+		last = e.Sequence
+	}
+	info, err := s.store.Box(box)
+	u := s.store.Usage()
+	if err != nil || info.Used > 16*mailbox.CellSmall || info.Queues != 4 || u.Cells*mailbox.CellSmall != u.Bytes {
+		return fmt.Errorf("box %+v, usage %+v: %w", info, u, err)
+	}
+	if err := s.store.Writable(q, s.now); err != nil {
+		return err
+	}
+	if _, _, err := s.store.Intro(q, s.now); !errors.Is(err, mailbox.ErrUnknownQueue) {
+		return fmt.Errorf("an ordinary queue asked of as one for strangers: %w", err)
+	}
+	return nil
 }
