@@ -49,6 +49,8 @@ type account struct {
 	searching bool
 	present   bool // somebody looks at the window
 	draftDue  *time.Timer
+	choices   *api.Settings // nil: not known yet
+	typing    typing
 	stale     map[string]bool // conversations to ask about again
 	asking    bool            // about conversations
 	statusDue bool
@@ -74,7 +76,7 @@ type account struct {
 }
 
 func newAccount(d *Desk, b api.Backend) *account {
-	a := &account{Desk: d, b: b, section: shell.Chats, present: true, stale: map[string]bool{}}
+	a := &account{Desk: d, b: b, section: shell.Chats, present: true, stale: map[string]bool{}, typing: typing{by: map[string]time.Time{}}}
 	a.life, a.end = context.WithCancel(context.Background())
 	l := d.l
 	a.table = a.commands()
@@ -172,6 +174,7 @@ func (a *account) reload() {
 		a.showList()
 	})
 	a.loadRequests()
+	a.loadChoices()
 	a.refreshStatus()
 }
 
@@ -190,11 +193,16 @@ func (a *account) events(list []api.Event) {
 			if n, due := a.noticeMessage(e); due {
 				notes = append(notes, n)
 			}
+			if e.Author == e.Conversation {
+				a.typing.end(e.Conversation) // it is written
+			}
 			a.stale[e.Conversation] = true
 			if e.Conversation == a.openID {
 				a.renew(e.ID, e.Change)
 			}
 			status = true
+		case api.EventTyping:
+			a.sawTyping(e)
 		case api.EventState:
 			a.stale[e.Conversation] = true
 			if e.Conversation == a.openID {
@@ -379,6 +387,11 @@ func (a *account) showList() {
 	default:
 		words = a.l.T("Nobody is here yet: invite someone with the plus above.")
 	}
+	for i, r := range rows {
+		if a.typing.is(r.ID, a.now()) {
+			rows[i] = r.Writing(a.l)
+		}
+	}
 	if a.query != "" {
 		rows = append(rows, chats.FoundRows(a.l, a.found, a.convs, a.now())...)
 	}
@@ -423,6 +436,7 @@ func (a *account) go_(s shell.Section) {
 		a.frame.SetList(nil)
 		a.frame.SetContent(a.prefs)
 		a.prefs.Update()
+		a.loadChoices()
 	default:
 		a.frame.SetList(a.list)
 		a.showContent()
@@ -491,6 +505,7 @@ func (a *account) open(id string) {
 		return
 	}
 	a.keepDraft()
+	a.stopTyping()
 	a.closeDetails()
 	c := a.conversation(id)
 	a.openID, a.seen, a.newer = id, "", nil
@@ -507,6 +522,7 @@ func (a *account) open(id string) {
 // closeChat shows that no conversation is open.
 func (a *account) closeChat() {
 	a.keepDraft()
+	a.stopTyping()
 	a.openID = ""
 	a.attend()
 	a.frame.ShowContent(false)
@@ -552,6 +568,9 @@ func (a *account) showHead() {
 		}
 	}
 	h.Sub = strings.Join(parts, " · ")
+	if h.Writing = a.typing.is(c.ID, a.now()); h.Writing {
+		h.Sub = a.l.T("{name} is typing…", "name", widget.OneLine(h.Name))
+	}
 	a.pane.Head(h)
 	a.compose.Called(h.Name)
 	switch {
@@ -572,7 +591,10 @@ func (a *account) showHead() {
 const draftAfter = 800 * time.Millisecond
 
 // drafted is called with every change of what is being written.
-func (a *account) drafted(string) {
+func (a *account) drafted(text string) {
+	if text == "" {
+		a.stopTyping()
+	}
 	if a.openID == "" || a.compose.Draft() == a.conversation(a.openID).Draft {
 		a.stopDraft()
 		return

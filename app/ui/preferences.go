@@ -98,8 +98,42 @@ func (a *account) privacyItems() []settings.Item {
 	return []settings.Item{
 		{ID: "way", Name: l.T("The way of messages"), Help: where},
 		{ID: "strangers", Name: l.T("Strangers"), Help: l.T("Only who has an invitation or an address of yours can write to you, and learns nothing before you accept.")},
-		{ID: "previews", Name: l.T("Links"), Help: l.T("No page is fetched before you click: nobody sees that you read a message.")},
+		{ID: "receipts", Name: l.T("Read receipts"), Help: l.T("People see that you have read their messages. Off, you do not see it of yours either."), Switch: a.choice(true,
+			func(s *api.Settings) bool { return s.ReadReceipts }, func(on bool) api.SetSettingsRequest { return api.SetSettingsRequest{ReadReceipts: &on} })},
+		{ID: "typing", Name: l.T("Typing"), Help: l.T("Whoever is connected with you directly sees that you are writing, and you see it of those who share it too."), Switch: a.choice(false,
+			func(s *api.Settings) bool { return s.Typing }, func(on bool) api.SetSettingsRequest { return api.SetSettingsRequest{Typing: &on} })},
+		{ID: "previews", Name: l.T("Link previews"), Help: l.T("Off, always: Godwit never fetches a link. A page is asked for when you click, and nobody sees before that you read a message.")},
 	}
+}
+
+// choice is the switch of something that is chosen for the account; nil while it is not
+// known.
+func (a *account) choice(usual bool, is func(*api.Settings) bool, set func(bool) api.SetSettingsRequest) *settings.Switch {
+	if a.choices == nil {
+		return nil
+	}
+	return &settings.Switch{On: is(a.choices), Usual: usual, Set: func(on bool) {
+		task.Load(a.work, func(ctx context.Context) (api.Settings, error) { return a.b.SetSettings(ctx, set(on)) }, func(s api.Settings, err error) {
+			if err != nil {
+				a.fail(err)
+				return
+			}
+			a.choices = &s
+			a.prefs.Update()
+		})
+	}}
+}
+
+// loadChoices asks what is chosen for the account.
+func (a *account) loadChoices() {
+	task.Load(a.work, func(ctx context.Context) (api.Settings, error) { return a.b.Settings(ctx, api.SettingsRequest{}) }, func(s api.Settings, err error) {
+		if err != nil {
+			a.opt.Log.Warn("it is not known what the account shares", "err", err)
+			return
+		}
+		a.choices = &s
+		a.prefs.Update()
+	})
 }
 
 func (a *account) keyItems() []settings.Item {

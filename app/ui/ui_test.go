@@ -38,6 +38,8 @@ type house struct {
 	drafts   map[string]string
 	decided  []string
 	forgot   bool // the recovery words
+	choices  api.Settings
+	typing   []api.TypingRequest
 	events   chan api.Event
 }
 

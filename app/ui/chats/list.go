@@ -197,9 +197,12 @@ func (v *rowView) set(r Row) {
 	v.glyph.Hidden = r.Glyph == ""
 	v.glyph.Set(r.Glyph, theme.Dim)
 	v.said.Set(r.Said)
-	if r.Draft {
+	switch {
+	case r.Draft:
 		v.said.Paint(theme.Danger)
-	} else {
+	case r.Lively:
+		v.said.Paint(theme.Accent)
+	default:
 		v.said.Paint(theme.Dim)
 	}
 	v.badge.Set(r.Unread, r.Muted)

@@ -14,6 +14,7 @@ type Head struct {
 	ID, Name, Icon string
 	Verified       bool
 	Sub            string // one line: what is true of the way to them
+	Writing        bool   // Sub says that they are
 }
 
 // PaneActions is what the pane of a conversation calls back for.
@@ -77,6 +78,10 @@ func (v *Pane) Head(h Head) {
 	v.check.Hidden = !h.Verified
 	v.sub.Set(h.Sub)
 	v.sub.Hidden = h.Sub == ""
+	v.sub.Paint(theme.Dim)
+	if h.Writing {
+		v.sub.Paint(theme.Accent)
+	}
 	v.all.Refresh()
 }
 

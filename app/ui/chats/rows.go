@@ -21,6 +21,7 @@ type Row struct {
 	Glyph    string // icon of the last message's state; empty: none
 	Said     string // the beginning of the last message, or what else there is to say
 	Draft    bool   // Said begins with the word for a draft
+	Lively   bool   // Said is what happens at this moment
 	Unread   int
 	Selected bool
 	Message  string // id, of a message that was found; empty: the conversation
@@ -130,6 +131,12 @@ func row(l *lang.Lang, c api.Conversation, now time.Time, open string) Row {
 	case c.Last == nil:
 		r.Said = l.T("No messages yet")
 	}
+	return r
+}
+
+// Writing is the row while the other side is writing.
+func (r Row) Writing(l *lang.Lang) Row {
+	r.Glyph, r.Said, r.Lively, r.Draft = "", l.T("typing…"), true, false
 	return r
 }
 
