@@ -1,11 +1,14 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"net"
+	"strings"
 
 	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/relay"
 )
@@ -29,4 +32,46 @@ func RelayProblem(err error) error {
 		return problem.New(problem.RelayDir, err)
 	}
 	return err
+}
+
+// CheckRelay checks the relay at an address from outside; what is wrong with it is in the
+// Check, and CheckProblem names it. Errors: problem.BadAddress, AddressNotInNet, Interrupted.
+func CheckRelay(ctx context.Context, mode node.Mode, addr string, token []byte) (relay.Check, error) {
+	info, err := parsePeer(addr, mode)
+	if err != nil {
+		return relay.Check{}, err
+	}
+	return relay.CheckRelay(ctx, relay.CheckConfig{Mode: mode, Relay: info, Token: token})
+}
+
+// CheckProblem names what is wrong with a relay that was checked, or is nil.
+func CheckProblem(c relay.Check) error {
+	for _, s := range c.Steps {
+		if s.Err == nil {
+			continue
+		}
+		code := problem.CheckFails
+		switch {
+		case s.Step == relay.StepConnect:
+			code = problem.CheckUnreached
+		case s.Step == relay.StepLease && errors.Is(s.Err, mailbox.ErrLease):
+			code = problem.CheckToken
+		case errors.Is(s.Err, mailbox.ErrFull), errors.Is(s.Err, mailbox.ErrTryLater), errors.Is(s.Err, mailbox.ErrTooMany):
+			code = problem.CheckBusy
+		}
+		return problem.Newf(code, "%s: %s", s.Step, CheckReason(s.Err))
+	}
+	return nil
+}
+
+// CheckReason says in words why a step of a check failed.
+func CheckReason(err error) string {
+	if why := node.Why(err); why != "" {
+		return why
+	}
+	_, words, ok := strings.Cut(err.Error(), ": ") // the package's name
+	if !ok {
+		words = err.Error()
+	}
+	return words
 }

@@ -89,6 +89,11 @@ const (
 	FewOwnRelays Code = "REL-20"
 	NoOtherRelay Code = "REL-21"
 
+	CheckUnreached Code = "REL-22"
+	CheckBusy      Code = "REL-23"
+	CheckToken     Code = "REL-24"
+	CheckFails     Code = "REL-25"
+
 	ConfigSyntax  Code = "CFG-01"
 	ConfigUnknown Code = "CFG-02"
 	ConfigValue   Code = "CFG-03"
@@ -355,6 +360,19 @@ var table = [...]Problem{
 	{FewOwnRelays, ExitFailed, "Fewer than three relays keep your mail",
 		"If those fail, messages reach you only while you and the sender are online.",
 		"Nothing: others are looked for, and the reason says what that waits for. Or add one with `godwit relay add ADDRESS`."},
+
+	{CheckUnreached, ExitUnavailable, "The relay cannot be reached from here",
+		"Nobody else reaches it at this address either, unless they are nearer to it than you: on its own computer or network.",
+		"See that it runs, and that its port is open in the firewall and forwarded by the router. Then check it again, best from somewhere else."},
+	{CheckBusy, ExitTryAgain, "The relay is reached but takes nothing now",
+		"It is full or has too much to do. What it keeps is given out all the same.",
+		"If it is yours, see `godwit relay status`: give it more with --max-disk. Else check it again later."},
+	{CheckToken, ExitPermission, "The relay keeps mail only for those who have its token",
+		"What comes before that works. The rest could not be tried.",
+		"Ask its operator for a token, and give it with --token."},
+	{CheckFails, ExitFailed, "The relay does not do all that a relay does",
+		"The first step that failed is told with its reason. If the mail steps hold, it can be used all the same; others then find it, or are reached through it, less well.",
+		"If it is yours, see its log and `godwit relay status`, and that all its addresses are reached from outside. Else use another."},
 
 	{ConfigSyntax, ExitConfig, "The configuration cannot be read",
 		"Nothing was started, rather than starting with half of what you wanted.",

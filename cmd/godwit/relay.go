@@ -42,7 +42,7 @@ func (c *cli) relayCommand() *cobra.Command {
 	c.setting(cmd, false, "bootstrap", "FILE", "start from the peers that this file lists, too")
 	c.setting(cmd, false, "max_disk", "SIZE", "keep at most this much, such as 10GiB (the default); "+humanize.IBytes(config.MinDisk)+" at the least")
 	c.setting(cmd, false, "http", "HOST:PORT", "serve /healthz and /readyz there, on this computer")
-	cmd.AddCommand(c.relayStatusCommand(), c.relayAddCommand(), c.relayRemoveCommand(), c.relayListCommand())
+	cmd.AddCommand(c.relayStatusCommand(), c.relayCheckCommand(), c.relayAddCommand(), c.relayRemoveCommand(), c.relayListCommand())
 	return cmd
 }
 
@@ -113,6 +113,13 @@ func (c *cli) relayEvent(e relay.Event) {
 		v.Event, v.State = api.EventReady, ""
 	}
 	_ = c.event(v) // a reader that has gone does not stop the mail
+	if e.State == relay.Ready && !c.json && !c.quiet {
+		humanAllows(c.out, e.Allows)
+		if c.terminalOut() && len(e.Addrs) > 0 {
+			_ = drawQR(c.out, e.Addrs[0], c.getenv("NO_COLOR") == "") // which is written above
+		}
+		c.note("Keep your mail there with `godwit relay add`, or see from another computer whether it works with `godwit relay check`, and one of these addresses.")
+	}
 }
 
 func (c *cli) relayStatusCommand() *cobra.Command {
@@ -181,6 +188,7 @@ func humanRelayStatus(w io.Writer, r relay.Report) {
 		humanize.Comma(r.Fetches), humanize.Comma(r.Deletions), humanize.Comma(r.Refusals))
 	row("now", "%s peers, %s of the DHT, %s streams", humanize.Comma(r.Peers), humanize.Comma(r.DHT), humanize.Comma(r.Streams))
 	row("circuits", "reached through %s; %s reached through this one, %s open", count(int(r.Hops), "other relay"), count(int(r.Reserved), "other"), humanize.Comma(r.Circuits))
+	humanAllows(w, r.Allows)
 }
 
 func (c *cli) relayAddCommand() *cobra.Command {

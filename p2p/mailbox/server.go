@@ -259,7 +259,8 @@ func (s *Server) routes() (list []ma.Multiaddr) {
 	return list
 }
 
-func (s *Server) limits() Limits {
+// Limits are what the server tells in HELLO.
+func (s *Server) Limits() Limits {
 	return Limits{
 		Difficulty: s.cfg.Difficulty, Leases: s.cfg.Leases, Proofs: rememberProofs, Window: window, MaxTTL: MaxTTL,
 		QueueCells: s.cfg.Quotas.QueueCells, QueueBytes: s.cfg.Quotas.QueueBytes,

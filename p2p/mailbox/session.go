@@ -80,7 +80,7 @@ func (c *session) turnAway(reason error) {
 // run serves the stream until its end.
 func (c *session) run() {
 	defer c.in.Close()
-	c.answer(answered{frame: encode(nil, 0, &hello{time.Now(), c.challenge, c.server.limits()})})
+	c.answer(answered{frame: encode(nil, 0, &hello{time.Now(), c.challenge, c.server.Limits()})})
 	written := make(chan struct{})
 	go func() {
 		defer close(written)

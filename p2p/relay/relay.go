@@ -87,6 +87,7 @@ type Event struct {
 	Peer   string   // PeerID; in Ready
 	Addrs  []string // where it can be reached, with PeerID; in Ready
 	HTTP   string   // host:port; in Ready, if it is served
+	Allows Allows   // in Ready
 	Reason string   // why, in words
 }
 
@@ -315,7 +316,7 @@ func (r *Relay) tell(s State, reason string) {
 	r.state.Store(s)
 	e := Event{State: s, Reason: reason}
 	if s == Ready {
-		e.Peer = r.ID().String()
+		e.Peer, e.Allows = r.ID().String(), AllowsOf(r.server.Limits())
 		for _, a := range r.Addrs() {
 			e.Addrs = append(e.Addrs, a.String())
 		}

@@ -50,6 +50,7 @@ type Report struct {
 	Refusals  int64    `json:"refusals"`
 	Groups    int64    `json:"groups"` // commits
 	Uptime    float64  `json:"uptime"` // seconds
+	Allows    Allows   `json:"allows"`
 }
 
 func (r *Relay) report() Report {
@@ -60,7 +61,7 @@ func (r *Relay) report() Report {
 		Disk: int64(u.Disk), MaxDisk: r.cfg.MaxDisk, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())), DHT: int64(r.dht.Status().Peers),
 		Hops: int64(r.holder.Len()), Reserved: hop.Reservations, Circuits: hop.Circuits,
 		Deposits: int64(s.Deposits), Fetches: int64(s.Fetches), Deletions: int64(s.Deletions), Refusals: int64(s.Refusals),
-		Groups: int64(s.Groups), Uptime: time.Since(r.began).Seconds(),
+		Groups: int64(s.Groups), Uptime: time.Since(r.began).Seconds(), Allows: AllowsOf(r.server.Limits()),
 	}
 	for _, a := range r.Addrs() {
 		rep.Addrs = append(rep.Addrs, a.String())
