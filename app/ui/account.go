@@ -38,15 +38,14 @@ type account struct {
 	convs     []api.Conversation
 	requests  []api.Request
 	openID    string
-	at        string   // the message at which the next conversation is opened; empty: as usual
-	seen      string   // the newest message of it that was in sight
-	newer     []string // messages of it to read again, in order
+	where     timeline.Conversation // at which message or place the next conversation is opened; zero: as usual
+	seen      string                // the newest message of it that was in sight
+	newer     []string              // messages of it to read again, in order
 	reading   bool
 	section   shell.Section
 	filter    chats.Filter
-	query     string
-	found     []api.FoundMessage // messages that the query finds
-	searching bool
+	seek      seek
+	find      finding
 	present   bool // somebody looks at the window
 	draftDue  *time.Timer
 	choices   *api.Settings // nil: not known yet
@@ -60,6 +59,7 @@ type account struct {
 	rail    *shell.Rail
 	list    *chats.List
 	pane    *chats.Pane
+	findBar *chats.FindBar
 	line    *timeline.Timeline
 	compose *compose.Composer
 	reqs    *people.Requests
@@ -94,14 +94,22 @@ func newAccount(d *Desk, b api.Backend) *account {
 		Search:  a.search,
 		Filter:  func(f chats.Filter) { a.filter = f; a.showList() },
 		Network: func() { a.go_(shell.Network) },
-		Key:     func(down bool) bool { a.step(down); return true },
-		Enter:   a.openFirst,
+		Key:     func(down bool) bool { a.arrow(down); return true },
+		Enter:   a.openPicked,
+		Escape: func() {
+			if a.seek.from == nil && a.seek.query == "" {
+				a.back()
+			} else {
+				a.endSearch()
+			}
+		},
 	})
 	a.line, a.compose = a.newTimeline(), a.newComposer()
 	a.pane = chats.NewPane(l, chats.PaneActions{
-		Back: a.back, Details: a.showPerson,
+		Back: a.toList, Details: a.showPerson,
 		Menu: func(at fyne.Position) { a.conversationMenu(a.openID, at) },
 	}, a.line, a.compose)
+	a.findBar = chats.NewFindBar(l, chats.FindActions{Query: a.findQuery, Step: a.stepFind, Close: a.closeFind})
 	a.reqs = people.NewRequests(l, people.Decisions{Accept: a.acceptRequest, Ignore: a.ignoreRequest, Block: a.blockRequest})
 	a.net = network.NewPage(l, network.Actions{Add: a.addRelay, Run: a.runRelay, Remove: a.removeRelay, Again: a.refreshStatus})
 	a.welcome = a.newWelcome()
@@ -183,7 +191,7 @@ func (a *account) events(list []api.Event) {
 	if a.life.Err() != nil {
 		return
 	}
-	status, requests := false, false
+	status, requests, again := false, false, false
 	var notes []notify.Note
 	for _, e := range list {
 		switch e.Event {
@@ -199,6 +207,7 @@ func (a *account) events(list []api.Event) {
 			a.stale[e.Conversation] = true
 			if e.Conversation == a.openID {
 				a.renew(e.ID, e.Change)
+				again = true
 			}
 			status = true
 		case api.EventTyping:
@@ -237,6 +246,9 @@ func (a *account) events(list []api.Event) {
 	}
 	a.notices.say(notes)
 	a.refreshConversations()
+	if again {
+		a.askFind("")
+	}
 	if requests {
 		a.loadRequests()
 	}
@@ -363,7 +375,6 @@ func (a *account) loadRequests() {
 
 // showList shows the conversations.
 func (a *account) showList() {
-	rows := chats.Rows(a.l, a.convs, a.now(), a.filter, a.query, a.openID)
 	unread, archived, words := 0, 0, ""
 	total := 0
 	for _, c := range a.convs {
@@ -378,7 +389,10 @@ func (a *account) showList() {
 		}
 	}
 	switch {
-	case a.query != "":
+	case a.seek.asking:
+	case a.seek.query != "" && a.seek.found.Unindexed > 0:
+		words = a.l.T("Nothing found yet: what was said long ago is still being prepared for the search.")
+	case a.seek.query != "":
 		words = a.l.T("Nobody is called so, and nobody said it.")
 	case a.filter == chats.Unread:
 		words = a.l.T("You have read everything.")
@@ -387,15 +401,7 @@ func (a *account) showList() {
 	default:
 		words = a.l.T("Nobody is here yet: invite someone with the plus above.")
 	}
-	for i, r := range rows {
-		if a.typing.is(r.ID, a.now()) {
-			rows[i] = r.Writing(a.l)
-		}
-	}
-	if a.query != "" {
-		rows = append(rows, chats.FoundRows(a.l, a.found, a.convs, a.now())...)
-	}
-	a.list.Set(rows, words)
+	a.list.Set(a.shown(), words)
 	a.list.Chips(a.filter, unread, archived)
 	a.rail.Badge(shell.Chats, total)
 	if a.section == shell.Chats && a.openID == "" {
@@ -444,72 +450,33 @@ func (a *account) go_(s shell.Section) {
 	a.attend()
 }
 
-// search looks for people and messages, with every change of the field.
-func (a *account) search(query string) {
-	a.query = query
-	if strings.TrimSpace(query) == "" {
-		a.found = nil
-		a.line.Seek("")
-	}
-	a.showList()
-	a.find()
-}
-
-// find asks for the messages that have the words, one question at a time.
-func (a *account) find() {
-	query := a.query
-	if a.searching || strings.TrimSpace(query) == "" {
-		return
-	}
-	a.searching = true
-	task.Load(a.work, func(ctx context.Context) (api.Found, error) {
-		return a.b.Search(ctx, api.SearchRequest{Text: query, Limit: 50})
-	}, func(f api.Found, err error) {
-		a.searching = false
-		if err != nil {
-			a.opt.Log.Warn("nothing could be searched", "err", err)
-		}
-		if a.query != query { // more was typed meanwhile
-			a.find()
-			return
-		}
-		a.found = f.Messages
-		a.showList()
-	})
-}
-
-// openAt opens a conversation at a message that was found.
-func (a *account) openAt(id, message string) {
-	if message == "" {
-		a.open(id)
-		return
-	}
-	if id == a.openID {
-		a.frame.ShowContent(true)
-		a.line.JumpTo(message)
-	} else {
-		a.at = message
-		a.open(id)
-	}
-	a.line.Seek(a.query)
-}
-
-// open opens a conversation.
+// open opens a conversation as it was left, or from what was not read.
 func (a *account) open(id string) {
-	if a.section != shell.Chats {
-		a.go_(shell.Chats)
-	}
-	a.frame.ShowContent(true)
+	a.seek.from = nil
 	if id == a.openID {
+		if a.section != shell.Chats {
+			a.go_(shell.Chats)
+		}
+		a.frame.ShowContent(true)
 		a.win.Canvas().Focus(a.compose.Field())
 		return
 	}
+	a.enter_(id, timeline.Conversation{})
+}
+
+// enter_ opens a conversation at a place.
+func (a *account) enter_(id string, at timeline.Conversation) {
+	if a.section != shell.Chats {
+		a.go_(shell.Chats)
+	}
 	a.keepDraft()
 	a.stopTyping()
+	a.dropFind()
 	a.closeDetails()
 	c := a.conversation(id)
-	a.openID, a.seen, a.newer = id, "", nil
+	a.openID, a.seen, a.newer, a.where = id, "", nil, at
 	a.compose.Open(chats.Name(a.l, c), c.Draft)
+	a.frame.ShowContent(true)
 	a.attend()
 	a.pane.Single(a.frame.Single())
 	a.showHead()
@@ -523,6 +490,7 @@ func (a *account) open(id string) {
 func (a *account) closeChat() {
 	a.keepDraft()
 	a.stopTyping()
+	a.dropFind()
 	a.openID = ""
 	a.attend()
 	a.frame.ShowContent(false)
@@ -531,19 +499,26 @@ func (a *account) closeChat() {
 	a.showList()
 }
 
-// back is a step back: from details to the conversation, from it to the list.
+// back is a step back: from details to the conversation, to where a jump came from, to
+// the list.
 func (a *account) back() {
 	switch {
 	case a.frame.HasDetails():
 		a.closeDetails()
 	case a.section != shell.Chats:
 		a.go_(shell.Chats)
-	case a.query != "":
-		a.list.Search.SetText("")
+	case a.goBack():
+	case a.seek.query != "" || a.seek.from != nil:
+		a.endSearch()
 	case a.frame.Single():
-		a.keepDraft()
-		a.frame.ShowContent(false)
+		a.toList()
 	}
+}
+
+// toList shows the list in a narrow window.
+func (a *account) toList() {
+	a.keepDraft()
+	a.frame.ShowContent(false)
 }
 
 // showHead shows who is spoken to, and what is true of the way to them.
@@ -647,14 +622,7 @@ func (a *account) change(r api.SetConversationRequest) {
 }
 
 // key is a key that nothing in the window wanted.
-func (a *account) key(e *fyne.KeyEvent) {
-	switch e.Name {
-	case fyne.KeyEscape:
-		a.back()
-	case fyne.KeyF6:
-		a.otherPane()
-	}
-}
+func (a *account) key(e *fyne.KeyEvent) { shell.Typed(a.table, e) }
 
 // otherPane moves the focus between the list and what is being written.
 func (a *account) otherPane() {
@@ -669,7 +637,7 @@ func (a *account) otherPane() {
 
 // step opens the conversation below or above the one that is open.
 func (a *account) step(down bool) {
-	rows := chats.Rows(a.l, a.convs, a.now(), a.filter, a.query, a.openID)
+	rows := chats.Rows(a.l, a.convs, a.now(), a.filter, "", a.openID)
 	if len(rows) == 0 {
 		return
 	}
@@ -687,13 +655,8 @@ func (a *account) step(down bool) {
 	if focused == fyne.Focusable(a.list.Search) {
 		a.win.Canvas().Focus(focused)
 	}
-	a.list.ScrollTo(rows[i].ID)
-}
-
-func (a *account) openFirst() {
-	if rows := chats.Rows(a.l, a.convs, a.now(), a.filter, a.query, a.openID); len(rows) > 0 {
-		a.list.Search.SetText("")
-		a.open(rows[0].ID)
+	if a.seek.query == "" {
+		a.list.ScrollTo(i)
 	}
 }
 

@@ -24,6 +24,8 @@ func (a *account) commands() []shell.Command {
 		{ID: "echo", Group: shell.People, Name: lang.Mark("Try it with Echo"), Run: a.echo},
 
 		{ID: "details", Group: shell.Chat, Name: lang.Mark("Details"), Keys: []shell.Key{shell.Ctrl(fyne.KeyI)}, Run: a.showPerson, When: person},
+		{ID: "find", Group: shell.Chat, Name: lang.Mark("Find in this chat"), Keys: []shell.Key{shell.Ctrl(fyne.KeyF)}, Run: a.openFind},
+		{ID: "findnext", Group: shell.Chat, Name: lang.Mark("Next one found"), Keys: []shell.Key{{Key: fyne.KeyF3}}, When: func() bool { return a.find.on }, Run: func() { a.stepFind(true) }},
 		{ID: "archive", Group: shell.Chat, Name: lang.Mark("Archive"), Keys: []shell.Key{shell.Ctrl(fyne.KeyE)}, When: talking, Run: func() {
 			archived := !a.conversation(a.openID).Archived
 			a.change(api.SetConversationRequest{Conversation: a.openID, Archived: &archived})
@@ -31,11 +33,9 @@ func (a *account) commands() []shell.Command {
 		{ID: "mute", Group: shell.Chat, Name: lang.Mark("Mute or unmute"), Keys: []shell.Key{shell.CtrlShift(fyne.KeyM)}, When: talking, Run: a.toggleMute},
 
 		{ID: "palette", Group: shell.Go, Name: lang.Mark("Go to a person or a command"), Keys: []shell.Key{shell.Ctrl(fyne.KeyK)}, Run: a.palette},
-		{ID: "search", Group: shell.Go, Name: lang.Mark("Search"), Keys: []shell.Key{shell.CtrlShift(fyne.KeyF)}, Run: func() {
-			a.go_(shell.Chats)
-			a.frame.ShowContent(false)
-			a.win.Canvas().Focus(a.list.Search)
-		}},
+		{ID: "search", Group: shell.Go, Name: lang.Mark("Search"), Keys: []shell.Key{shell.CtrlShift(fyne.KeyF)}, Run: a.beginSearch},
+		{ID: "pane", Group: shell.Go, Name: lang.Mark("To the list or to what is being written"), Keys: []shell.Key{{Key: fyne.KeyF6}}, Run: a.otherPane},
+		{ID: "back", Group: shell.Go, Name: lang.Mark("Back"), Keys: []shell.Key{{Key: fyne.KeyEscape}, shell.Alt(fyne.KeyLeft)}, Run: a.back},
 		{ID: "next", Group: shell.Go, Name: lang.Mark("Next chat"), Keys: []shell.Key{shell.Alt(fyne.KeyDown)}, Run: func() { a.step(true) }},
 		{ID: "previous", Group: shell.Go, Name: lang.Mark("Previous chat"), Keys: []shell.Key{shell.Alt(fyne.KeyUp)}, Run: func() { a.step(false) }},
 		{ID: "chats", Group: shell.Go, Name: lang.Mark("Chats"), Keys: []shell.Key{shell.Ctrl(fyne.Key1)}, Run: func() { a.go_(shell.Chats) }},

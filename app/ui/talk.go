@@ -58,8 +58,8 @@ func (a *account) openLine() {
 		return
 	}
 	c := a.conversation(a.openID)
-	a.line.Open(timeline.Conversation{Source: chats.Source{Reader: a.b, View: a.view()}, FirstUnread: c.FirstUnread, Unread: c.Unread, At: a.at})
-	a.at = ""
+	a.line.Open(timeline.Conversation{Source: chats.Source{Reader: a.b, View: a.view()}, FirstUnread: c.FirstUnread, Unread: c.Unread, At: a.where.At, Place: a.where.Place})
+	a.where = timeline.Conversation{}
 }
 
 // renew reads a message of what is open again: it is new, or something became of it.
@@ -126,6 +126,7 @@ func (a *account) read() {
 // that was written is lost in between, and what could not be sent is a draft again.
 func (a *account) send(text string, m compose.Mode) {
 	id := a.openID
+	a.seek.from = nil // the person has arrived here
 	a.stopDraft()
 	task.Load(a.work, func(ctx context.Context) (api.Sent, error) {
 		if m.Edit != "" {

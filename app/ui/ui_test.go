@@ -3,6 +3,7 @@ package ui
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -10,10 +11,12 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/test"
 
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/app/search"
 	"github.com/godwit-im/godwit/app/ui/compose"
 	"github.com/godwit-im/godwit/app/ui/shell"
 	"github.com/godwit-im/godwit/app/ui/theme"
@@ -114,14 +117,21 @@ func (h *house) MarkRead(_ context.Context, r api.MarkReadRequest) (api.Conversa
 func (h *house) Messages(_ context.Context, r api.MessagesRequest) ([]api.Message, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	list := h.messages[r.Contact]
-	if r.Around != "" && r.Limit == 1 {
-		list = slices.DeleteFunc(slices.Clone(list), func(m api.Message) bool { return m.ID != r.Around })
+	list, n := h.messages[r.Contact], r.Limit
+	is := func(id string) int { return slices.IndexFunc(list, func(m api.Message) bool { return m.ID == id }) }
+	from, to := len(list)-n, len(list)
+	switch {
+	case r.Around != "":
+		from = is(r.Around) - n/2
+		to = from + n
+	case r.Before != "":
+		to = is(r.Before)
+		from = to - n
+	case r.After != "":
+		from = is(r.After) + 1
+		to = from + n
 	}
-	if r.Before != "" || r.After != "" {
-		return nil, nil
-	}
-	return slices.Clone(list), nil
+	return slices.Clone(list[min(max(from, 0), len(list)):min(max(to, 0), len(list))]), nil
 }
 
 // say is something that is said, or becomes of what was said.
@@ -187,14 +197,15 @@ func (h *house) Trail(context.Context, api.TrailRequest) ([]api.Step, error) {
 func (h *house) Search(_ context.Context, r api.SearchRequest) (f api.Found, _ error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, list := range h.messages {
-		for _, m := range list {
-			if strings.Contains(strings.ToLower(m.Text), strings.ToLower(r.Text)) {
-				m.Conversation = "anna"
+	for _, id := range []string{"anna", "ben"} {
+		for _, m := range h.messages[id] {
+			if (r.Conversation == "" || r.Conversation == id) && search.Parse(r.Text).Find(m.Text) != nil {
+				m.Conversation = id
 				f.Messages = append(f.Messages, api.FoundMessage{Message: m, Snippet: m.Text})
 			}
 		}
 	}
+	slices.SortStableFunc(f.Messages, func(a, b api.FoundMessage) int { return b.Message.Time.Compare(a.Message.Time.Time) })
 	return f, nil
 }
 func (h *house) Events(ctx context.Context, _ api.EventsRequest, each func(api.Event) error) error {
@@ -487,6 +498,163 @@ func TestWhatWasSaidIsFound(t *testing.T) {
 	s.until("everybody is there again", func() bool { return s.says("Ben") })
 	s.inner.list.Search.SetText("never said")
 	s.until("it says so", func() bool { return s.says("nobody said it") })
+}
+
+// does a command of the table. (That its shortcut does is seen at real windows.)
+func (s *sight) does(id string) {
+	s.t.Helper()
+	i := slices.IndexFunc(s.inner.table, func(c shell.Command) bool { return c.ID == id && c.Can() })
+	if i < 0 {
+		s.t.Fatalf("%s cannot be done", id)
+	}
+	s.inner.table[i].Run()
+}
+
+// key presses a key where the keys go; shift is held down meanwhile.
+func (s *sight) key(name fyne.KeyName, shift ...bool) {
+	s.t.Helper()
+	if f := s.win.Canvas().Focused(); f == nil {
+		s.win.Canvas().OnTypedKey()(&fyne.KeyEvent{Name: name})
+	} else if k, ok := f.(desktop.Keyable); ok && len(shift) > 0 {
+		k.KeyDown(&fyne.KeyEvent{Name: desktop.KeyShiftLeft})
+		f.TypedKey(&fyne.KeyEvent{Name: name})
+		k.KeyUp(&fyne.KeyEvent{Name: desktop.KeyShiftLeft})
+	} else {
+		f.TypedKey(&fyne.KeyEvent{Name: name})
+	}
+}
+
+// inSight says whether a message is in the window.
+func (s *sight) inSight(id string) func() bool {
+	return func() bool {
+		return slices.ContainsFunc(s.inner.line.InSight(), func(r timeline.Row) bool { return r.Message != nil && r.Message.ID == id })
+	}
+}
+
+// talk is a house in which Ben said very much, the word harbour in every fiftieth message,
+// and Anna once.
+func talk() *house {
+	h := harbour()
+	h.convs[0].Unread, h.convs[0].FirstUnread = 0, ""
+	for i := range 500 {
+		m := api.Message{ID: fmt.Sprintf("b%03d", i), Author: "ben", Text: fmt.Sprintf("Ben says number %d", i), Time: api.Time{Time: at(1).Add(time.Duration(i) * 10 * time.Minute)}, Kind: "text"}
+		if i%50 == 0 {
+			m.Text += " of the harbour"
+		}
+		h.messages["ben"] = append(h.messages["ben"], m)
+	}
+	h.messages["anna"][0].Text = "Hello Anna, at the harbour"
+	return h
+}
+
+// Who searches goes through people and messages by arrows, opens one by Enter, and is
+// again where they were by Escape.
+func TestASearchLeadsAwayAndBack(t *testing.T) {
+	for _, size := range []fyne.Size{wide, narrow} {
+		h := talk()
+		s := look(t, h, size)
+		s.until("the list", func() bool { return s.says("Ben") && s.inner.status != nil })
+		s.inner.open("ben")
+		s.until("the messages", s.inSight("b499"))
+		s.inner.line.ScrollBy(-1234)
+		was := s.inner.line.Place()
+		s.does("search")
+		test.Type(s.win.Canvas().Focused(), "harbour")
+		s.key(fyne.KeyReturn) // before there is an answer
+		s.until("the newest", s.inSight("b450"))
+		if !s.says("of the harbour") && size == wide {
+			t.Errorf("no results: %q", s.words())
+		}
+		if size == narrow {
+			s.key(fyne.KeyEscape) // to the results
+		}
+		for range 9 {
+			s.key(fyne.KeyDown)
+		}
+		s.key(fyne.KeyUp)
+		s.key(fyne.KeyDown)
+		s.key(fyne.KeyReturn)
+		s.until("Anna's", func() bool { return s.inner.openID == "anna" && s.inSight("m1")() })
+		if size == narrow {
+			s.key(fyne.KeyEscape)
+		}
+		s.key(fyne.KeyEscape)
+		s.until("Ben's again", func() bool { return s.inner.openID == "ben" && s.inner.line.Place() == was })
+		if s.inner.list.Search.Text != "" || s.inner.frame.ShowsContent() != true {
+			t.Errorf("still searching: %q", s.words())
+		}
+
+		s.does("search")
+		test.Type(s.win.Canvas().Focused(), "ánn")
+		s.key(fyne.KeyReturn)
+		s.until("Anna herself", func() bool { return s.inner.openID == "anna" })
+		if s.inner.list.Search.Text != "" {
+			t.Error("who was found is found, and it still searches")
+		}
+	}
+}
+
+// Ctrl+F goes through what one conversation has, from where it is read, and Escape
+// returns there.
+func TestFindingInAChat(t *testing.T) {
+	h := talk()
+	s := look(t, h, wide)
+	s.until("the list", func() bool { return s.says("Ben") && s.inner.status != nil })
+	s.inner.open("ben")
+	s.until("the messages", s.inSight("b499"))
+	s.inner.line.Reveal("b320")
+	s.until("an older one", s.inSight("b320"))
+	was := s.inner.line.Place()
+	s.does("find")
+	test.Type(s.win.Canvas().Focused(), "HARBOUR")
+	s.until("the one above", func() bool { return s.says("4 of 10") && s.inSight("b300")() })
+	for _, step := range []struct {
+		name  fyne.KeyName
+		shift bool
+		says  string
+		id    string
+	}{
+		{fyne.KeyReturn, false, "5 of 10", "b250"}, {fyne.KeyF3, false, "6 of 10", "b200"}, {fyne.KeyReturn, true, "5 of 10", "b250"},
+		{fyne.KeyDown, false, "4 of 10", "b300"}, {fyne.KeyF3, true, "3 of 10", "b350"},
+	} {
+		if step.shift {
+			s.key(step.name, true)
+		} else {
+			s.key(step.name)
+		}
+		s.until(step.says, func() bool { return s.says(step.says) && s.inSight(step.id)() })
+	}
+	for range 3 {
+		s.press("Newer")
+	}
+	if !s.says("10 of 10") {
+		t.Errorf("it does not go round: %q", s.words())
+	}
+	h.say(api.Message{ID: "b999", Conversation: "ben", Author: "ben", Text: "the harbour again", Kind: "text", Time: at(23)})
+	s.until("what is said meanwhile counts", func() bool { return s.says("11 of 11") })
+	s.key(fyne.KeyEscape)
+	s.until("where it was", func() bool { return !s.says("of 11") && s.inner.line.Place() == was })
+	if s.win.Canvas().Focused() != s.inner.compose.Field() {
+		t.Error("and one cannot write")
+	}
+	s.does("find")
+	test.Type(s.win.Canvas().Focused(), "never said")
+	s.until("it says so", func() bool { return s.says("Nothing found") })
+}
+
+// A click on a quote leads to what it quotes, and Escape back, wherever one writes.
+func TestFromAQuoteAndBack(t *testing.T) {
+	h := talk()
+	s := look(t, h, wide)
+	s.until("the list", func() bool { return s.says("Ben") && s.inner.status != nil })
+	s.inner.open("ben")
+	s.until("the messages", s.inSight("b499"))
+	s.inner.line.ScrollBy(-333)
+	was := s.inner.line.Place()
+	s.inner.line.JumpTo("b007")
+	s.until("what was quoted", s.inSight("b007"))
+	s.key(fyne.KeyEscape)
+	s.until("back", func() bool { return s.inner.line.Place() == was })
 }
 
 func TestWhatCannotBeSentIsNotLost(t *testing.T) {

@@ -1,8 +1,6 @@
 package chats
 
 import (
-	"slices"
-
 	"fyne.io/fyne/v2"
 	fynewidget "fyne.io/fyne/v2/widget"
 
@@ -21,6 +19,7 @@ type ListActions struct {
 	Network func()                            // the status line was pressed
 	Key     func(down bool) bool              // Up and Down in the search field
 	Enter   func()                            // Enter in the search field
+	Escape  func()                            // Escape there
 }
 
 // List is the list of conversations: a header, the search field, chips, the rows and the
@@ -39,16 +38,16 @@ type List struct {
 	icon   *widget.Icon
 	dot    *widget.Fill
 	status *widget.Text
-	head   int // where words stand between rows; -1: nowhere
+	heads  []int // where words stand between rows
 }
 
 // NewList is a list without rows.
 func NewList(l *lang.Lang, do ListActions) *List {
-	v := &List{l: l, do: do, head: -1, Search: widget.NewField(l.T("Search"))}
+	v := &List{l: l, do: do, Search: widget.NewField(l.T("Search"))}
 	v.Search.OnChanged = do.Search
 	v.Search.Arrow = do.Key
-	v.Search.OnSubmitted = func(string) { do.Enter() }
-	v.Search.Escape = func() { v.Search.SetText("") }
+	v.Search.Enter = func(bool) { do.Enter() }
+	v.Search.Escape = do.Escape
 	v.list = fynewidget.NewList(func() int { return len(v.rows) },
 		func() fyne.CanvasObject { return newRowView(v) },
 		func(i fynewidget.ListItemID, o fyne.CanvasObject) {
@@ -92,13 +91,14 @@ func (v *List) Set(rows []Row, why string) {
 	} else {
 		v.empty.Show()
 	}
-	head := slices.IndexFunc(rows, func(r Row) bool { return r.Head != "" })
-	if head != v.head {
-		if v.head >= 0 {
-			v.list.SetItemHeight(v.head, theme.RowHeight)
-		}
-		if v.head = head; head >= 0 {
-			v.list.SetItemHeight(head, headHeight)
+	for _, i := range v.heads {
+		v.list.SetItemHeight(i, theme.RowHeight)
+	}
+	v.heads = v.heads[:0]
+	for i, r := range rows {
+		if r.Head != "" {
+			v.heads = append(v.heads, i)
+			v.list.SetItemHeight(i, headHeight)
 		}
 	}
 	v.list.Refresh()
@@ -136,14 +136,8 @@ func (v *List) Foot(f Foot) {
 	v.foot.Refresh()
 }
 
-// ScrollTo brings a conversation into sight.
-func (v *List) ScrollTo(id string) {
-	for i, r := range v.rows {
-		if r.ID == id {
-			v.list.ScrollTo(i)
-		}
-	}
-}
+// ScrollTo brings a row into sight.
+func (v *List) ScrollTo(row int) { v.list.ScrollTo(row) }
 
 // rowView is one line of the list.
 type rowView struct {

@@ -34,6 +34,7 @@ type Pane struct {
 	check  *widget.Icon
 	sub    *widget.Text
 	who    *widget.Press
+	find   *fyne.Container
 	notice *fyne.Container
 	bottom *fyne.Container
 }
@@ -42,7 +43,7 @@ type Pane struct {
 // one writes below them.
 func NewPane(l *lang.Lang, do PaneActions, messages, composer fyne.CanvasObject) *Pane {
 	v := &Pane{avatar: widget.NewAvatar("", "", 38), name: widget.NewText("", theme.TextTitle, theme.Text).Bold().Shrink(),
-		check: widget.NewIcon("verified", 17, theme.Accent), sub: widget.NewText("", theme.TextCaption, theme.Dim).Shrink(), notice: widget.Stack()}
+		check: widget.NewIcon("verified", 17, theme.Accent), sub: widget.NewText("", theme.TextCaption, theme.Dim).Shrink(), find: widget.Stack(), notice: widget.Stack()}
 	v.back = widget.NewIconButton("back", l.T("Back to the list"), do.Back)
 	title := widget.Col(1, widget.Row(theme.Space2+2, v.name, v.check), v.sub)
 	who := widget.Edge(nil, nil, widget.Inset(theme.Space3, 0, theme.Space4, 0, v.avatar), nil, widget.Inset(0, 6, theme.Space4, 0, title))
@@ -54,7 +55,7 @@ func NewPane(l *lang.Lang, do PaneActions, messages, composer fyne.CanvasObject)
 	})
 	head := widget.Inset(theme.Space3, 0, theme.Space4, 0, widget.AtLeast(0, theme.HeaderHeight, widget.Row(theme.Space2, v.back, widget.Grow(v.who), menu)))
 	v.bottom = widget.Stack(widget.Inset(14, theme.Space3, 14, 14, composer))
-	v.all = widget.Edge(widget.Col(0, head, widget.Rule(false), v.notice), v.bottom, nil, nil, messages)
+	v.all = widget.Edge(widget.Col(0, head, widget.Rule(false), v.find, v.notice), v.bottom, nil, nil, messages)
 	v.back.Hide()
 	v.ExtendBaseWidget(v)
 	return v
@@ -81,6 +82,15 @@ func (v *Pane) Head(h Head) {
 	v.sub.Paint(theme.Dim)
 	if h.Writing {
 		v.sub.Paint(theme.Accent)
+	}
+	v.all.Refresh()
+}
+
+// Find shows the bar in which the conversation is searched; nil takes it away.
+func (v *Pane) Find(bar fyne.CanvasObject) {
+	v.find.Objects = nil
+	if bar != nil {
+		v.find.Objects = []fyne.CanvasObject{bar}
 	}
 	v.all.Refresh()
 }

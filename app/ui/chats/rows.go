@@ -1,10 +1,10 @@
 package chats
 
 import (
-	"strings"
 	"time"
 
 	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/search"
 	"github.com/godwit-im/godwit/app/ui/lang"
 	"github.com/godwit-im/godwit/app/ui/widget"
 )
@@ -28,6 +28,9 @@ type Row struct {
 	Head     string // words over the rows below; then there is nothing else
 }
 
+// Key is the row's own among all that a search finds.
+func (r Row) Key() string { return r.ID + "/" + r.Message }
+
 // Filter is a choice of conversations.
 type Filter int
 
@@ -42,21 +45,31 @@ const (
 // query, in the order in which they came.
 func Rows(l *lang.Lang, convs []api.Conversation, now time.Time, f Filter, query, open string) []Row {
 	rows := make([]Row, 0, len(convs))
-	words := strings.Fields(strings.ToLower(query))
+	meant := search.Parse(query)
 	for _, c := range convs {
 		switch {
-		case len(words) > 0: // who searches, searches everything
+		case !meant.Empty(): // who searches, searches everything
 		case f == Archived && !c.Archived, f != Archived && c.Archived:
 			continue
 		case f == Unread && c.Unread == 0 && c.ID != open:
 			continue
 		}
-		if !hasAll(strings.ToLower(Name(l, c)), words) {
+		if !meant.Empty() && !meant.Names(Name(l, c)) {
 			continue
 		}
 		rows = append(rows, row(l, c, now, open))
 	}
 	return rows
+}
+
+// Results are what a search finds: people by their names, then messages, each under a
+// head where there are both.
+func Results(l *lang.Lang, convs []api.Conversation, found []api.FoundMessage, now time.Time, query, open string) []Row {
+	people, messages := Rows(l, convs, now, All, query, open), FoundRows(l, found, convs, now)
+	if len(people) > 0 && len(messages) > 0 {
+		people = append([]Row{{Head: l.T("People")}}, people...)
+	}
+	return append(people, messages...)
 }
 
 // FoundRows are messages that were found, under a head.
@@ -78,15 +91,6 @@ func FoundRows(l *lang.Lang, found []api.FoundMessage, convs []api.Conversation,
 		rows = append(rows, r)
 	}
 	return rows
-}
-
-func hasAll(name string, words []string) bool {
-	for _, w := range words {
-		if !strings.Contains(name, w) {
-			return false
-		}
-	}
-	return true
 }
 
 // Name is what a conversation is called in this language.

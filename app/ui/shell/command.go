@@ -102,6 +102,20 @@ func (k Key) shortcut() fyne.Shortcut {
 	return &desktop.CustomShortcut{KeyName: k.Key, Modifier: k.Mod}
 }
 
+// Typed does the command of a key that is pressed by itself, and says whether there was
+// one that can be done now.
+func Typed(commands []Command, e *fyne.KeyEvent) bool {
+	for _, c := range commands {
+		for _, k := range c.Keys {
+			if k.Mod == 0 && k.Key == e.Name && c.Can() {
+				c.Run()
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // Can says whether a command can be done now.
 func (c Command) Can() bool { return c.Run != nil && (c.When == nil || c.When()) }
 

@@ -77,6 +77,9 @@ func (f *Frame) ShowContent(content bool) {
 	}
 }
 
+// ShowsContent says whether a narrow window shows the content, and not the list.
+func (f *Frame) ShowsContent() bool { return f.inContent }
+
 // Single says whether one pane is shown at a time.
 func (f *Frame) Single() bool { return f.single }
 

@@ -84,8 +84,8 @@ func (t *Timeline) TypedKey(e *fyne.KeyEvent) {
 			t.StopPicking()
 		case !t.sel.empty():
 			t.ClearSelection()
-		default:
-			t.Back()
+		case !t.Back():
+			parts.ForwardKey(t, e)
 		}
 	default:
 		parts.ForwardKey(t, e)

@@ -51,6 +51,9 @@ type shape struct {
 
 	chips []chipShape
 	big   bool // emoji alone: without a bubble
+
+	found [][2]int // what is sought, in runes of the text
+	seeks int      // for which that was looked for
 }
 
 type quoteShape struct {

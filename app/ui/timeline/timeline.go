@@ -5,13 +5,14 @@ import (
 	"slices"
 	"sync"
 	"time"
-	"unicode"
+	"unicode/utf8"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/widget"
 
+	"github.com/godwit-im/godwit/app/search"
 	"github.com/godwit-im/godwit/app/ui/lang"
 	"github.com/godwit-im/godwit/app/ui/text"
 	"github.com/godwit-im/godwit/app/ui/theme"
@@ -43,6 +44,7 @@ type Conversation struct {
 	Source      Source
 	FirstUnread string // message id; the unread line is above it, and it is what is shown at first
 	At          string // message id, which is shown at first instead, and lit for a moment
+	Place       Place  // what is shown at first instead, as it was left
 	Unread      int
 	Authors     bool     // say who writes
 	Names       []string // who can be mentioned
@@ -67,6 +69,9 @@ const (
 
 // highlight is how long a message that was jumped to is lit.
 const highlight = 2 * time.Second
+
+// Place is where in a conversation somebody reads. The zero value is its end.
+type Place struct{ at anchor }
 
 // anchor is a place to read from: a message, and where its bubble begins.
 type anchor struct {
@@ -102,7 +107,9 @@ type Timeline struct {
 	current string // of the keyboard
 	ringed  bool
 	lit     string
-	sought  []rune // lower case; marked wherever it is
+	sought  search.Query // marked wherever it is
+	seeks   int          // of sought, for what was found already
+	pointed string       // message id, with a ring
 	litOff  func()
 	sel     selection
 	clicks  text.Clicks
@@ -215,7 +222,9 @@ func (t *Timeline) Open(c Conversation) {
 	t.turn++
 	t.conv = c
 	t.messages, t.older, t.newer, t.olders, t.newers = nil, false, false, false, false
-	t.back, t.fresh, t.seen, t.current, t.lit, t.sel, t.at, t.sought = nil, 0, time.Time{}, "", "", selection{}, anchor{}, nil
+	t.back, t.fresh, t.seen, t.current, t.lit, t.sel, t.at, t.sought = nil, 0, time.Time{}, "", "", selection{}, anchor{}, search.Query{}
+	t.seeks++
+	t.pointed = ""
 	t.held = holding{}
 	clear(t.shapes)
 	clear(t.measure.docs)
@@ -232,6 +241,11 @@ func (t *Timeline) Open(c Conversation) {
 		t.follow, t.near = false, false
 		t.light(c.At)
 		t.load(Request{Around: c.At, Limit: firstPage}, func(p Page) { t.replace(p, anchor{c.At, t.Size().Height / 3}) })
+		return
+	}
+	if c.Place.at.id != "" {
+		t.follow, t.near = false, false
+		t.load(Request{Around: c.Place.at.id, Limit: firstPage}, func(p Page) { t.replace(p, c.Place.at) })
 		return
 	}
 	if c.FirstUnread == "" {
@@ -592,7 +606,7 @@ func (t *Timeline) paintedIn() string {
 
 // adorn shows focus, light, selection and picking of a row.
 func (t *Timeline) adorn(it *item) {
-	current := t.current == it.key && t.focused && t.ringed
+	current := t.current == it.key && t.focused && t.ringed || t.pointed == it.key
 	lit := t.lit == it.key
 	picked := t.picked[it.key]
 	start, end := t.sel.of(t, it)
@@ -607,36 +621,30 @@ func (t *Timeline) adorn(it *item) {
 	}
 }
 
-// Seek marks some words in every message, without regard to upper and lower case; an
-// empty text ends that.
-func (t *Timeline) Seek(s string) {
-	t.sought = lower([]rune(s))
+// Seek marks what a query finds, in every message; an empty one ends that.
+func (t *Timeline) Seek(q search.Query) {
+	t.sought = q
+	t.seeks++
 	t.readorn()
 }
 
-// found is where the sought words are in an item.
-func (t *Timeline) found(it *item) (list [][2]int) {
-	n := len(t.sought)
-	if n == 0 || it.row.Kind != RowBubble {
+// found is where the sought words are in an item, in runes.
+func (t *Timeline) found(it *item) [][2]int {
+	if t.sought.Empty() || it.row.Kind != RowBubble {
 		return nil
 	}
-	text := lower(it.shape.body.Doc.Runes)
-	for i := 0; i+n <= len(text); i++ {
-		if slices.Equal(text[i:i+n], t.sought) {
-			list = append(list, [2]int{i, i + n})
-			i += n - 1
+	if s := it.shape; s.seeks != t.seeks { // not with every step of scrolling
+		s.seeks, s.found = t.seeks, nil
+		said := string(s.body.Doc.Runes)
+		at, n := 0, 0
+		for _, r := range t.sought.Find(said) {
+			from := n + utf8.RuneCountInString(said[at:r.From])
+			n = from + utf8.RuneCountInString(said[r.From:r.To])
+			at = r.To
+			s.found = append(s.found, [2]int{from, n})
 		}
 	}
-	return list
-}
-
-// lower is text in lower case, rune by rune.
-func lower(s []rune) []rune {
-	out := make([]rune, len(s))
-	for i, r := range s {
-		out[i] = unicode.ToLower(r)
-	}
-	return out
+	return it.shape.found
 }
 
 // readorn does so for all, when nothing moves.
@@ -759,6 +767,9 @@ func (t *Timeline) ScrollBy(dy float32) {
 	t.follow = false
 	t.at.y -= dy
 	t.place()
+	if t.near && !t.newer {
+		t.back = nil // who came home by themselves is not to be led away
+	}
 }
 
 // AtEnd tells whether the newest message is in the window.
@@ -812,14 +823,47 @@ func (t *Timeline) ToStart() {
 // JumpTo shows a message in the middle of the window and lights it for a moment. Back
 // returns from there.
 func (t *Timeline) JumpTo(id string) {
-	from := t.at
-	if t.AtEnd() {
-		from = anchor{}
-	}
-	t.back = append(t.back, from)
+	t.back = append(t.back, t.Place().at)
+	t.Reveal(id)
+}
+
+// Reveal is JumpTo without a way back.
+func (t *Timeline) Reveal(id string) {
 	t.light(id)
 	t.goTo(anchor{id, t.Size().Height / 3})
 }
+
+// Point shows a message and draws a ring round it, until another one is pointed at; an
+// empty id ends that.
+func (t *Timeline) Point(id string) {
+	t.pointed = id
+	if id != "" {
+		t.Reveal(id)
+	}
+	t.readorn()
+}
+
+// Place is where the window is.
+func (t *Timeline) Place() Place {
+	if t.AtEnd() {
+		return Place{}
+	}
+	return Place{t.at}
+}
+
+// Return goes where the window was, to the pixel.
+func (t *Timeline) Return(to Place) {
+	if to.at.id == "" {
+		back := t.back
+		t.ToEnd()
+		t.back = back
+		return
+	}
+	t.goTo(to.at)
+}
+
+// CanGoBack says whether Back leads anywhere.
+func (t *Timeline) CanGoBack() bool { return len(t.back) > 0 }
 
 // Back returns to where the last jump came from, to the pixel. It reports false if
 // there was none.
@@ -828,14 +872,9 @@ func (t *Timeline) Back() bool {
 	if n == 0 {
 		return false
 	}
-	to, rest := t.back[n-1], t.back[:n-1]
-	t.back = rest
-	if to.id == "" {
-		t.ToEnd()
-		t.back = rest
-		return true
-	}
-	t.goTo(to)
+	to := t.back[n-1]
+	t.back = t.back[:n-1]
+	t.Return(Place{to})
 	return true
 }
 

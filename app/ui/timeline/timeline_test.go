@@ -17,6 +17,7 @@ import (
 	"fyne.io/fyne/v2/test"
 	"go.uber.org/goleak"
 
+	"github.com/godwit-im/godwit/app/search"
 	"github.com/godwit-im/godwit/app/ui/emoji"
 	"github.com/godwit-im/godwit/app/ui/lang"
 	"github.com/godwit-im/godwit/app/ui/text"
@@ -389,6 +390,50 @@ func TestAJumpComesBackToThePixel(t *testing.T) {
 		p.TypedKey(&fyne.KeyEvent{Name: fyne.KeyEscape})
 		p.settle()
 		p.atEnd("back at the end")
+
+		// Who scrolled to the end by hand is at home: nothing leads away from there.
+		p.JumpTo("a49000")
+		p.settle()
+		if !p.CanGoBack() {
+			t.Error("no way back")
+		}
+		p.ToEnd()
+		p.settle()
+		if p.CanGoBack() {
+			t.Error("a way back from the end")
+		}
+	})
+}
+
+// What was left is there again, in the same conversation or when it is opened anew.
+func TestAPlaceIsFoundAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := sit(t, 5_000, Conversation{})
+		end := p.Place()
+		p.ScrollBy(-4321)
+		p.settle()
+		id, y := p.middle()
+		was := p.Place()
+		p.Point("a7")
+		p.settle()
+		if !p.items["a7"].current || p.CanGoBack() {
+			t.Error("it is not pointed at, or there is a way back of its own")
+		}
+		p.Point("")
+		if p.items["a7"].current {
+			t.Error("the ring stays")
+		}
+		p.Return(was)
+		p.settle()
+		p.stays("the place", id, y)
+		c := p.conv
+		c.Place = was
+		p.Open(c)
+		p.settle()
+		p.stays("the place in a conversation that was opened anew", id, y)
+		p.Return(end)
+		p.settle()
+		p.atEnd("the end")
 	})
 }
 
@@ -610,7 +655,7 @@ func TestEverythingByKeyboard(t *testing.T) {
 func TestSoughtWordsAreMarked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := sit(t, 100, Conversation{})
-		p.Seek("MORE words")
+		p.Seek(search.Parse(`"MÓRE words"`))
 		marked := func() int {
 			n := 0
 			for _, it := range p.placed {
@@ -628,7 +673,7 @@ func TestSoughtWordsAreMarked(t *testing.T) {
 				t.Errorf("%d of %d are marked in %s", len(it.found), want, it.key)
 			}
 		}
-		p.Seek("")
+		p.Seek(search.Query{})
 		if marked() != 0 {
 			t.Error("marks stay")
 		}

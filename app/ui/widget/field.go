@@ -2,6 +2,7 @@ package widget
 
 import (
 	"image/color"
+	"runtime"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
@@ -20,6 +21,10 @@ type Field struct {
 	Escape func()
 	// Arrow is called for Up and Down, where it is set; it says whether it took the key.
 	Arrow func(down bool) bool
+	// Enter is called for that key, where it is set, and told whether Shift is held down.
+	Enter func(shift bool)
+
+	shift bool
 }
 
 // NewField is an empty field.
@@ -30,11 +35,35 @@ func NewField(placeholder string) *Field {
 	return f
 }
 
+// KeyDown implements desktop.Keyable.
+func (f *Field) KeyDown(e *fyne.KeyEvent) {
+	f.shift = f.shift || isShift(e)
+	f.Entry.KeyDown(e)
+}
+
+// KeyUp implements desktop.Keyable.
+func (f *Field) KeyUp(e *fyne.KeyEvent) {
+	f.shift = f.shift && !isShift(e)
+	f.Entry.KeyUp(e)
+}
+
+// FocusLost forgets keys that are let go elsewhere.
+func (f *Field) FocusLost() {
+	f.shift = false
+	f.Entry.FocusLost()
+}
+
+func isShift(e *fyne.KeyEvent) bool {
+	return e.Name == desktop.KeyShiftLeft || e.Name == desktop.KeyShiftRight
+}
+
 // TypedKey implements fyne.Focusable.
 func (f *Field) TypedKey(e *fyne.KeyEvent) {
 	switch {
 	case e.Name == fyne.KeyEscape && f.Escape != nil:
 		f.Escape()
+	case (e.Name == fyne.KeyReturn || e.Name == fyne.KeyEnter || e.Name == fyne.KeyF3) && f.Enter != nil:
+		f.Enter(f.shift)
 	case (e.Name == fyne.KeyUp || e.Name == fyne.KeyDown) && f.Arrow != nil && f.Arrow(e.Name == fyne.KeyDown):
 	case ForwardKey(f, e):
 	default:
@@ -64,10 +93,10 @@ func Forward(o fyne.CanvasObject, s fyne.Shortcut) bool {
 	return ok
 }
 
-// ForwardKey gives a key that no text and no button wants, F6 and Escape, to the window,
-// and says whether it was one.
+// ForwardKey gives a key that no text and no button wants, F3, F6 and Escape, to the
+// window, and says whether it was one.
 func ForwardKey(o fyne.CanvasObject, e *fyne.KeyEvent) bool {
-	if e.Name != fyne.KeyF6 && e.Name != fyne.KeyEscape {
+	if e.Name != fyne.KeyF3 && e.Name != fyne.KeyF6 && e.Name != fyne.KeyEscape {
 		return false
 	}
 	c := fyne.CurrentApp().Driver().CanvasForObject(o)
@@ -82,7 +111,7 @@ func ForwardKey(o fyne.CanvasObject, e *fyne.KeyEvent) bool {
 func editing(s *desktop.CustomShortcut) bool {
 	switch s.KeyName {
 	case fyne.KeyLeft, fyne.KeyRight, fyne.KeyBackspace, fyne.KeyDelete, fyne.KeyHome, fyne.KeyEnd, fyne.KeyZ, fyne.KeyY:
-		return s.Modifier&fyne.KeyModifierAlt == 0
+		return s.Modifier&fyne.KeyModifierAlt == 0 || runtime.GOOS == "darwin" // where Alt goes by words
 	}
 	return false
 }
