@@ -292,6 +292,7 @@ func (a *account) refreshConversations() {
 
 // put adds a conversation or renews it, and keeps the order of the list.
 func (a *account) put(c api.Conversation) {
+	timed := c.ID == a.openID && c.Timer != a.conversation(c.ID).Timer
 	a.convs = slices.DeleteFunc(a.convs, func(o api.Conversation) bool { return o.ID == c.ID })
 	i, _ := slices.BinarySearchFunc(a.convs, c, func(x, y api.Conversation) int {
 		if x.Pinned != y.Pinned {
@@ -305,6 +306,9 @@ func (a *account) put(c api.Conversation) {
 	a.convs = slices.Insert(a.convs, i, c)
 	if c.ID == a.openID {
 		a.showHead()
+	}
+	if timed && a.details != nil {
+		a.details()
 	}
 	if c.Unread == 0 { // read elsewhere, perhaps
 		a.notices.withdraw(a.notices.desk.Gone(c.ID))
@@ -543,6 +547,9 @@ func (a *account) showHead() {
 		}
 	}
 	h.Sub = strings.Join(parts, " · ")
+	if c.Timer > 0 {
+		h.Timer = chats.Lasting(a.l, time.Duration(c.Timer))
+	}
 	if h.Writing = a.typing.is(c.ID, a.now()); h.Writing {
 		h.Sub = a.l.T("{name} is typing…", "name", widget.OneLine(h.Name))
 	}

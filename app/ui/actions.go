@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -303,6 +304,16 @@ func (a *account) conversationMenu(id string, at fyne.Position) {
 			fyne.NewMenuItem(l.T("Until tomorrow"), until(tomorrow(a.now()))), fyne.NewMenuItem(l.T("Always"), until(always)))
 		items = append(items, mute)
 	}
+	if a.talkable(id) {
+		timer := fyne.NewMenuItem(l.T("Disappearing messages"), nil)
+		timer.ChildMenu = fyne.NewMenu("")
+		for _, d := range chats.Timers() {
+			item := fyne.NewMenuItem(chats.TimerName(l, d), func() { a.setTimer(id, d) })
+			item.Checked = d == time.Duration(c.Timer)
+			timer.ChildMenu.Items = append(timer.ChildMenu.Items, item)
+		}
+		items = append(items, timer)
+	}
 	archive := !c.Archived
 	name := l.T("Archive")
 	if !archive {
@@ -323,6 +334,36 @@ func (a *account) conversationMenu(id string, at fyne.Position) {
 		add(l.T("Remove contact"), func() { a.askRemove(id) })
 	}
 	fynewidget.ShowPopUpMenuAtPosition(fyne.NewMenu("", items...), a.win.Canvas(), at)
+}
+
+// talkable says whether a conversation is with a person who can be written to.
+func (a *account) talkable(id string) bool {
+	c := a.conversation(id)
+	return c.Kind == api.KindPerson && !c.Blocked && !c.Frozen
+}
+
+// chooseTimer asks how long messages stay after they were read.
+func (a *account) chooseTimer() {
+	id, all := a.openID, chats.Timers()
+	c := people.Choice{
+		Title: a.l.T("Disappearing messages"),
+		Says:  a.l.T("What is written from now on disappears on both sides, so long after it was read; what you write, so long after it left this computer."),
+		At:    slices.Index(all, time.Duration(a.conversation(id).Timer)), Set: func(i int) { a.setTimer(id, all[i]) },
+	}
+	for _, d := range all {
+		c.Names = append(c.Names, chats.TimerName(a.l, d))
+	}
+	people.ShowChoice(a.win.Canvas(), a.l, c)
+}
+
+func (a *account) setTimer(id string, after time.Duration) {
+	if after == time.Duration(a.conversation(id).Timer) {
+		return
+	}
+	a.decide(func(ctx context.Context) error {
+		_, err := a.b.SetTimer(ctx, api.SetTimerRequest{Contact: id, After: api.Duration(after)})
+		return err
+	})
 }
 
 // tomorrow is eight in the morning of the next day.
@@ -385,8 +426,10 @@ func (a *account) showPerson() {
 			return
 		}
 		a.details = a.showPerson
-		a.frame.SetDetails(people.NewDetails(a.l, people.PersonOf(a.l, v.contact, v.number), people.PersonActions{
-			Close: a.closeDetails,
+		p := people.PersonOf(a.l, v.contact, v.number)
+		p.Timer = chats.TimerName(a.l, time.Duration(a.conversation(c.ID).Timer))
+		a.frame.SetDetails(people.NewDetails(a.l, p, people.PersonActions{
+			Close: a.closeDetails, Timer: a.chooseTimer,
 			Verify: func() {
 				a.decide(func(ctx context.Context) error {
 					_, err := a.b.Verify(ctx, api.VerifyRequest{Contact: c.ID, Confirm: true})

@@ -26,6 +26,7 @@ func (a *account) commands() []shell.Command {
 		{ID: "details", Group: shell.Chat, Name: lang.Mark("Details"), Keys: []shell.Key{shell.Ctrl(fyne.KeyI)}, Run: a.showPerson, When: person},
 		{ID: "find", Group: shell.Chat, Name: lang.Mark("Find in this chat"), Keys: []shell.Key{shell.Ctrl(fyne.KeyF)}, Run: a.openFind},
 		{ID: "findnext", Group: shell.Chat, Name: lang.Mark("Next one found"), Keys: []shell.Key{{Key: fyne.KeyF3}}, When: func() bool { return a.find.on }, Run: func() { a.stepFind(true) }},
+		{ID: "timer", Group: shell.Chat, Name: lang.Mark("Disappearing messages"), Keys: []shell.Key{shell.CtrlShift(fyne.KeyT)}, Run: a.chooseTimer, When: func() bool { return talking() && a.talkable(a.openID) }},
 		{ID: "archive", Group: shell.Chat, Name: lang.Mark("Archive"), Keys: []shell.Key{shell.Ctrl(fyne.KeyE)}, When: talking, Run: func() {
 			archived := !a.conversation(a.openID).Archived
 			a.change(api.SetConversationRequest{Conversation: a.openID, Archived: &archived})

@@ -105,6 +105,9 @@ func (a *account) noticeMessage(e api.Event) (notify.Note, bool) {
 	if e.Change != "" && e.Change != "new" {
 		return notify.Note{}, false
 	}
+	if e.Kind == "timer" {
+		return notify.Note{}, false // it is seen where it holds
+	}
 	c := a.conversation(e.Conversation)
 	name := e.Name
 	if c.ID != "" {

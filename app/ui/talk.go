@@ -65,6 +65,9 @@ func (a *account) openLine() {
 // renew reads a message of what is open again: it is new, or something became of it.
 func (a *account) renew(id, change string) {
 	if change == api.ChangeRemoved {
+		if m := a.compose.Mode(); m.Reply == id || m.Edit == id {
+			a.compose.Leave()
+		}
 		a.line.Remove(id)
 		return
 	}

@@ -42,6 +42,7 @@ type house struct {
 	decided  []string
 	forgot   bool // the recovery words
 	choices  api.Settings
+	timers   []api.SetTimerRequest
 	typing   []api.TypingRequest
 	events   chan api.Event
 }
@@ -324,7 +325,7 @@ func (s *sight) write(text string) {
 	}
 	test.Type(entry, text)
 	s.later += time.Second // Enter that comes with a text belongs to an input method
-	entry.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	entry.TypedKey(enter)
 }
 
 // press presses what is called so.
@@ -362,6 +363,8 @@ func (s *sight) press(name string) {
 	}
 	found.Tapped(&fyne.PointEvent{})
 }
+
+var enter = &fyne.KeyEvent{Name: fyne.KeyReturn}
 
 var (
 	wide   = fyne.NewSize(1280, 800)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"strings"
+	"time"
 
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/ui/lang"
@@ -29,6 +30,7 @@ func (v View) Shown(m api.Message) timeline.Message {
 	t := timeline.Message{
 		ID: m.ID, Mine: m.Author == v.Me, AuthorID: m.Author, Author: cmp.Or(m.Name, v.Name), Time: m.Time.Time, Text: m.Text,
 		Edited: !m.Edited.IsZero(), Deleted: m.Deleted, Forwarded: m.Forwarded, Starred: m.Starred, Pinned: m.Pinned, Disappears: m.Disappears.Time,
+		Timer: time.Duration(m.Timer),
 	}
 	if t.Mine && v.Kind == api.KindPerson && !m.Deleted { // what was sent to nobody has no state
 		t.State, t.Words = stateOf(m.State), StateWords(v.Lang, m)

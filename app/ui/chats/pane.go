@@ -15,6 +15,7 @@ type Head struct {
 	Verified       bool
 	Sub            string // one line: what is true of the way to them
 	Writing        bool   // Sub says that they are
+	Timer          string // after how long messages disappear; empty: they stay
 }
 
 // PaneActions is what the pane of a conversation calls back for.
@@ -27,12 +28,15 @@ type PaneActions struct {
 // Pane is the conversation that is open. Its methods belong to the window's thread.
 type Pane struct {
 	fynewidget.BaseWidget
+	l      *lang.Lang
 	all    fyne.CanvasObject
 	back   *widget.Press
 	avatar *widget.Avatar
 	name   *widget.Text
 	check  *widget.Icon
 	sub    *widget.Text
+	timer  *widget.Text // after sub, with its icon
+	fades  *fyne.Container
 	who    *widget.Press
 	find   *fyne.Container
 	notice *fyne.Container
@@ -42,10 +46,12 @@ type Pane struct {
 // NewPane is a pane that shows nobody yet, with the messages in its middle and where
 // one writes below them.
 func NewPane(l *lang.Lang, do PaneActions, messages, composer fyne.CanvasObject) *Pane {
-	v := &Pane{avatar: widget.NewAvatar("", "", 38), name: widget.NewText("", theme.TextTitle, theme.Text).Bold().Shrink(),
+	v := &Pane{l: l, avatar: widget.NewAvatar("", "", 38), name: widget.NewText("", theme.TextTitle, theme.Text).Bold().Shrink(),
 		check: widget.NewIcon("verified", 17, theme.Accent), sub: widget.NewText("", theme.TextCaption, theme.Dim).Shrink(), find: widget.Stack(), notice: widget.Stack()}
 	v.back = widget.NewIconButton("back", l.T("Back to the list"), do.Back)
-	title := widget.Col(1, widget.Row(theme.Space2+2, v.name, v.check), v.sub)
+	v.timer = widget.NewText("", theme.TextCaption, theme.Dim)
+	v.fades = widget.Row(theme.Space1+1, widget.NewIcon("timer", 14, theme.Dim), v.timer)
+	title := widget.Col(1, widget.Row(theme.Space2+2, v.name, v.check), widget.Row(theme.Space3, v.sub, v.fades))
 	who := widget.Edge(nil, nil, widget.Inset(theme.Space3, 0, theme.Space4, 0, v.avatar), nil, widget.Inset(0, 6, theme.Space4, 0, title))
 	v.who = widget.NewPress(l.T("Details"), who, do.Details)
 	v.who.Shape("", "", theme.RadiusField, fyne.NewSize(0, 46))
@@ -79,6 +85,13 @@ func (v *Pane) Head(h Head) {
 	v.check.Hidden = !h.Verified
 	v.sub.Set(h.Sub)
 	v.sub.Hidden = h.Sub == ""
+	v.timer.Set(h.Timer)
+	v.fades.Hidden = h.Timer == ""
+	if h.Timer == "" {
+		v.who.Name(v.l.T("Details"))
+	} else {
+		v.who.Name(v.l.T("Details") + ", " + v.l.T("messages disappear after {time}", "time", h.Timer))
+	}
 	v.sub.Paint(theme.Dim)
 	if h.Writing {
 		v.sub.Paint(theme.Accent)

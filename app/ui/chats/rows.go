@@ -122,7 +122,9 @@ func row(l *lang.Lang, c api.Conversation, now time.Time, open string) Row {
 		r.Said = widget.OneLine(Gist(l, *c.Last))
 		if c.Last.State != "" && c.Kind == api.KindPerson {
 			r.Glyph, _ = StateGlyph(l, c.Last.State)
-			r.Said = l.T("You: {text}", "text", r.Said)
+			if c.Last.Kind == "text" {
+				r.Said = l.T("You: {text}", "text", r.Said)
+			}
 		}
 	}
 	switch {
@@ -149,13 +151,30 @@ func Gist(l *lang.Lang, m api.Message) string {
 	if m.Deleted {
 		return l.T("This message was deleted.")
 	}
-	if m.Kind == "text" || m.Kind == "" {
+	switch m.Kind {
+	case "text", "":
 		return m.Text
+	case "timer":
+		return timerGist(l, m)
 	}
 	if m.Text != "" {
 		return m.Text
 	}
 	return l.T("A message that this version does not know")
+}
+
+// timerGist is a message by which somebody changed how long messages stay.
+func timerGist(l *lang.Lang, m api.Message) string {
+	after, name := time.Duration(m.Timer), widget.OneLine(m.Name)
+	switch {
+	case name == "" && after == 0:
+		return l.T("You turned disappearing messages off.")
+	case name == "":
+		return l.T("You set messages to disappear {time} after they were read.", "time", Lasting(l, after))
+	case after == 0:
+		return l.T("{name} turned disappearing messages off.", "name", name)
+	}
+	return l.T("{name} set messages to disappear {time} after they were read.", "name", name, "time", Lasting(l, after))
 }
 
 // Muted says whether a conversation is silent at a time.

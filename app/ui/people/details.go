@@ -22,6 +22,7 @@ type Person struct {
 	Blocked  bool
 	Frozen   bool
 	Number   string // safety number; empty: not known yet
+	Timer    string // after how long messages disappear, in words
 }
 
 // PersonOf is a contact with the safety number shared with them.
@@ -52,7 +53,7 @@ func Groups(number string) string {
 
 // PersonActions is what can be done from the details of a contact.
 type PersonActions struct {
-	Close, Verify, Rename, Block, Unblock, Remove func()
+	Close, Verify, Timer, Rename, Block, Unblock, Remove func()
 }
 
 // NewDetails is the pane of a contact's details.
@@ -76,6 +77,10 @@ func NewDetails(l *lang.Lang, p Person, do PersonActions) fyne.CanvasObject {
 	}
 	if p.Looks != "" {
 		column.Add(Warning(p.Looks))
+	}
+	if !p.Blocked && !p.Frozen {
+		column.Add(widget.Gap(0, theme.Space2))
+		column.Add(widget.NewOption("timer", l.T("Disappearing messages"), p.Timer, do.Timer))
 	}
 	if p.Number != "" {
 		column.Add(widget.Gap(0, theme.Space2))

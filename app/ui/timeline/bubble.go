@@ -378,6 +378,13 @@ func (t *Timeline) spoken(r *Row) string {
 			parts = append(parts, l.T("not delivered"))
 		}
 	}
+	if m.disappears() {
+		if time := t.measure.left(m); m.Disappears.IsZero() {
+			parts = append(parts, l.T("disappears after it was read, in {time}", "time", time))
+		} else {
+			parts = append(parts, l.T("disappears in {time}", "time", time))
+		}
+	}
 	for _, r := range m.Reactions {
 		parts = append(parts, r.Emoji+" "+r.Who)
 	}

@@ -50,9 +50,13 @@ type Message struct {
 	Forwarded  bool
 	Starred    bool
 	Pinned     bool
-	Disappears time.Time // zero: never
+	Timer      time.Duration // it disappears so long after it was read; 0: it stays
+	Disappears time.Time     // zero: that time does not run
 	Kind       Kind
 }
+
+// disappears says whether it will be gone one day.
+func (m *Message) disappears() bool { return (m.Timer > 0 || !m.Disappears.IsZero()) && !m.Deleted }
 
 // Quote is the message that another one answers.
 type Quote struct {

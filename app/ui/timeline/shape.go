@@ -84,6 +84,7 @@ type measurer struct {
 	width float32
 	inset float32                 // room for the marks of selecting, left of incoming messages
 	limit func(id string) [2]int  // runes and lines shown of a message
+	left  func(*Message) string   // how long one that disappears is still there
 	stamp func(time.Time) string  // how a time of day is written
 	words func(s string) float32  // width of words of ours in the size of meta
 	docs  map[string]*text.Doc    // of messages, by id, while they do not change
@@ -259,8 +260,9 @@ func (m *measurer) metaOf(r *Row) []metaPart {
 	if msg.Pinned {
 		icon("pin")
 	}
-	if !msg.Disappears.IsZero() && !msg.Deleted {
+	if msg.disappears() {
 		icon("timer")
+		words(m.left(msg) + " ·")
 	}
 	if msg.Forwarded && !msg.Deleted {
 		icon("forward")

@@ -111,6 +111,7 @@ type Timeline struct {
 	seeks   int          // of sought, for what was found already
 	pointed string       // message id, with a ring
 	litOff  func()
+	fading  *time.Timer // until a message in the window says another time; nil: none does
 	sel     selection
 	clicks  text.Clicks
 	held    holding
@@ -170,6 +171,10 @@ func New(cfg Config) *Timeline {
 			more := t.limits[id]
 			return [2]int{firstRunes + more[0], firstLines + more[1]}
 		},
+		left: func(m *Message) string {
+			word, _ := left(t.cfg.Lang, m, t.cfg.Now())
+			return word
+		},
 		stamp: func(at time.Time) string { return at.In(t.cfg.Now().Location()).Format("15:04") },
 		words: func(s string) float32 { return ceil(fyne.MeasureText(s, theme.TextMeta, fyne.TextStyle{}).Width) },
 	}
@@ -212,6 +217,9 @@ func (t *Timeline) Close() {
 	t.closed = true
 	if t.litOff != nil {
 		t.litOff()
+	}
+	if t.fading != nil {
+		t.fading.Stop()
 	}
 	t.stop()
 	t.work.Wait()
@@ -338,9 +346,16 @@ func (t *Timeline) insert(m Message) {
 	t.messages[i] = m
 }
 
-// Remove takes messages away: they have disappeared, or were deleted here.
+// Remove takes messages away: they have disappeared, or were deleted here. Where they are
+// quoted nothing of them stays.
 func (t *Timeline) Remove(ids ...string) {
 	for _, id := range ids {
+		for i := range t.messages {
+			if m := &t.messages[i]; m.Reply != nil && m.Reply.ID == id {
+				m.Reply = &Quote{ID: id, Name: m.Reply.Name, Text: t.cfg.Lang.T("This message is not here.")}
+				t.forget(m.ID)
+			}
+		}
 		i := t.find(id)
 		if i < 0 {
 			continue
@@ -594,6 +609,7 @@ func (t *Timeline) exhibit(spots []spot, size fyne.Size) {
 	t.placePill(size)
 	t.objects = append(t.objects, t.bar, t.pill.Press)
 	parts.Repaint(t)
+	t.fade()
 	t.tellSeen(spots, size.Height)
 }
 

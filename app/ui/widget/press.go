@@ -16,6 +16,7 @@ type Press struct {
 	name    string // for screen readers
 	tap     func()
 	second  func(at fyne.Position) // secondary click, and the Menu key; may be nil
+	arrow   func(down bool)        // Up and Down; may be nil
 	fill    fyne.ThemeColorName    // at rest
 	edge    fyne.ThemeColorName    // at rest; empty: none
 	radius  float32
@@ -58,6 +59,9 @@ func (p *Press) Shape(fill, edge fyne.ThemeColorName, radius float32, least fyne
 // OnSecondary sets what a secondary click or the Menu key does, given where on the
 // canvas.
 func (p *Press) OnSecondary(f func(at fyne.Position)) *Press { p.second = f; return p }
+
+// OnArrow sets what Up and Down do, such as to go to the one beside it.
+func (p *Press) OnArrow(f func(down bool)) *Press { p.arrow = f; return p }
 
 // Paint changes the colours at rest.
 func (p *Press) Paint(fill, edge fyne.ThemeColorName) {
@@ -119,6 +123,10 @@ func (p *Press) TypedKey(e *fyne.KeyEvent) {
 	case desktop.KeyMenu:
 		if p.second != nil && !p.Disabled() {
 			p.second(fyne.CurrentApp().Driver().AbsolutePositionForObject(p.self).AddXY(theme.Space5, p.Size().Height))
+		}
+	case fyne.KeyUp, fyne.KeyDown:
+		if p.arrow != nil {
+			p.arrow(e.Name == fyne.KeyDown)
 		}
 	default:
 		ForwardKey(p.self, e) // Fyne gives keys to what has the focus, and to nothing else
