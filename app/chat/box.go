@@ -32,8 +32,11 @@ const (
 	// acknowledge, besides the one that it knows: it has been away, and hears of all at once.
 	generations = 3
 	// boxFirst and boxLast bound the pauses between tries to reach a relay of
-	// ours.
-	boxFirst, boxLast = 500 * time.Millisecond, 2 * time.Minute
+	// ours, and boxDropped those between connections that end as soon as they begin:
+	// unlike a call that nobody answers, each costs a handshake.
+	boxFirst, boxLast, boxDropped = 500 * time.Millisecond, 2 * time.Minute, 10 * time.Minute
+	// boxHeld is how long a connection holds that shows more than that somebody answers.
+	boxHeld = time.Minute
 	// visitTime and visitEvery are how long and how often a relay that was given
 	// up is visited while there are more boxes than hosts to attend them.
 	visitTime, visitEvery = 30 * time.Second, 10 * time.Minute
@@ -67,18 +70,25 @@ type box struct {
 	mu     sync.Mutex
 	state  string
 	reason string
-	empty  bool // given up, and nothing can be there any more
+	since  time.Time // when the relay was reached; zero: it is not
+	empty  bool      // given up, and nothing can be there any more
 
 	probing probing
 }
 
 // run keeps the box connected until the context ends.
 func (b *box) run(ctx context.Context) {
-	wait := pause{first: boxFirst, last: boxLast}
+	wait := pause{first: boxFirst}
+	dropped := 0 // how many connections in a row did not hold
 	for ctx.Err() == nil {
-		err := b.attend(ctx, wait.reset)
+		err := b.attend(ctx)
+		reached, held := b.leave()
 		if ctx.Err() != nil {
 			return
+		}
+		if err == nil || held >= boxHeld || errors.Is(err, errVisited) {
+			wait.reset()
+			dropped = 0
 		}
 		if err == nil {
 			continue
@@ -90,11 +100,19 @@ func (b *box) run(ctx context.Context) {
 			}
 			continue
 		}
-		state := relayUnreachable
+		b.c.log.Debug("a relay cannot be used", "relay", peer.ID(b.relay.Peer), "err", err)
+		wait.last = boxLast
+		if reached && held < boxHeld {
+			wait.last = boxDropped
+			dropped++
+		}
+		state, words := relayUnreachable, why(err)
 		if refused := new(mailbox.Refusal); errors.As(err, &refused) {
 			state = relayRefused
+		} else if dropped > 1 {
+			words = fmt.Sprintf("%s: %d in a row ended as soon as they began, so it is called less and less often", words, dropped)
 		}
-		b.set(state, err)
+		b.set(state, words)
 		wait.failed(time.Now())
 		select {
 		case <-ctx.Done():
@@ -103,15 +121,29 @@ func (b *box) run(ctx context.Context) {
 	}
 }
 
-func (b *box) set(state string, reason error) {
-	words := ""
-	if reason != nil {
-		words = why(reason)
-		b.c.log.Debug("a relay cannot be used", "relay", peer.ID(b.relay.Peer), "err", reason)
+// reach notes that the relay was reached.
+func (b *box) reach() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.since = time.Now()
+}
+
+// leave notes that there is no connection any more, and returns whether there was one, and
+// for how long.
+func (b *box) leave() (reached bool, held time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if reached = !b.since.IsZero(); reached {
+		held = time.Since(b.since)
 	}
+	b.since = time.Time{}
+	return reached, held
+}
+
+func (b *box) set(state, reason string) {
 	b.mu.Lock()
 	changed := b.state != state
-	b.state, b.reason = state, words
+	b.state, b.reason = state, reason
 	b.mu.Unlock()
 	if changed {
 		v := b.view()
@@ -130,7 +162,7 @@ func (b *box) view() api.Relay {
 // attend is one connection: login, lease, open what is to be opened, and take
 // what comes until it ends. It returns nil when it is time to prolong the lease,
 // which a relay allows once in a connection.
-func (b *box) attend(ctx context.Context, healthy func()) error {
+func (b *box) attend(ctx context.Context) error {
 	h, release, err := b.c.boxPool.Host(ctx, "box "+string(b.relay.Peer)+string(bytes.Join(b.relay.Addrs, nil)))
 	if err != nil {
 		return err
@@ -141,6 +173,7 @@ func (b *box) attend(ctx context.Context, healthy func()) error {
 		return err
 	}
 	defer client.Close()
+	b.reach()
 	leased, err := b.enter(ctx, client)
 	if err != nil {
 		return err
@@ -163,8 +196,7 @@ func (b *box) attend(ctx context.Context, healthy func()) error {
 	if err := b.lookIfEmpty(ctx, client); err != nil {
 		return err
 	}
-	healthy()
-	b.set(relayConnected, nil)
+	b.set(relayConnected, "")
 	if b.tested() {
 		watch.Go(func() { b.test(ctx, client) })
 	}

@@ -206,8 +206,7 @@ func (ch *chooser) online(ctx context.Context, s situation) (time.Duration, erro
 	since := ch.observed
 	witness := ch.c.Connected() > 0
 	for _, r := range s.inUse {
-		ok, _ := ch.serves(r.Peer)
-		witness = witness || ok
+		witness = witness || ch.serves(r.Peer).well
 	}
 	if witness {
 		ch.observed = now
@@ -244,12 +243,15 @@ func (ch *chooser) observe(ctx context.Context, s situation) error {
 		if !known {
 			down = saved
 		}
-		ok, _ := ch.serves(r.Peer)
-		if down += passed; ok {
+		serves := ch.serves(r.Peer)
+		switch {
+		case serves.steady:
 			down = 0
+		case !serves.well: // else it may be about to end the connection, as ever
+			down += passed
 		}
 		ch.down[r.Peer] = down
-		if ok && saved > 0 || down-saved >= downSaved || saved < ch.pace.Down && down >= ch.pace.Down {
+		if serves.steady && saved > 0 || down-saved >= downSaved || saved < ch.pace.Down && down >= ch.pace.Down {
 			if err := ch.saveDown(ctx, r.Peer, down); err != nil {
 				return err
 			}
@@ -269,12 +271,12 @@ func (ch *chooser) saveDown(ctx context.Context, relay store.PeerID, down time.D
 	})
 }
 
-func (ch *chooser) serves(relay store.PeerID) (ok, slow bool) {
+func (ch *chooser) serves(relay store.PeerID) service {
 	ch.c.mu.Lock()
 	b := ch.c.boxes[relay]
 	ch.c.mu.Unlock()
 	if b == nil {
-		return false, false
+		return service{}
 	}
 	return b.serves()
 }
@@ -287,11 +289,10 @@ func (ch *chooser) judge(s situation) (inUse []chosen) {
 	}
 	fails := make(map[store.PeerID]problem.Code)
 	for _, r := range s.inUse {
-		_, slow := ch.serves(r.Peer)
 		c := chosen{
 			id: r.Peer, hand: r.Source == store.RelayByHand || r.Source == store.RelayByFlag, added: r.Added,
 			where: cornerOf(operators[r.Peer], multiaddrs(r.Addrs)),
-			fault: faultOf(s.faults[r.Peer], ch.down[r.Peer], slow, ch.pace),
+			fault: faultOf(s.faults[r.Peer], ch.down[r.Peer], ch.serves(r.Peer).slow, ch.pace),
 		}
 		if c.fault != "" {
 			fails[r.Peer] = c.fault

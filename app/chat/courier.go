@@ -34,6 +34,9 @@ const (
 	// after ever longer pauses up to dialLast; up to dialSeldom while relays keep all
 	// that there is for it, which it collects whenever it comes.
 	dialFirst, dialLast, dialSeldom = time.Second, 5 * time.Minute, 30 * time.Minute
+	// A connection that ended within lineHeld, and on which nothing was acknowledged, is as good
+	// as none.
+	lineHeld = time.Minute
 	// The same for a relay that could not be reached or refused.
 	relayFirst, relayLast = time.Second, 10 * time.Minute
 	// The same for a connected device that has no room for what came.
@@ -75,7 +78,9 @@ type courier struct {
 	newest   int64 // the newest outbox row read
 	more     bool  // the outbox holds later rows
 	onLine   *direct.Conn
-	moved    time.Time // when onLine began, or something was last acknowledged
+	began    time.Time // when onLine began
+	moved    time.Time // when it began, or something was last acknowledged
+	useful   bool      // something was, on it
 	full     pause     // of handing over, for a device that has no room now
 	known    bool      // places and addrs are what the store says
 	places   []place   // where the device reads
@@ -276,23 +281,33 @@ func (k *courier) step(ctx context.Context) (time.Duration, error) {
 	return k.deposit(ctx, now), nil
 }
 
+// lineChanged notes that the line began or ended. Who takes calls and hangs up is not called
+// more often than who does not answer.
+func (k *courier) lineChanged(now time.Time) {
+	switch {
+	case k.onLine == nil:
+	case k.useful || now.Sub(k.began) >= lineHeld:
+		k.dial.reset()
+		k.lookout.reset()
+	case k.line == nil:
+		k.dial.failed(now)
+	}
+	k.onLine, k.began, k.moved, k.useful = k.line, now, now, false
+}
+
 // takeNews applies what others have told since the last step.
 func (k *courier) takeNews() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.line != k.onLine {
-		k.onLine, k.moved = k.line, time.Now()
+		k.lineChanged(time.Now())
 		for _, p := range k.parcels {
 			p.handed, p.refused = time.Time{}, false
 		}
 		k.full.reset()
-		if k.line != nil {
-			k.dial.reset()
-			k.lookout.reset()
-		}
 	}
 	if len(k.settled) > 0 {
-		k.moved = time.Now()
+		k.moved, k.useful = time.Now(), true
 		k.full.reset()
 		k.parcels = slices.DeleteFunc(k.parcels, func(p *parcel) bool { return k.settled[p.hash] })
 		clear(k.settled)
@@ -326,8 +341,8 @@ func (k *courier) takeNews() {
 			if r.err != nil {
 				k.dial.last = k.seldom(dialLast, dialSeldom)
 				k.dial.failed(now)
-			} else {
-				k.dial.until = now.Add(dialFirst) // the line is told by connected
+			} else if soon := now.Add(dialFirst); k.dial.until.Before(soon) {
+				k.dial.until = soon // the line is told by connected
 			}
 			continue
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -386,5 +387,92 @@ func TestKeysAreGivenUp(t *testing.T) {
 		}
 		w.Advance(heldFor)
 		alice.ReadsNow(bob, "after")
+	})
+}
+
+// fickle is a relay that hangs up on whoever has said anything, while it is true.
+func (r *relay) fickle() *atomic.Bool {
+	hangsUp := new(atomic.Bool)
+	r.Host = func(h host.Host) host.Host { return fickleHost{h, hangsUp} }
+	return hangsUp
+}
+
+type fickleHost struct {
+	host.Host
+	hangsUp *atomic.Bool
+}
+
+func (h fickleHost) SetStreamHandler(p protocol.ID, f network.StreamHandler) {
+	h.Host.SetStreamHandler(p, func(s network.Stream) {
+		if h.hangsUp.Load() {
+			end := time.AfterFunc(time.Second, func() { s.Conn().Close() })
+			defer end.Stop()
+		}
+		f(s)
+	})
+}
+
+// Alice's relay lets her in and hangs up a second later, whenever she comes. She calls it less
+// and less often, and is told why. When it comes to its senses it serves again, and when it is gone for a
+// moment after that she is back at once.
+func TestARelayHangsUp(t *testing.T) {
+	inWorld(t, func(w *world) {
+		oak := w.NewRelay("oak")
+		hangsUp := oak.fickle()
+		hangsUp.Store(true)
+		oak.Starts()
+		alice := w.Person("alice", oak)
+		calls := func(d time.Duration) int {
+			before := w.wires.dialled(oak.ip.String() + ":4001")
+			w.Advance(d)
+			return w.wires.dialled(oak.ip.String()+":4001") - before
+		}
+		if n := calls(10 * time.Minute); n < 5 || n > 20 {
+			w.Errorf("in the first ten minutes she called %d times", n)
+		}
+		if n := calls(2 * time.Hour); n < 4 || n > 30 {
+			w.Errorf("in two hours after that she called %d times", n)
+		}
+		if v := alice.at(oak); v.State != relayUnreachable || !strings.Contains(v.Reason, "in a row ended as soon as they began") {
+			w.Errorf("the relay is %s: %s", v.State, v.Reason)
+		}
+		hangsUp.Store(false)
+		w.Advance(2 * boxDropped)
+		if v := alice.at(oak); v.State != relayConnected || v.Reason != "" {
+			w.Errorf("when it holds the relay is %s: %s", v.State, v.Reason)
+		}
+		oak.Stops()
+		oak.Starts()
+		w.Advance(10 * time.Second)
+		if v := alice.at(oak); v.State != relayConnected {
+			w.Errorf("after a moment's absence the relay is %s: %s", v.State, v.Reason)
+		}
+	})
+}
+
+// A relay that was found for Alice hangs up like that. That she reaches it for a moment now
+// and then is no service: another takes its place.
+func TestARelayThatHangsUpIsReplaced(t *testing.T) {
+	long(t)
+	inWorld(t, func(w *world) {
+		y := new(yard)
+		bad := w.NewRelay("bad")
+		hangsUp := bad.fickle()
+		bad.Starts()
+		y.announces(bad, w.Relay("oak"), w.Relay("elm"))
+		alice, log := w.Chooser("alice", y, Pace{Look: time.Second, Down: 20 * time.Minute})
+		alice.Returns()
+		w.Advance(time.Minute)
+		y.announces(w.Relay("ash"))
+		hangsUp.Store(true)
+		bad.Stops()
+		bad.Starts()
+		w.Advance(30 * time.Minute)
+		if names := alice.inUse(); !slices.Equal(names, []string{"ash", "elm", "oak"}) {
+			w.Errorf("half an hour later the relays are %q; the log says\n%s", names, log)
+		}
+		if !strings.Contains(log.String(), string(problem.RelayGone)) {
+			w.Errorf("the log does not say why:\n%s", log)
+		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 // answering is a device that proves its sessions and keeps nothing: it answers each
 // message with a code.
 type answering struct {
+	id       peer.ID
 	sessions []direct.Session
 	code     func() direct.Code
 
@@ -70,6 +72,7 @@ func (p *person) Answers(other *person, code func() direct.Code) (*answering, fu
 	}
 	n, err := node.New(node.Config{Mode: node.Public, Listen: []string{"/ip4/" + p.ip.String() + "/tcp/4001"}, Options: p.w.wires.options(p.name, p.ip)})
 	p.w.check(err)
+	a.id = n.Host().ID()
 	service := direct.New(n, a, direct.Config{})
 	at := peer.AddrInfo{ID: other.node.Host().ID(), Addrs: other.node.Host().Addrs()}
 	_, err = service.Connect(p.w.Context(), at, a.sessions[0])
@@ -112,6 +115,38 @@ func TestNoRoomForAWhile(t *testing.T) {
 		if n := len(device.when()); n != before+1 {
 			w.Errorf("with room it was offered %d times", n-before)
 		}
+	})
+}
+
+// Bob's device takes calls, and hangs up as soon as Alice says something. There is no relay. She
+// calls less and less often, and the message goes when the device takes it.
+func TestWhoHangsUpIsCalledSeldom(t *testing.T) {
+	inWorld(t, func(w *world) {
+		alice, bob := w.Person("alice"), w.Person("bob")
+		alice.Meets(bob)
+		bob.Leaves()
+		var takes atomic.Bool
+		device, leave := bob.Answers(alice, func() direct.Code {
+			if !takes.Load() {
+				w.wires.hangUp("alice", "bob")
+				return direct.Full
+			}
+			return direct.Accepted
+		})
+		defer leave()
+		w.check(alice.update(w.Context(), func(t *turn) error { // where it listens
+			_, err := t.PutAddress(store.Address{Device: bob.device.Public(), Peer: store.PeerID(device.id), Addrs: alice.believes(bob).Addrs, Told: time.Now(), Seen: time.Now()})
+			return err
+		}))
+		before := w.wires.dialled(bob.ip.String() + ":4001")
+		id := alice.Says(bob, "do not hang up")
+		w.Advance(10 * time.Minute)
+		if n := w.wires.dialled(bob.ip.String()+":4001") - before; n < 10 || n > 45 { // libp2p dials three times for a call that ends so
+			w.Errorf("in ten minutes she called %d times", n)
+		}
+		takes.Store(true)
+		w.Advance(2 * dialLast)
+		alice.Sees(id, api.Delivered)
 	})
 }
 

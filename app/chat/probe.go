@@ -228,11 +228,18 @@ func (b *box) answered(ctx context.Context, took time.Duration) {
 	}
 }
 
-// serves says whether the relay does what it is for, and whether it is slow.
-func (b *box) serves() (ok, slow bool) {
+// service is how a relay serves.
+type service struct {
+	well   bool // it does what it is for
+	steady bool // and has done so for a while: the connection did not end as soon as it began
+	slow   bool
+}
+
+func (b *box) serves() service {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.state == relayConnected && !b.probing.refused, b.probing.speed.slow
+	well := b.state == relayConnected && !b.probing.refused
+	return service{well, well && time.Since(b.since) >= boxHeld, b.probing.speed.slow}
 }
 
 // lay leaves a test cell.

@@ -358,7 +358,7 @@ func TestARelayThatChangesItsMind(t *testing.T) {
 		for range 50 {
 			oak.Stops()
 			oak.Starts()
-			w.Advance(10 * time.Second)
+			w.Advance(boxHeld + 5*time.Second) // or he comes back ever less often
 			bob.View(func(tx *store.Tx) error {
 				r, err := tx.Relay(store.PeerID(oak.id()))
 				told[fmt.Sprint(r.Routes)] = true

@@ -66,6 +66,21 @@ func (w *wires) setCut(a, b string, cut bool) {
 	}
 }
 
+// hangUp ends what connects two people.
+func (w *wires) hangUp(a, b string) {
+	w.mu.Lock()
+	var ends []*end
+	for _, e := range w.ends {
+		if e.owner == a && e.far.owner == b || e.owner == b && e.far.owner == a {
+			ends = append(ends, e)
+		}
+	}
+	w.mu.Unlock()
+	for _, e := range ends {
+		e.Close()
+	}
+}
+
 func (w *wires) isCut(a, b string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

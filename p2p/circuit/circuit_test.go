@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
+	relayv2 "github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/relay"
 	ma "github.com/multiformats/go-multiaddr"
 	"go.uber.org/goleak"
 
@@ -239,6 +241,81 @@ func TestReservationsAreKept(t *testing.T) {
 		until(t, "the others to forget fir", func() bool { return known[1].hop.Stats().Reservations == 0 })
 	})
 }
+
+// A hop gives reservations and ends the connection at once, each time. The relay asks it less and
+// less often; a hop that it kept for long and that was away for a moment is asked again soon.
+func TestAHopThatHangsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := p2ptest.NewWorld(t, p2ptest.Link{Latency: 10 * time.Millisecond}, 1)
+		start := func(name string, known ...*relay) *relay {
+			cfg := w.Config(name)
+			cfg.Circuits = true
+			return serve(t, w.Start(cfg), known...)
+		}
+		oak := start("oak")
+		hangsUp, came := new(atomic.Bool), new(atomic.Int32)
+		hangsUp.Store(true)
+		oak.Host().Network().Notify(&network.NotifyBundle{ConnectedF: func(_ network.Network, c network.Conn) {
+			came.Add(1)
+			if hangsUp.Load() {
+				time.AfterFunc(500*time.Millisecond, func() { c.Close() })
+			}
+		}})
+		fir := start("fir", oak)
+		<-time.After(time.Hour)
+		if n := came.Load(); n < 4 || n > 20 {
+			t.Errorf("in an hour fir reserved %d times at who hangs up", n)
+		}
+		hangsUp.Store(false)
+		<-time.After(2 * shunRefused)
+		if fir.holder.Len() != 1 {
+			t.Fatal("when the hop holds there is no reservation")
+		}
+		for _, c := range oak.Host().Network().ConnsToPeer(fir.Host().ID()) {
+			c.Close()
+		}
+		<-time.After(2 * shunLost)
+		if fir.holder.Len() != 1 {
+			t.Error("after a moment's absence there is no reservation")
+		}
+		fir.stop()
+	})
+}
+
+// A hop gives reservations that are over in a moment. They are none, and it is not asked for ever.
+func TestReservationsThatAreTooShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := p2ptest.NewWorld(t, p2ptest.Link{Latency: 10 * time.Millisecond}, 1)
+		cfg := w.Config("oak")
+		cfg.Circuits = true
+		oak := &relay{Node: w.Start(cfg)}
+		r := relayv2.DefaultResources()
+		r.ReservationTTL = 2 * time.Second
+		asked := new(atomic.Int32)
+		service, err := relayv2.New(oak.Host(), relayv2.WithResources(r), relayv2.WithACL(countsReservations{asked}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer service.Close()
+		cfg = w.Config("fir")
+		cfg.Circuits = true
+		fir := serve(t, w.Start(cfg), oak)
+		<-time.After(10 * time.Minute)
+		if n := asked.Load(); n == 0 || n > 3 || fir.holder.Len() != 0 {
+			t.Errorf("in ten minutes fir asked %d times and holds %d reservations", n, fir.holder.Len())
+		}
+		fir.stop()
+	})
+}
+
+type countsReservations struct{ asked *atomic.Int32 }
+
+func (c countsReservations) AllowReserve(peer.ID, ma.Multiaddr) bool {
+	c.asked.Add(1)
+	return true
+}
+
+func (countsReservations) AllowConnect(peer.ID, ma.Multiaddr, peer.ID) bool { return false }
 
 // A hop that is full gives nobody else a reservation, but everybody who has one goes on having it.
 func TestAFullHopRenews(t *testing.T) {

@@ -28,8 +28,12 @@ const (
 	// reserveTimeout bounds one reservation, the dial included.
 	reserveTimeout = 10 * time.Second
 	// shunLost and shunRefused are how long a relay is left alone that could not be
-	// reached, or that refused.
+	// reached or went, or that refused. One that went within heldWell is left alone for twice
+	// as long each time, up to shunRefused: else who hangs up at once would be asked for ever.
 	shunLost, shunRefused = time.Minute, time.Hour
+	heldWell              = 10 * time.Minute
+	// shortest is the shortest reservation that is one: it is renewed at half of its time.
+	shortest = time.Minute
 	// maxCandidates bounds the relays that are looked at in one round.
 	maxCandidates = 64
 	// maxShunned bounds the relays that are remembered to be left alone.
@@ -37,6 +41,9 @@ const (
 	// connTag protects the connections to hops: a reservation ends with its connection.
 	connTag = "godwit-hop"
 )
+
+// errShort says that a hop gave a reservation that is over at once.
+var errShort = errors.New("circuit: the reservation is too short")
 
 // HolderConfig says for whom to hold reservations, and where.
 type HolderConfig struct {
@@ -59,13 +66,20 @@ type Holder struct {
 
 	mu   sync.Mutex
 	held []*hold
-	shun map[peer.ID]time.Time // not before
+	shun map[peer.ID]shunned
+}
+
+// shunned is until when a relay is left alone, and for about how long it was the last time.
+type shunned struct {
+	until time.Time
+	pause time.Duration
 }
 
 // hold is one reservation.
 type hold struct {
 	hop   peer.AddrInfo
 	group netip.Prefix
+	since time.Time // before it was renewed for the first time
 	renew time.Time
 	until time.Time
 }
@@ -76,7 +90,7 @@ func NewHolder(h host.Host, cfg HolderConfig) *Holder {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Holder{host: h, cfg: cfg, log: cfg.Log, wake: make(chan struct{}, 1), shun: make(map[peer.ID]time.Time)}
+	return &Holder{host: h, cfg: cfg, log: cfg.Log, wake: make(chan struct{}, 1), shun: make(map[peer.ID]shunned)}
 }
 
 // Addrs are the circuit addresses under which the host can be reached now, at most
@@ -152,10 +166,23 @@ func (h *Holder) drop(p peer.ID) bool {
 	if i < 0 {
 		return false
 	}
+	last := h.shun[p].pause
+	if time.Since(h.held[i].since) >= heldWell {
+		last = 0
+	}
+	h.leaveAlone(p, min(max(2*last, shunLost), shunRefused))
 	h.held = slices.Delete(h.held, i, i+1)
 	h.host.ConnManager().Unprotect(p, connTag)
 	h.log.Debug("a reservation ended", "hop", p)
 	return true
+}
+
+// leaveAlone has a relay not be asked for a while. The lock is held.
+func (h *Holder) leaveAlone(p peer.ID, pause time.Duration) {
+	if len(h.shun) >= maxShunned {
+		clear(h.shun)
+	}
+	h.shun[p] = shunned{time.Now().Add(pause/2 + rand.N(pause)), pause}
 }
 
 func (h *Holder) dropAll() {
@@ -243,7 +270,7 @@ func (h *Holder) candidates(ctx context.Context) (list []peer.AddrInfo) {
 func (h *Holder) free(p peer.ID) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return p != h.host.ID() && !time.Now().Before(h.shun[p]) && !slices.ContainsFunc(h.held, func(r *hold) bool { return r.hop.ID == p })
+	return p != h.host.ID() && !time.Now().Before(h.shun[p].until) && !slices.ContainsFunc(h.held, func(r *hold) bool { return r.hop.ID == p })
 }
 
 // elsewhere says whether a relay is in another group of addresses than we and those
@@ -267,15 +294,12 @@ func (h *Holder) take(ctx context.Context, c peer.AddrInfo) {
 	h.log.Debug("a relay gave no reservation", "hop", c.ID, "err", err)
 	wait := shunLost
 	var refused client.ReservationError
-	if errors.As(err, &refused) && refused.Status != pb.Status_CONNECTION_FAILED {
+	if errors.As(err, &refused) && refused.Status != pb.Status_CONNECTION_FAILED || errors.Is(err, errShort) {
 		wait = shunRefused
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.shun) >= maxShunned {
-		clear(h.shun)
-	}
-	h.shun[c.ID] = time.Now().Add(wait/2 + rand.N(wait))
+	h.leaveAlone(c.ID, wait)
 }
 
 // reserve makes or renews one reservation.
@@ -294,6 +318,9 @@ func (h *Holder) reserve(ctx context.Context, hop peer.AddrInfo) error {
 	if err == nil && h.host.Network().Connectedness(hop.ID) != network.Connected {
 		err = network.ErrNoConn
 	}
+	if err == nil && time.Until(got.Expiration) < shortest {
+		err = errShort
+	}
 	if err != nil {
 		if i < 0 {
 			h.host.ConnManager().Unprotect(hop.ID, connTag)
@@ -302,8 +329,9 @@ func (h *Holder) reserve(ctx context.Context, hop peer.AddrInfo) error {
 	}
 	now := time.Now()
 	left := min(time.Until(got.Expiration), reservationTime)
-	r := &hold{hop: hop, group: node.GroupOf(hop.Addrs[0]), renew: now.Add(left / 2), until: now.Add(left)}
+	r := &hold{hop: hop, group: node.GroupOf(hop.Addrs[0]), since: now, renew: now.Add(left / 2), until: now.Add(left)}
 	if i >= 0 {
+		r.since = h.held[i].since
 		h.held[i] = r
 		return nil
 	}
