@@ -64,7 +64,7 @@ type Config struct {
 	Relays    []string   // multiaddrs with PeerID: the account keeps its box there too
 	Choose    Choose     // whether other relays are found and judged by the node itself
 	MaxDisk   int64      // bytes that a relay may fill
-	HTTP      string     // host:port of a relay's status page; empty: none
+	HTTP      string     // host:port of a relay's status page and metrics, on this computer; empty: none
 	Private   Private    // whether messages are left at relays by way of others
 	LogLevel  slog.Level // of the log file and of standard error
 	// ReadReceipts and Typing are what contacts learn: that their messages were read, and
@@ -165,7 +165,7 @@ func keys() []key {
 		{name: "max_disk", means: "what a relay may fill, such as 10GiB",
 			set:  one(func(c *Config, v string) (err error) { c.MaxDisk, err = parseDisk(v); return err }),
 			show: func(c *Config) []string { return []string{humanize.IBytes(uint64(c.MaxDisk))} }},
-		{name: "http", means: "host:port of a relay's status page; empty: none",
+		{name: "http", means: "host:port of a relay's status page and metrics, on this computer; empty: none",
 			set: one(func(c *Config, v string) error { c.HTTP = v; return hostPort(v) }),
 			show: func(c *Config) []string {
 				if c.HTTP == "" {

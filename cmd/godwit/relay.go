@@ -41,7 +41,7 @@ func (c *cli) relayCommand() *cobra.Command {
 	c.setting(cmd, false, "peer", "MULTIADDR", "start from this peer (repeatable)")
 	c.setting(cmd, false, "bootstrap", "FILE", "start from the peers that this file lists, too")
 	c.setting(cmd, false, "max_disk", "SIZE", "keep at most this much, such as 10GiB (the default); "+humanize.IBytes(config.MinDisk)+" at the least")
-	c.setting(cmd, false, "http", "HOST:PORT", "serve /healthz and /readyz there, on this computer")
+	c.setting(cmd, false, "http", "HOST:PORT", "serve the status page, /healthz, /readyz and /metrics there, on this computer")
 	cmd.AddCommand(c.relayStatusCommand(), c.relayCheckCommand(), c.relayAddCommand(), c.relayRemoveCommand(), c.relayListCommand())
 	return cmd
 }
@@ -77,7 +77,7 @@ func (c *cli) relay(ctx context.Context, data string) error {
 		}
 	}
 	r, err := relay.New(relay.Config{
-		Socket: socket, Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Peers: cfg.Peers, Listed: cfg.Listed, MaxDisk: cfg.MaxDisk, HTTP: cfg.HTTP,
+		Socket: socket, Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Peers: cfg.Peers, Listed: cfg.Listed, MaxDisk: cfg.MaxDisk, HTTP: cfg.HTTP, Version: config.Version,
 		Logger: slog.New(slog.NewTextHandler(c.err, &level)),
 		Event:  c.relayEvent,
 	})
@@ -128,7 +128,7 @@ func (c *cli) relayStatusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status",
 		Short: "Show what a relay on this computer holds and does",
-		Long: "Shows what a relay on this computer holds and does. With --watch it looks again every 2 s until it is interrupted, which is how it ends:\n" +
+		Long: "Shows what a relay on this computer holds and does. With --watch it looks again every 2 s, and tells how fast it goes, until it is interrupted, which is how it ends:\n" +
 			"with exit status 0.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -144,6 +144,7 @@ func (c *cli) relayStatusCommand() *cobra.Command {
 				return err
 			}
 			ctx := cmd.Context()
+			var before *relay.Report
 			for {
 				s, err := relay.Status(ctx, socket)
 				if errors.Is(err, relay.ErrNotRunning) {
@@ -152,9 +153,22 @@ func (c *cli) relayStatusCommand() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				if err := c.result(s, func(w io.Writer) { humanRelayStatus(w, s) }); err != nil || !watch {
+				err = c.result(s, func(w io.Writer) {
+					switch {
+					case watch && c.terminalOut():
+						fmt.Fprint(w, "\x1b[H\x1b[2J") // the screen shows how it is now
+					case before != nil:
+						fmt.Fprintln(w)
+					}
+					humanRelayStatus(w, s)
+					if before != nil {
+						humanRates(w, *before, s)
+					}
+				})
+				if err != nil || !watch {
 					return err
 				}
+				before = &s
 				select {
 				case <-ctx.Done():
 					return nil // being interrupted is how it ends
@@ -173,15 +187,12 @@ func humanRelayStatus(w io.Writer, r relay.Report) {
 	row := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "%-10s %s\n", name, fmt.Sprintf(format, args...))
 	}
-	state := string(r.State)
-	if r.Reason != "" {
-		state += ": " + visible(r.Reason)
-	}
+	fmt.Fprintln(w, visible(r.Health))
 	row("relay", "%s", r.Peer)
 	for _, a := range r.Addrs {
 		row("address", "%s", a)
 	}
-	row("state", "%s, for %s", state, age(time.Duration(r.Uptime*float64(time.Second))))
+	row("state", "%s, up for %s", r.State, age(time.Duration(r.Uptime*float64(time.Second))))
 	row("holds", "%s in %s cells, %s notices; %s boxes, %s queues", size(r.Bytes), humanize.Comma(r.Cells), humanize.Comma(r.Notices), humanize.Comma(r.Boxes), humanize.Comma(r.Queues))
 	row("disk", "%s of %s", size(r.Disk), size(r.MaxDisk))
 	row("served", "%s deposits in %s commits, %s fetched, %s deleted, %s refused", humanize.Comma(r.Deposits), humanize.Comma(r.Groups),
@@ -189,6 +200,20 @@ func humanRelayStatus(w io.Writer, r relay.Report) {
 	row("now", "%s peers, %s of the DHT, %s streams", humanize.Comma(r.Peers), humanize.Comma(r.DHT), humanize.Comma(r.Streams))
 	row("circuits", "reached through %s; %s reached through this one, %s open", count(int(r.Hops), "other relay"), count(int(r.Reserved), "other"), humanize.Comma(r.Circuits))
 	humanAllows(w, r.Allows)
+}
+
+// humanRates says how fast it goes, by what was counted before.
+func humanRates(w io.Writer, before, now relay.Report) {
+	seconds := now.Uptime - before.Uptime
+	if seconds <= 0 { // it was started anew
+		return
+	}
+	rate := func(n int64) string { return humanize.FtoaWithDigits(float64(n)/seconds, 1) }
+	fmt.Fprintf(w, "%-10s %s deposits, %s fetches and %s refusals a second", "speed", rate(now.Deposits-before.Deposits), rate(now.Fetches-before.Fetches), rate(now.Refusals-before.Refusals))
+	if groups := now.Groups - before.Groups; groups > 0 {
+		fmt.Fprintf(w, "; %.1f ms a commit", (now.Committing-before.Committing)/float64(groups)*1000)
+	}
+	fmt.Fprintln(w)
 }
 
 func (c *cli) relayAddCommand() *cobra.Command {

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -126,16 +125,5 @@ func humanAllows(w io.Writer, a relay.Allows) {
 	size := func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 	fmt.Fprintf(w, "%-10s %s for each device, %s or %s cells for each contact and day, kept for %s\n", "allows",
 		size(a.BoxBytes), size(a.QueueBytes), humanize.Comma(a.QueueCells), count(int(time.Duration(a.Keep*float64(time.Second))/(24*time.Hour)), "day"))
-	var pays []string
-	for _, l := range a.Leases {
-		switch l {
-		case "open":
-			pays = append(pays, "nothing")
-		case "token":
-			pays = append(pays, "a token")
-		case "work":
-			pays = append(pays, fmt.Sprintf("work of %d bits", a.WorkBits))
-		}
-	}
-	fmt.Fprintf(w, "%-10s %s for a box\n", "asks", strings.Join(pays, " or "))
+	fmt.Fprintf(w, "%-10s %s for a box\n", "asks", a.Asks())
 }

@@ -68,9 +68,11 @@ func (s *Server) commit(failed func(error)) {
 		}
 		crowd = len(group) > 1
 		if good := proven(group, changes); broken == nil && len(good) > 0 {
-			if broken = s.store.Commit(time.Now(), good); broken != nil {
+			start := time.Now()
+			if broken = s.store.Commit(start, good); broken != nil {
 				failed(broken)
 			}
+			s.committing.Add(int64(time.Since(start)))
 			s.groups.Add(1)
 		}
 		s.settle(group, changes, broken)

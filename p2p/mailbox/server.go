@@ -58,12 +58,13 @@ type ServerConfig struct {
 
 // Stats counts what a Server did since it was made.
 type Stats struct {
-	Streams   int    // open now
-	Deposits  uint64 // accepted, repeated ones included
-	Fetches   uint64 // cells and notices given out
-	Deletions uint64 // cells acknowledged
-	Refusals  uint64
-	Groups    uint64 // commits
+	Streams    int    // open now
+	Deposits   uint64 // accepted, repeated ones included
+	Fetches    uint64 // cells and notices given out
+	Deletions  uint64 // cells acknowledged
+	Refusals   uint64
+	Groups     uint64        // commits
+	Committing time.Duration // what these took together
 }
 
 // A Server is a relay's side of the protocol, on top of a Store that it does
@@ -88,6 +89,7 @@ type Server struct {
 	ends     sync.WaitGroup
 
 	deposits, fetches, deletions, refusals, groups atomic.Uint64
+	committing                                     atomic.Int64 // nanoseconds
 }
 
 // NewServer makes a server for a host whose key is given. Streams are taken in
@@ -173,7 +175,7 @@ func (s *Server) Stats() Stats {
 	defer s.mu.Unlock()
 	return Stats{
 		Streams: len(s.sessions), Deposits: s.deposits.Load(), Fetches: s.fetches.Load(),
-		Deletions: s.deletions.Load(), Refusals: s.refusals.Load(), Groups: s.groups.Load(),
+		Deletions: s.deletions.Load(), Refusals: s.refusals.Load(), Groups: s.groups.Load(), Committing: time.Duration(s.committing.Load()),
 	}
 }
 

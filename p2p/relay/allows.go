@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/godwit-im/godwit/p2p/mailbox"
@@ -15,6 +17,22 @@ type Allows struct {
 	QueueBytes int64    `json:"queue_bytes"`         // the same in bytes
 	BoxBytes   int64    `json:"box_bytes"`           // in one box: what one device has waiting
 	BoxQueues  int64    `json:"box_queues"`          // open in one box
+}
+
+// Asks says in words what pays for a box.
+func (a Allows) Asks() string {
+	var pays []string
+	for _, l := range a.Leases {
+		switch l {
+		case "open":
+			pays = append(pays, "nothing")
+		case "token":
+			pays = append(pays, "a token")
+		case "work":
+			pays = append(pays, fmt.Sprintf("work of %d bits", a.WorkBits))
+		}
+	}
+	return strings.Join(pays, " or ")
 }
 
 // AllowsOf is what HELLO told.

@@ -72,7 +72,8 @@ type Config struct {
 	Peers   []string     // multiaddrs with PeerID, connected to at the start; none
 	Listed  []string     // the same, of a list: they are not met, only started from
 	MaxDisk int64        // cap, bytes; 10 GiB
-	HTTP    string       // host:port of /healthz and /readyz; none
+	HTTP    string       // host:port of the status page, /healthz, /readyz and /metrics; none
+	Version string       // of the program, to be told there
 	Socket  string       // unix socket of the status, in a directory that is there and private; see Socket
 	Tokens  [][]byte     // that pay for a box, 16 to 64 bytes each; none
 	Logger  *slog.Logger // nothing is logged
@@ -117,6 +118,8 @@ type Relay struct {
 	peers  []peer.AddrInfo
 	began  time.Time
 	state  atomic.Value // State
+
+	history history
 }
 
 // New opens the directory and listens, but serves nothing before Run, which must
@@ -340,6 +343,7 @@ func (r *Relay) look(ctx context.Context) error {
 		if r.state.Load() != next {
 			r.tell(next, reason)
 		}
+		r.history.note(time.Now(), r.report)
 		select {
 		case <-ctx.Done():
 			return nil

@@ -27,30 +27,33 @@ var ErrNotRunning = errors.New("relay: no relay runs there")
 // Report is what a relay tells of itself. Counts are since it was started,
 // unless they are of what it holds.
 type Report struct {
-	State     State    `json:"state"`
-	Reason    string   `json:"reason,omitempty"` // why it is not serving
-	Peer      string   `json:"peer"`
-	Addrs     []string `json:"addrs"`    // where it can be reached, with PeerID
-	Cells     int64    `json:"cells"`    // held
-	Bytes     int64    `json:"bytes"`    // of cells and notices held
-	Queues    int64    `json:"queues"`   // open
-	Boxes     int64    `json:"boxes"`    // known
-	Notices   int64    `json:"notices"`  // held
-	Disk      int64    `json:"disk"`     // bytes used of max_disk
-	MaxDisk   int64    `json:"max_disk"` // bytes
-	Streams   int64    `json:"streams"`  // open
-	Peers     int64    `json:"peers"`    // connected
-	DHT       int64    `json:"dht"`      // servers of the DHT that it knows
-	Hops      int64    `json:"hops"`     // other relays through which this one can be reached now
-	Reserved  int64    `json:"reserved"` // relays that can be reached through this one now
-	Circuits  int64    `json:"circuits"` // open through this one
-	Deposits  int64    `json:"deposits"`
-	Fetches   int64    `json:"fetches"`   // cells and notices given out
-	Deletions int64    `json:"deletions"` // cells acknowledged
-	Refusals  int64    `json:"refusals"`
-	Groups    int64    `json:"groups"` // commits
-	Uptime    float64  `json:"uptime"` // seconds
-	Allows    Allows   `json:"allows"`
+	State      State    `json:"state"`
+	Reason     string   `json:"reason,omitempty"` // why it is not serving
+	Health     string   `json:"health"`           // all that in one sentence
+	Version    string   `json:"version,omitempty"`
+	Peer       string   `json:"peer"`
+	Addrs      []string `json:"addrs"`    // where it can be reached, with PeerID
+	Cells      int64    `json:"cells"`    // held
+	Bytes      int64    `json:"bytes"`    // of cells and notices held
+	Queues     int64    `json:"queues"`   // open
+	Boxes      int64    `json:"boxes"`    // known
+	Notices    int64    `json:"notices"`  // held
+	Disk       int64    `json:"disk"`     // bytes used of max_disk
+	MaxDisk    int64    `json:"max_disk"` // bytes
+	Streams    int64    `json:"streams"`  // open
+	Peers      int64    `json:"peers"`    // connected
+	DHT        int64    `json:"dht"`      // servers of the DHT that it knows
+	Hops       int64    `json:"hops"`     // other relays through which this one can be reached now
+	Reserved   int64    `json:"reserved"` // relays that can be reached through this one now
+	Circuits   int64    `json:"circuits"` // open through this one
+	Deposits   int64    `json:"deposits"`
+	Fetches    int64    `json:"fetches"`   // cells and notices given out
+	Deletions  int64    `json:"deletions"` // cells acknowledged
+	Refusals   int64    `json:"refusals"`
+	Groups     int64    `json:"groups"`     // commits
+	Committing float64  `json:"committing"` // seconds that these took together
+	Uptime     float64  `json:"uptime"`     // seconds
+	Allows     Allows   `json:"allows"`
 }
 
 func (r *Relay) report() Report {
@@ -61,7 +64,7 @@ func (r *Relay) report() Report {
 		Disk: int64(u.Disk), MaxDisk: r.cfg.MaxDisk, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())), DHT: int64(r.dht.Status().Peers),
 		Hops: int64(r.holder.Len()), Reserved: hop.Reservations, Circuits: hop.Circuits,
 		Deposits: int64(s.Deposits), Fetches: int64(s.Fetches), Deletions: int64(s.Deletions), Refusals: int64(s.Refusals),
-		Groups: int64(s.Groups), Uptime: time.Since(r.began).Seconds(), Allows: AllowsOf(r.server.Limits()),
+		Groups: int64(s.Groups), Committing: s.Committing.Seconds(), Version: r.cfg.Version, Uptime: time.Since(r.began).Seconds(), Allows: AllowsOf(r.server.Limits()),
 	}
 	for _, a := range r.Addrs() {
 		rep.Addrs = append(rep.Addrs, a.String())
@@ -69,6 +72,7 @@ func (r *Relay) report() Report {
 	if rep.State == Full {
 		_, rep.Reason = r.store.Room()
 	}
+	rep.Health, _ = rep.health()
 	return rep
 }
 
@@ -81,8 +85,8 @@ func (r *Relay) statusHandler() http.Handler {
 	return mux
 }
 
-// healthHandler tells monitors whether the process lives and whether it takes
-// mail, in one word.
+// healthHandler tells people how the relay does, on one page, and monitors whether the process lives
+// and whether it takes mail, in one word, and all that is counted.
 func (r *Relay) healthHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
@@ -93,7 +97,9 @@ func (r *Relay) healthHandler() http.Handler {
 		}
 		io.WriteString(w, string(s)+"\n")
 	})
-	return mux
+	mux.Handle("GET /metrics", r.metrics())
+	mux.Handle("GET /{$}", r.page())
+	return localOnly(mux)
 }
 
 func httpServer(log *slog.Logger, h http.Handler) *http.Server {

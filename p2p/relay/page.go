@@ -1,0 +1,186 @@
+package relay
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+)
+
+//go:embed page.html
+var pageHTML string
+
+//go:embed page.css
+var pageCSS string
+
+// points is how many points a line of the page has at most.
+const points = 240
+
+// localOnly answers only those who ask for this computer by one of its own names. A page
+// somewhere else can have a browser here ask us under a name of its own, which it
+// made to lead to 127.0.0.1 (DNS rebinding), and would then read the answer.
+func localOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !isLocal(r.Host) {
+			http.Error(w, "this is only for those who ask for 127.0.0.1 or localhost", http.StatusMisdirectedRequest)
+			return
+		}
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func isLocal(hostPort string) bool {
+	host := hostPort
+	if h, _, err := net.SplitHostPort(hostPort); err == nil {
+		host = h
+	}
+	if strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(strings.Trim(host, "[]"))
+	return err == nil && ip.Zone() == "" && ip.Unmap().IsLoopback()
+}
+
+// page serves the status page: HTML and SVG, no script, and nothing from elsewhere, which
+// the browser is told to enforce.
+func (r *Relay) page() http.Handler {
+	t := template.Must(template.New("page").Parse(pageHTML))
+	style := sha256.Sum256([]byte(pageCSS))
+	policy := fmt.Sprintf("default-src 'none'; style-src 'sha256-%s'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'", base64.StdEncoding.EncodeToString(style[:]))
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		var b bytes.Buffer
+		if err := t.Execute(&b, r.pageData()); err != nil {
+			panic("relay: the status page: " + err.Error())
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.Header().Set("Content-Security-Policy", policy)
+		w.Write(b.Bytes()) // the reader is gone if it fails
+	})
+}
+
+// pageData is what the template shows: the report in words.
+type pageData struct {
+	Report
+	Style                           template.CSS
+	Level, Used, Cap, Mail, Version string
+	Since, Uptime                   string
+	Filled                          int // of 1000
+	Cells, Notices, Boxes, Queues   string
+	Deposits, Fetches               string
+	Deletions, Refusals             string
+	Peers, Streams, Reserved        string
+	Allows                          []named
+	Lines                           []line
+}
+
+type named struct{ Name, Value string }
+
+// line is a line of the page, in a box of 480 by 64.
+type line struct{ Name, Now, Most, Points, Area string }
+
+func (r *Relay) pageData() pageData {
+	rep, past := r.report(), r.history.last()
+	bytes := func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+	d := pageData{
+		Report: rep, Style: template.CSS(pageCSS), Level: rep.level(), Version: rep.Version,
+		Used: bytes(rep.Disk), Cap: bytes(rep.MaxDisk), Mail: bytes(rep.Bytes), Uptime: words(time.Duration(rep.Uptime * float64(time.Second))),
+		Cells: humanize.Comma(rep.Cells), Notices: humanize.Comma(rep.Notices), Boxes: humanize.Comma(rep.Boxes), Queues: humanize.Comma(rep.Queues),
+		Deposits: humanize.Comma(rep.Deposits), Fetches: humanize.Comma(rep.Fetches), Deletions: humanize.Comma(rep.Deletions), Refusals: humanize.Comma(rep.Refusals),
+		Peers: humanize.Comma(rep.Peers), Streams: humanize.Comma(rep.Streams), Reserved: humanize.Comma(rep.Reserved),
+		Allows: []named{
+			{"A device", bytes(rep.Allows.BoxBytes) + " waiting, " + humanize.Comma(rep.Allows.BoxQueues) + " queues"},
+			{"A contact", bytes(rep.Allows.QueueBytes) + " or " + humanize.Comma(rep.Allows.QueueCells) + " cells a day"},
+			{"Kept for", words(time.Duration(rep.Allows.Keep * float64(time.Second)))},
+			{"Asks for", rep.Allows.Asks()},
+		},
+	}
+	if rep.MaxDisk > 0 {
+		d.Filled = int(min(1000, rep.Disk*1000/rep.MaxDisk))
+	}
+	if len(past) > 1 {
+		d.Since = "in the last " + words(past[len(past)-1].at.Sub(past[0].at))
+	}
+	rate := func(v float64) string { return humanize.FtoaWithDigits(v, 1) + " a minute" }
+	d.Lines = []line{
+		drawn("Deposits", perMinute(past, func(s sample) int64 { return s.deposits }), rate),
+		drawn("Fetches", perMinute(past, func(s sample) int64 { return s.fetches }), rate),
+		drawn("Connected peers", levels(past, func(s sample) int64 { return s.peers }), func(v float64) string { return humanize.Comma(int64(v)) }),
+		drawn("Disk", levels(past, func(s sample) int64 { return s.disk }), func(v float64) string { return bytes(int64(v)) }),
+	}
+	return d
+}
+
+// drawn makes a line of values from the left to the right edge, zero at the bottom.
+func drawn(name string, values []float64, text func(float64) string) line {
+	const width, height = 480.0, 64.0
+	if len(values) == 0 {
+		values = []float64{0}
+	}
+	now := values[len(values)-1]
+	most := slices.Max(values)
+	values = thinned(values)
+	if len(values) == 1 {
+		values = []float64{values[0], values[0]}
+	}
+	var b strings.Builder
+	for i, v := range values {
+		y := height - 1
+		if most > 0 {
+			y -= v / most * (height - 4)
+		}
+		fmt.Fprintf(&b, "%.1f,%.1f ", width*float64(i)/float64(len(values)-1), y)
+	}
+	p := strings.TrimSuffix(b.String(), " ")
+	return line{Name: name, Now: text(now), Most: text(most), Points: p, Area: fmt.Sprintf("0,%v %s %v,%v", height, p, width, height)}
+}
+
+// thinned puts means of neighbours in place of more values than a line shows.
+func thinned(values []float64) []float64 {
+	each := (len(values) + points - 1) / points
+	if each <= 1 {
+		return values
+	}
+	var out []float64
+	for part := range slices.Chunk(values, each) {
+		sum := 0.0
+		for _, v := range part {
+			sum += v
+		}
+		out = append(out, sum/float64(len(part)))
+	}
+	return out
+}
+
+// words is a length of time in its largest unit.
+func words(d time.Duration) string {
+	unit := func(n time.Duration, name string) string {
+		if n != 1 {
+			name += "s"
+		}
+		return fmt.Sprintf("%d %s", n, name)
+	}
+	switch {
+	case d >= 48*time.Hour:
+		return unit(d/(24*time.Hour), "day")
+	case d >= 2*time.Hour:
+		return unit(d/time.Hour, "hour")
+	case d >= 2*time.Minute:
+		return unit(d/time.Minute, "minute")
+	}
+	return unit(max(d, 0)/time.Second, "second")
+}
