@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"image/color"
 	"slices"
 	"strings"
 	"sync"
@@ -862,5 +863,23 @@ func TestTheTableOfCommands(t *testing.T) {
 	}
 	if found := shell.Find(s.l, s.inner.table, "archive"); len(found) != 0 {
 		t.Error("a chat that is not open can be archived")
+	}
+}
+
+// Screens that are not shown just now follow the colours too.
+func TestHiddenScreensFollowTheColours(t *testing.T) {
+	s := look(t, harbour(), wide)
+	s.until("the list", func() bool { return s.says("Anna") && s.inner.status != nil })
+	s.inner.open("anna")
+	s.until("the messages", s.inSight("m3"))
+	for _, mode := range []theme.Mode{theme.Light, theme.Dark, theme.Light} {
+		s.inner.go_(shell.Settings)
+		s.inner.relook(func(v *shell.Look) { v.Mode = mode })
+		s.inner.go_(shell.Chats)
+		got := color.RGBAModel.Convert(s.win.Canvas().Capture().At(int(wide.Width)-36, int(wide.Height)-58)).(color.RGBA)
+		want := color.RGBAModel.Convert(theme.Color(theme.Accent)).(color.RGBA)
+		if max(got.G, want.G)-min(got.G, want.G) > 2 { // drawn with soft edges
+			t.Errorf("%s: the button to send is %v, the accent %v", mode, got, want)
+		}
 	}
 }

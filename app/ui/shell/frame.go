@@ -5,6 +5,8 @@
 package shell
 
 import (
+	"slices"
+
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/driver/desktop"
@@ -25,33 +27,69 @@ type Frame struct {
 	dragged                      func(width float32)
 }
 
-// slot is a pane on its ground.
+// slot is a pane on its ground. Screens that are shown again and again are kept in it,
+// hidden: what is in no window is not told of other colours.
 type slot struct {
 	box    *fyne.Container
 	ground *widget.Fill
+	kept   bool
+	now    fyne.CanvasObject // what is shown; nil: nothing
 }
 
-func newSlot(colour fyne.ThemeColorName) *slot {
-	s := &slot{ground: widget.NewFill(colour, 0)}
-	s.box = widget.Stack(s.ground)
+func newSlot(colour fyne.ThemeColorName, kept bool) *slot {
+	s := &slot{ground: widget.NewFill(colour, 0), kept: kept}
+	s.box = container.New(pile{}, s.ground)
 	return s
 }
 
 func (s *slot) set(o fyne.CanvasObject) {
-	s.box.Objects = []fyne.CanvasObject{s.ground}
-	if o != nil {
-		s.box.Objects = append(s.box.Objects, o)
+	if s.now == o {
+		return
 	}
-	s.box.Refresh()
+	s.now = o
+	if !s.kept {
+		s.box.Objects = s.box.Objects[:1:1]
+	}
+	for _, other := range s.box.Objects[1:] {
+		other.Hide()
+	}
+	if o != nil {
+		o.Show()
+		if !slices.Contains(s.box.Objects, o) {
+			s.box.Objects = append(s.box.Objects, o)
+		}
+	}
+	pile{}.Layout(s.box.Objects, s.box.Size())
+	widget.Repaint(s.box)
 }
 
-func (s *slot) empty() bool { return len(s.box.Objects) < 2 }
+// refresh is that of what is shown.
+func (s *slot) refresh() {
+	s.ground.Refresh()
+	if s.now != nil {
+		s.now.Refresh()
+	}
+}
+
+// pile lays on each other what is shown. A pane is no reason for a window to be larger.
+type pile struct{}
+
+func (pile) Layout(objects []fyne.CanvasObject, s fyne.Size) {
+	for _, o := range objects {
+		if o.Visible() {
+			o.Move(fyne.Position{})
+			o.Resize(s)
+		}
+	}
+}
+
+func (pile) MinSize([]fyne.CanvasObject) fyne.Size { return fyne.Size{} }
 
 // NewFrame is a frame with a rail. Narrow is called when the window becomes so narrow
 // that one pane is shown at a time, or wide again; dragged when the list was given
 // another width. Both may be nil.
 func NewFrame(rail fyne.CanvasObject, listWidth float32, narrow func(bool), dragged func(float32)) *Frame {
-	f := &Frame{rail: newSlot(theme.Rail), list: newSlot(theme.Pane), content: newSlot(theme.Canvas), details: newSlot(theme.Pane), listWidth: listWidth, wide: narrow, dragged: dragged}
+	f := &Frame{rail: newSlot(theme.Rail, false), list: newSlot(theme.Pane, true), content: newSlot(theme.Canvas, true), details: newSlot(theme.Pane, false), listWidth: listWidth, wide: narrow, dragged: dragged}
 	f.rail.set(rail)
 	f.ExtendBaseWidget(f)
 	return f
@@ -67,7 +105,7 @@ func (f *Frame) SetContent(o fyne.CanvasObject) { f.content.set(o); f.Refresh() 
 func (f *Frame) SetDetails(o fyne.CanvasObject) { f.details.set(o); f.Refresh() }
 
 // HasDetails says whether there are details.
-func (f *Frame) HasDetails() bool { return !f.details.empty() }
+func (f *Frame) HasDetails() bool { return f.details.now != nil }
 
 // ShowContent says which pane a narrow window shows.
 func (f *Frame) ShowContent(content bool) {
@@ -147,7 +185,7 @@ func Arrange(width, list float32, hasList, inContent, hasDetails bool) (p Place,
 
 func (r *frameRenderer) Layout(s fyne.Size) {
 	f := r.f
-	p, single := Arrange(s.Width, f.listWidth, !f.list.empty(), f.inContent, !f.details.empty())
+	p, single := Arrange(s.Width, f.listWidth, f.list.now != nil, f.inContent, f.details.now != nil)
 	changed := single != f.single
 	f.single = single
 	x := float32(0)
@@ -191,7 +229,10 @@ func (r *frameRenderer) Layout(s fyne.Size) {
 
 func (r *frameRenderer) Refresh() {
 	r.Layout(r.f.Size())
-	for _, o := range r.Objects() {
+	for _, s := range []*slot{r.f.rail, r.f.list, r.f.content, r.f.details} {
+		s.refresh()
+	}
+	for _, o := range []fyne.CanvasObject{r.rule, r.rule2} {
 		o.Refresh()
 	}
 }
