@@ -157,7 +157,7 @@ func (d *Desk) dress() {
 	if d.opt.Scale != nil {
 		d.opt.Scale(d.look.Scale)
 	}
-	d.app.Settings().SetTheme(theme.New(d.look.Mode))
+	d.app.Settings().SetTheme(text.Dress(theme.New(d.look.Mode), d.fonts))
 }
 
 // relook changes how the window looks, and keeps that.

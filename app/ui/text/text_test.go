@@ -7,11 +7,13 @@ import (
 	"unicode"
 
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
 	"fyne.io/fyne/v2/driver/desktop"
 	"fyne.io/fyne/v2/test"
 
 	"github.com/godwit-im/godwit/app/ui/emoji"
 	"github.com/godwit-im/godwit/app/ui/theme"
+	"github.com/godwit-im/godwit/app/ui/widget"
 )
 
 // show writes a Doc down: styles round their text, | between paragraphs.
@@ -314,4 +316,54 @@ func FuzzParse(f *testing.F) {
 		}
 		l.Rects(0, len(d.Runes))
 	})
+}
+
+// Names and previews are written with emoji as pictures, whatever fonts there are; where
+// there are none Fyne writes.
+func TestLinesOfTheWindowWithEmoji(t *testing.T) {
+	fonts := NewFonts(theme.New(theme.Light), emoji.Load(), false)
+	th := Dress(theme.New(theme.Light), func() *Fonts { return fonts })
+	for line, want := range map[string]bool{"": false, "Anna Müller": false, "It’s “so” … · – 5 €": false, "© 2026 ™": false, "12:30 #1": false, "Hi 👍🏽": true, "1️⃣": true, "❤️": true, "שלום 😀": true} {
+		if th.Wants(line) != want {
+			t.Errorf("%q: wanted %v", line, !want)
+		}
+	}
+	test.NewTempApp(t).Settings().SetTheme(th)
+	colourful := func(o fyne.CanvasObject, size fyne.Size) (n int) {
+		w := test.NewWindow(container.NewWithoutLayout(o))
+		defer w.Close()
+		w.Resize(fyne.NewSize(400, 60))
+		o.Resize(size)
+		img := w.Canvas().Capture()
+		for y := range img.Bounds().Dy() {
+			for x := range img.Bounds().Dx() {
+				if r, g, b, _ := img.At(x, y).RGBA(); r>>8 > 200 && g>>8 > 120 && b>>8 < 110 {
+					n++
+					if x > int(size.Width)+8 {
+						t.Fatalf("at %d something is drawn outside of %v", x, size)
+					}
+				}
+			}
+		}
+		return n
+	}
+	line := widget.NewText("See you there 😀 and here 😀😀😀😀😀😀😀😀😀😀😀😀", theme.TextSecondary, theme.Dim).Shrink()
+	all, some := colourful(line, fyne.NewSize(380, 20)), colourful(line, fyne.NewSize(130, 20))
+	if some < 50 || all < 3*some {
+		t.Errorf("%d yellow pixels in a part of the line, %d in all of it", some, all)
+	}
+	if n := colourful(line, fyne.NewSize(60, 20)); n != 0 {
+		t.Errorf("%d yellow pixels where only words have room", n)
+	}
+	line.Set("See you there")
+	if n := colourful(line, fyne.NewSize(380, 20)); n != 0 {
+		t.Error("the pictures of another text stay")
+	}
+	if n := colourful(widget.NewPara("Remove Anna 😀? It cannot be brought back.", theme.TextBody, theme.Dim), fyne.NewSize(120, 60)); n < 50 {
+		t.Errorf("%d yellow pixels in a paragraph", n)
+	}
+	plain, written := fyne.MeasureText("Anna", theme.TextBody, fyne.TextStyle{Bold: true}).Width, th.Width("Anna", theme.TextBody, fyne.TextStyle{Bold: true})
+	if written < plain-1 || written > plain+2 {
+		t.Errorf("a line is %v wide, Fyne's %v", written, plain)
+	}
 }

@@ -44,7 +44,7 @@ func NewButton(text string, kind Kind, tap func()) *Button {
 		side = theme.Space3
 	}
 	b := &Button{text: t}
-	width := fyne.MeasureText(text, t.size, t.style).Width + 2*side
+	width := t.Natural().Width + 2*side
 	b.init(b, text, Inset(side, 0, side, 0, t), tap)
 	least := fyne.NewSize(max(width, theme.Target), theme.Primary)
 	if kind == Link {

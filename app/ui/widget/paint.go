@@ -64,7 +64,7 @@ func (t *Text) Paint(colour fyne.ThemeColorName) {
 }
 
 // Natural is the size that the whole text has.
-func (t *Text) Natural() fyne.Size { return fyne.MeasureText(t.text, t.size, t.style) }
+func (t *Text) Natural() fyne.Size { return measure(t.text, t.size, t.style) }
 
 // AccessibilityLabel implements fyne.Accessible.
 func (t *Text) AccessibilityLabel() string { return t.text }
@@ -74,24 +74,30 @@ func (t *Text) AccessibilityRole() fyne.AccessibleRole { return fyne.AccessibleR
 
 // CreateRenderer implements fyne.Widget.
 func (t *Text) CreateRenderer() fyne.WidgetRenderer {
-	c := canvas.NewText("", nil)
-	r := &textRenderer{t: t, c: c}
+	r := &textRenderer{t: t, c: canvas.NewText("", nil)}
 	r.Refresh()
 	r.Layout(t.Size())
 	return r
 }
 
 type textRenderer struct {
-	t     *Text
-	c     *canvas.Text
-	whole fyne.Size // of the untruncated text
+	t       *Text
+	c       *canvas.Text
+	writer  Writer // nil: c shows the text
+	written *fyne.Container
+	width   float32   // for which that was written
+	whole   fyne.Size // of the untruncated text
 }
 
 func (r *textRenderer) Refresh() {
 	r.c.Color, r.c.TextSize, r.c.TextStyle, r.c.Alignment = theme.Color(r.t.colour), r.t.size, r.t.style, r.t.align
-	r.whole = fyne.MeasureText(r.t.text, r.t.size, r.t.style)
-	r.fit(r.t.Size().Width)
+	r.whole = r.t.Natural()
+	r.writer, r.written = writerOf(r.t.text), nil
+	r.Layout(r.t.Size())
 	r.c.Refresh()
+	if r.writer != nil {
+		canvas.Refresh(r.t)
+	}
 }
 
 func (r *textRenderer) fit(width float32) {
@@ -105,7 +111,28 @@ func (r *textRenderer) fit(width float32) {
 	}
 }
 
+// write has the text written for a width.
+func (r *textRenderer) write(s fyne.Size) {
+	width := r.whole.Width
+	if s.Width > 0 {
+		width = min(width, s.Width)
+	}
+	if r.written == nil || r.width != width {
+		r.width = width
+		r.written = r.writer.Write(r.t.text, r.t.size, r.t.style, theme.Color(r.t.colour), width+0.5)
+	}
+	x := float32(0)
+	if r.t.align == fyne.TextAlignCenter {
+		x = max(0, (s.Width-r.written.Size().Width)/2)
+	}
+	r.written.Move(fyne.NewPos(x, max(0, (s.Height-r.whole.Height)/2)))
+}
+
 func (r *textRenderer) Layout(s fyne.Size) {
+	if r.writer != nil {
+		r.write(s)
+		return
+	}
 	r.fit(s.Width)
 	r.c.Resize(s)
 }
@@ -116,8 +143,14 @@ func (r *textRenderer) MinSize() fyne.Size {
 	}
 	return r.whole
 }
-func (r *textRenderer) Objects() []fyne.CanvasObject { return []fyne.CanvasObject{r.c} }
-func (r *textRenderer) Destroy()                     {}
+
+func (r *textRenderer) Objects() []fyne.CanvasObject {
+	if r.writer != nil {
+		return []fyne.CanvasObject{r.written}
+	}
+	return []fyne.CanvasObject{r.c}
+}
+func (r *textRenderer) Destroy() {}
 
 // maxLine bounds, in runes, what is laid out of one line of chrome.
 const maxLine = 512

@@ -86,7 +86,11 @@ func (r *paraRenderer) Layout(s fyne.Size) {
 	if s.Width != r.width {
 		r.width = s.Width
 		r.lines = nil
-		for _, line := range Wrap(r.p.text, s.Width, func(t string) float32 { return fyne.MeasureText(t, r.p.size, r.p.style).Width }) {
+		for _, line := range Wrap(r.p.text, s.Width, func(t string) float32 { return measure(t, r.p.size, r.p.style).Width }) {
+			if w := writerOf(line); w != nil {
+				r.lines = append(r.lines, w.Write(line, r.p.size, r.p.style, theme.Color(r.p.colour), s.Width+0.5))
+				continue
+			}
 			c := canvas.NewText(line, theme.Color(r.p.colour))
 			c.TextSize, c.TextStyle, c.Alignment = r.p.size, r.p.style, r.p.align
 			r.lines = append(r.lines, c)
@@ -94,8 +98,16 @@ func (r *paraRenderer) Layout(s fyne.Size) {
 		canvas.Refresh(r.p)
 	}
 	for i, o := range r.lines {
-		o.Resize(fyne.NewSize(s.Width, r.lineHeight()))
-		o.Move(fyne.NewPos(0, float32(i)*r.lineHeight()))
+		x, y := float32(0), float32(i)*r.lineHeight()
+		if c, ok := o.(*fyne.Container); ok { // as large as what is written
+			if r.p.align == fyne.TextAlignCenter {
+				x = (s.Width - c.Size().Width) / 2
+			}
+			y += (r.lineHeight() - c.Size().Height) / 2
+		} else {
+			o.Resize(fyne.NewSize(s.Width, r.lineHeight()))
+		}
+		o.Move(fyne.NewPos(x, y))
 	}
 }
 

@@ -1,0 +1,79 @@
+package text
+
+import (
+	"image/color"
+
+	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
+
+	"github.com/godwit-im/godwit/app/ui/emoji"
+	"github.com/godwit-im/godwit/app/ui/widget"
+)
+
+// Theme is a theme in which names and other lines of the window are written with emoji
+// as pictures, like messages. It belongs to the goroutine of the user interface.
+type Theme struct {
+	fyne.Theme
+	fonts func() *Fonts // asked for when the first line wants them
+}
+
+var _ widget.Writer = Theme{}
+
+// Dress is a theme that writes with fonts.
+func Dress(th fyne.Theme, fonts func() *Fonts) Theme { return Theme{th, fonts} }
+
+// Wants implements widget.Writer: it is for lines with emoji in them.
+func (t Theme) Wants(line string) bool {
+	const first = 0x2010 // no emoji is without a character from here on
+	for _, r := range line {
+		if r < first {
+			continue
+		}
+		set := t.fonts().Emoji()
+		for c := range emoji.Clusters(line) {
+			if _, ok := set.Lookup(c); ok {
+				return true
+			}
+		}
+		return false
+	}
+	return false
+}
+
+// doc is a line as it is laid out.
+func (t Theme) doc(line string, style fyne.TextStyle) *Doc {
+	s := Style(0)
+	if style.Bold {
+		s |= Bold
+	}
+	if style.Italic {
+		s |= Italic
+	}
+	if style.Monospace {
+		s |= Code
+	}
+	d := Parse(line, Options{Emoji: t.fonts().Emoji(), Plain: true})
+	d.Big = false
+	return d.InStyle(s)
+}
+
+// endless is wider than any line.
+const endless = 1 << 18
+
+// Width implements widget.Writer.
+func (t Theme) Width(line string, size float32, style fyne.TextStyle) float32 {
+	return t.fonts().Layout(t.doc(line, style), size, endless).Width
+}
+
+// Write implements widget.Writer.
+func (t Theme) Write(line string, size float32, style fyne.TextStyle, c color.Color, width float32) *fyne.Container {
+	f := t.fonts()
+	l := f.Cut(t.doc(line, style), size, max(width, 1), 1)
+	b := NewBlock(f)
+	b.Set(l, Colours{Text: c, Link: c, Faint: c}, l.Width)
+	whole, base := fyne.CurrentApp().Driver().RenderedTextSize("0", size, style, nil)
+	b.Move(fyne.NewPos(0, base-l.Rows[0].Baseline))
+	box := container.NewWithoutLayout(b.Objects()...)
+	box.Resize(fyne.NewSize(l.Width, whole.Height))
+	return box
+}
