@@ -116,8 +116,8 @@ type Found struct {
 	People   []Conversation `json:"people"`   // in the order of Conversations; 20 at most, and none with Before
 	Messages []FoundMessage `json:"messages"` // newest first
 	More     bool           `json:"more"`     // there are more messages
-	// Unindexed is how many of the oldest messages, at most, could not be looked through
-	// yet: they are prepared for it after an update.
+	// Unindexed is how many messages, at most, could not be looked through yet: the oldest are
+	// prepared for it after an update, the newest were not if the disk is full.
 	Unindexed int64 `json:"unindexed,omitempty"`
 }
 

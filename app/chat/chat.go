@@ -105,14 +105,14 @@ type Chat struct {
 
 	readReceipts, typing atomic.Bool // what is shared; see Share
 
-	ops       chan *op      // unbuffered: what was handed over will be done
-	stopped   chan struct{} // closed when the owner is gone
-	events    hub
-	changed   broadcast
-	echoed    broadcast // Echo was told something
-	unindexed broadcast // there may be messages that the index of words lacks
-	fading    broadcast // the time of a message that disappears has begun
-	doors     broadcast // there may be room for requests
+	ops     chan *op      // unbuffered: what was handed over will be done
+	stopped chan struct{} // closed when the owner is gone
+	events  hub
+	changed broadcast
+	echoed  broadcast // Echo was told something
+	said    broadcast // there may be messages that the index of words lacks
+	fading  broadcast // the time of a message that disappears has begun
+	doors   broadcast // there may be room for requests
 
 	callers allowance     // of requests that come directly
 	working chan struct{} // capacity 1: held by who works for a deposit

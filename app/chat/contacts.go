@@ -151,7 +151,7 @@ func (c *Chat) RemoveContact(ctx context.Context, row int64) error {
 		t.then(func() {
 			c.contactEvent(who, "removed")
 			c.syncBoxes()
-			c.unindexed.tell()
+			c.said.tell()
 		})
 		return t.ForgetContact(row, t.now)
 	})

@@ -17,6 +17,9 @@ const (
 	// indexPart is how many messages that the index of words lacks are put into it at a time: some 20 ms
 	// in which nothing else is changed.
 	indexPart = 500
+	// indexAfter is how long what was said waits for the index of words, unless somebody searches,
+	// so that much that is said at once is put in together and nobody waits for it.
+	indexAfter = time.Second
 )
 
 // Search finds people by their names and messages by their words, of the conversation with the
@@ -24,13 +27,18 @@ const (
 // problem.NoSuchContact, NoSuchMessage, and those of the look-up.
 func (c *Chat) Search(ctx context.Context, text string, with Find, before string, limit int) (found api.Found, err error) {
 	q := words.Parse(text)
+	if !q.Empty() {
+		if err := c.indexNewest(ctx); err != nil {
+			return found, err
+		}
+	}
 	err = c.store.View(ctx, func(tx *store.Tx) error {
 		found = api.Found{People: []api.Conversation{}, Messages: []api.FoundMessage{}}
-		left, err := tx.Unindexed()
+		newest, oldest, err := tx.Unindexed()
 		if err != nil || q.Empty() {
 			return err
 		}
-		found.Unindexed = left
+		found.Unindexed = newest + oldest
 		if with == nil && before == "" {
 			if found.People, err = c.people(tx, q); err != nil {
 				return err
@@ -107,31 +115,46 @@ func (c *Chat) findMessages(tx *store.Tx, q words.Query, with Find, before strin
 	return list, more, err
 }
 
-// index puts into the index of words what is not in it yet, until the context ends: the
-// messages of a profile from before there was one, or of another version of it, or all after many were
-// removed. It goes on where it was.
+// indexNewest puts into the index of words what was said in the last moment, so that all that
+// was said before a search is found by it, also on a full disk as far as it goes.
+func (c *Chat) indexNewest(ctx context.Context) error {
+	for {
+		newest, _, err := c.unindexed(ctx)
+		if err != nil || newest == 0 {
+			return err
+		}
+		err = c.indexSome(ctx)
+		if errors.Is(err, store.ErrFull) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// index puts into the index of words what is not in it yet, until the context ends: what was
+// said, indexAfter later, and the messages of a profile from before there was an index, or of another version of
+// it, or all after many were removed. It goes on where it was.
 func (c *Chat) index(ctx context.Context) {
 	for {
-		next := c.unindexed.wait()
-		var left int64
-		err := c.store.View(ctx, func(tx *store.Tx) (err error) {
-			left, err = tx.Unindexed()
-			return err
-		})
-		if err == nil && left == 0 {
+		next := c.said.wait()
+		newest, oldest, err := c.unindexed(ctx)
+		if err == nil && newest+oldest == 0 {
 			select {
 			case <-ctx.Done():
 				return
 			case <-next:
 			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(indexAfter):
+			}
 			continue
 		}
 		if err == nil {
-			err = c.update(ctx, func(t *turn) (err error) {
-				t.mayWait()
-				_, err = t.Index(indexPart)
-				return err
-			})
+			err = c.indexSome(ctx)
 		}
 		if ctx.Err() != nil || errors.Is(err, errStopped) {
 			return
@@ -145,4 +168,22 @@ func (c *Chat) index(ctx context.Context) {
 			}
 		}
 	}
+}
+
+func (c *Chat) unindexed(ctx context.Context) (newest, oldest int64, err error) {
+	err = c.store.View(ctx, func(tx *store.Tx) (err error) {
+		newest, oldest, err = tx.Unindexed()
+		return err
+	})
+	return newest, oldest, err
+}
+
+// indexSome puts the next messages into the index of words. A power cut may take that back:
+// they are put in anew then.
+func (c *Chat) indexSome(ctx context.Context) error {
+	return c.update(ctx, func(t *turn) error {
+		t.mayWait()
+		_, err := t.Index(indexPart)
+		return err
+	})
 }

@@ -121,3 +121,44 @@ func TestTheIndexIsMadeBesideOtherWork(t *testing.T) {
 		}
 	})
 }
+
+// What is said is in the index a second later, or at once when somebody looks for it; what was
+// said in the last second before the program ended is, when it begins again.
+func TestWhatIsSaidIsIndexedLater(t *testing.T) {
+	inWorld(t, func(w *world) {
+		anna := w.NewPerson("anna")
+		anna.Returns()
+		note := func(text string) {
+			w.Helper()
+			_, err := anna.Send(w.Context(), local(api.Self), Words{Text: text}, api.Queued, 0)
+			w.check(err)
+		}
+		left := func() int64 {
+			w.Helper()
+			newest, oldest, err := anna.unindexed(w.Context())
+			w.check(err)
+			return newest + oldest
+		}
+		w.Advance(time.Minute)
+		note("apple")
+		w.Advance(indexAfter / 2)
+		if n := left(); n != 1 {
+			w.Errorf("%d messages wait for the index at once, want 1", n)
+		}
+		w.Advance(indexAfter)
+		if n := left(); n != 0 {
+			w.Errorf("%d messages wait for the index a second later", n)
+		}
+		note("banana")
+		if _, found := anna.searches("banana", nil); !slices.Equal(found, []string{"[banana]"}) || left() != 0 {
+			w.Errorf("found at once: %q", found)
+		}
+		note("cherry")
+		anna.Leaves()
+		anna.Returns()
+		w.Advance(time.Millisecond)
+		if n := left(); n != 0 {
+			w.Errorf("%d messages wait for the index after the start", n)
+		}
+	})
+}

@@ -34,7 +34,10 @@ func (c *Chat) tellNew(t *turn, who store.Contact, m store.Message) error {
 		return err
 	}
 	e := api.MessageEvent(t.now, v, api.ChangeNew)
-	t.then(func() { c.events.emit(e) })
+	t.then(func() {
+		c.events.emit(e)
+		c.said.tell()
+	})
 	return nil
 }
 

@@ -166,7 +166,8 @@ func (f *filler) messages(tx *store.Tx) error {
 		}
 		f.done++
 	}
-	return nil
+	_, err := tx.Index(batch)
+	return err
 }
 
 func (f *filler) say(tx *store.Tx, t *talk, at time.Time) error {

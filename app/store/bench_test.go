@@ -159,45 +159,6 @@ func BenchmarkReceive(b *testing.B) {
 	perMessage(b, window)
 }
 
-// BenchmarkSendUnindexed and BenchmarkReceiveUnindexed tell what the index of words costs:
-// they are the two above without it, and of texts as long as people write them.
-func BenchmarkSendUnindexed(b *testing.B) {
-	w := newWorld(b)
-	w.unindexed(b)
-	for b.Loop() {
-		hashes := w.send(b, window)
-		b.StopTimer()
-		w.acknowledge(b, hashes)
-		b.StartTimer()
-	}
-	perMessage(b, window)
-}
-
-func BenchmarkReceiveUnindexed(b *testing.B) {
-	w := newWorld(b)
-	w.unindexed(b)
-	for b.Loop() {
-		w.receive(b, window)
-	}
-	perMessage(b, window)
-}
-
-// BenchmarkSendOneUnindexed is BenchmarkSendOne without the index.
-func BenchmarkSendOneUnindexed(b *testing.B) {
-	w := newWorld(b)
-	w.unindexed(b)
-	for b.Loop() {
-		hashes := w.send(b, 1)
-		b.StopTimer()
-		w.acknowledge(b, hashes)
-		b.StartTimer()
-	}
-}
-
-func (w *world) unindexed(b *testing.B) {
-	update(b, w.Store, func(tx *Tx) error { return tx.run("UPDATE search_progress SET after = 1 << 60") })
-}
-
 // line is a text as long as people write them, each with words of its own.
 func (w *world) line() []byte {
 	return fmt.Appendf(nil, "See you at number %d, harbour street %d, at half past %d if the train comes", w.n, w.n%1000, w.n%12)

@@ -87,11 +87,11 @@ func (tx *Tx) InsertMessage(m Message) (int64, error) {
 	return id, tx.stir(m.Conversation, m.At)
 }
 
-// nextMessage is a row id that no message had before: another's would be taken as read if
-// that was.
+// nextMessage is a row id that no message had before: with another's it would be taken as
+// read if that was, and as in the index of words.
 func (tx *Tx) nextMessage() (int64, error) {
 	if tx.store.lastMessage == 0 {
-		last, err := one(tx, integer, "SELECT max((SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(read_to), 0) FROM conversations))")
+		last, err := one(tx, integer, "SELECT max((SELECT coalesce(max(id), 0) FROM messages), (SELECT coalesce(max(read_to), 0) FROM conversations), (SELECT upto FROM search_progress))")
 		if err != nil {
 			return 0, err
 		}

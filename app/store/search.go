@@ -21,8 +21,7 @@ func registerSearch(c *sqlite3.Conn) error {
 	return errors.Join(fts5.Register(c), c.CreateFunction("words_of", 2, sqlite3.DETERMINISTIC|sqlite3.INNOCUOUS, wordsOf))
 }
 
-// renewSearch empties an index of words that another version made. What is said from then
-// on is in it at once, and Index puts in the rest.
+// renewSearch empties an index of words that another version made, for Index to make it anew.
 func (s *Store) renewSearch(ctx context.Context, c *conn) error {
 	return c.transact(ctx, "BEGIN IMMEDIATE", s, func(tx *Tx) error {
 		// Tests open profiles that are older than the index.
@@ -42,27 +41,58 @@ func (tx *Tx) ForgetIndex() error {
 	if err := tx.run("INSERT INTO search (search) VALUES ('delete-all')"); err != nil {
 		return err
 	}
-	return tx.run("UPDATE search_progress SET version = ?, after = (SELECT coalesce(max(id), 0) FROM messages)", search.Version)
+	p, err := tx.progress()
+	if err != nil {
+		return err
+	}
+	return tx.run("UPDATE search_progress SET version = ?, after = ?, upto = ?", search.Version, p.last, p.last)
 }
 
-// Index puts messages into the index of words that are not in it yet, the newest first and
-// those of n row ids at most. It tells how many row ids are left.
+// progress is what the index of words has: the messages of row ids above after and up to upto.
+// last is the newest that there is.
+type progress struct{ after, upto, last int64 }
+
+func (tx *Tx) progress() (progress, error) {
+	return one(tx, func(r row) (p progress, err error) {
+		err = r.Scan(&p.after, &p.upto, &p.last)
+		return p, err
+	}, "SELECT after, upto, max(upto, (SELECT coalesce(max(id), 0) FROM messages)) FROM search_progress")
+}
+
+// Index puts messages into the index of words that are not in it yet, those of n row ids at
+// most: first what was said since, then what was there before the index, the newest first. It
+// tells how many row ids are left.
+//
+// A message is not put in as it is kept: by itself each would cost as much as all else that is
+// done for it, and many together cost a fraction of that.
 func (tx *Tx) Index(n int64) (left int64, err error) {
-	after, err := tx.Unindexed()
-	if err != nil || after == 0 {
+	p, err := tx.progress()
+	if err != nil {
 		return 0, err
 	}
-	left = max(after-n, 0)
-	if err := tx.run(`INSERT INTO search (rowid, text, place) SELECT id, words_of(kind, body), 'c' || conversation
-		FROM messages WHERE id > ? AND id <= ? AND shown = 1 AND silent = 0 ORDER BY id`, left, after); err != nil {
-		return after, err
+	var after, upto int64
+	switch {
+	case p.upto < p.last:
+		after, upto = p.upto, min(p.upto+n, p.last)
+		p.upto = upto
+	case p.after > 0:
+		after, upto = max(p.after-n, 0), p.after
+		p.after = after
+	default:
+		return 0, nil
 	}
-	return left, tx.run("UPDATE search_progress SET after = ?", left)
+	if err := tx.run(`INSERT INTO search (rowid, text, place) SELECT id, words_of(kind, body), 'c' || conversation
+		FROM messages WHERE id > ? AND id <= ? AND shown = 1 AND silent = 0 ORDER BY id`, after, upto); err != nil {
+		return 0, err
+	}
+	return p.last - p.upto + p.after, tx.run("UPDATE search_progress SET after = ?, upto = ?", p.after, p.upto)
 }
 
-// Unindexed is up to which row id messages are not in the index of words yet.
-func (tx *Tx) Unindexed() (int64, error) {
-	return one(tx, integer, "SELECT after FROM search_progress")
+// Unindexed is of how many row ids messages are not in the index of words yet: of the newest,
+// and of the oldest.
+func (tx *Tx) Unindexed() (newest, oldest int64, err error) {
+	p, err := tx.progress()
+	return p.last - p.upto, p.after, err
 }
 
 // Search returns up to limit lines that have what is asked for, by a row id below before (0:

@@ -4,27 +4,25 @@
 -- leave the index's pages at once (secure-delete), and a page of it fits one of ours (pgsz).
 CREATE VIRTUAL TABLE search USING fts5 (text, place, content = '', columnsize = 0, tokenize = 'ascii');
 
--- What of it there is. Messages that were there before the index are put into it bit by
+-- What of it there is. What is said is put into it a moment later, in one go with what was
+-- said beside it. Messages that were there before the index are put into it bit by
 -- bit, the newest first.
 CREATE TABLE search_progress (
     one     INTEGER PRIMARY KEY CHECK (one = 1),
     version TEXT    NOT NULL,   -- of app/search; the index of another is made anew
-    after   INTEGER NOT NULL    -- messages up to this row id are not in the index yet
+    after   INTEGER NOT NULL,   -- messages up to this row id are not in the index yet
+    upto    INTEGER NOT NULL DEFAULT 0 -- nor are those after this one, which is not below it; no new message has a row id up to it
 ) STRICT;
 
--- The index goes with the messages, whoever changes them and why. words_of is a function of
+-- What is in the index goes with the messages, whoever changes them and why. words_of is a function of
 -- the store's connections; it gives the words of a message by its kind and body.
-CREATE TRIGGER search_insert AFTER INSERT ON messages
-WHEN NEW.shown = 1 AND NEW.silent = 0 AND NEW.id > (SELECT after FROM search_progress) BEGIN
-    INSERT INTO search (rowid, text, place) VALUES (NEW.id, words_of(NEW.kind, NEW.body), 'c' || NEW.conversation);
-END;
 CREATE TRIGGER search_update AFTER UPDATE OF id, conversation, kind, body, shown, silent ON messages BEGIN
     INSERT INTO search (search, rowid, text, place) SELECT 'delete', OLD.id, words_of(OLD.kind, OLD.body), 'c' || OLD.conversation
-        WHERE OLD.shown = 1 AND OLD.silent = 0 AND OLD.id > (SELECT after FROM search_progress);
+        FROM search_progress WHERE OLD.shown = 1 AND OLD.silent = 0 AND OLD.id > after AND OLD.id <= upto;
     INSERT INTO search (rowid, text, place) SELECT NEW.id, words_of(NEW.kind, NEW.body), 'c' || NEW.conversation
-        WHERE NEW.shown = 1 AND NEW.silent = 0 AND NEW.id > (SELECT after FROM search_progress);
+        FROM search_progress WHERE NEW.shown = 1 AND NEW.silent = 0 AND NEW.id > after AND NEW.id <= upto;
 END;
-CREATE TRIGGER search_delete AFTER DELETE ON messages
-WHEN OLD.shown = 1 AND OLD.silent = 0 AND OLD.id > (SELECT after FROM search_progress) BEGIN
-    INSERT INTO search (search, rowid, text, place) VALUES ('delete', OLD.id, words_of(OLD.kind, OLD.body), 'c' || OLD.conversation);
+CREATE TRIGGER search_delete AFTER DELETE ON messages WHEN OLD.shown = 1 AND OLD.silent = 0 BEGIN
+    INSERT INTO search (search, rowid, text, place) SELECT 'delete', OLD.id, words_of(OLD.kind, OLD.body), 'c' || OLD.conversation
+        FROM search_progress WHERE OLD.id > after AND OLD.id <= upto;
 END;
