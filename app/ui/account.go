@@ -50,6 +50,7 @@ type account struct {
 	draftDue  *time.Timer
 	choices   *api.Settings // nil: not known yet
 	typing    typing
+	marks     marks
 	stale     map[string]bool // conversations to ask about again
 	asking    bool            // about conversations
 	statusDue bool
@@ -60,6 +61,7 @@ type account struct {
 	list    *chats.List
 	pane    *chats.Pane
 	findBar *chats.FindBar
+	pinBar  *chats.PinBar
 	line    *timeline.Timeline
 	compose *compose.Composer
 	reqs    *people.Requests
@@ -90,9 +92,9 @@ func newAccount(d *Desk, b api.Backend) *account {
 	})
 	a.rail.Reveal(shell.Requests, false)
 	a.list = chats.NewList(l, chats.ListActions{
-		Open: a.openAt, New: a.newChat, Menu: a.conversationMenu,
+		Open: a.openAt, New: a.newChat, Menu: a.rowMenu,
 		Search:  a.search,
-		Filter:  func(f chats.Filter) { a.filter = f; a.showList() },
+		Filter:  a.choose,
 		Network: func() { a.go_(shell.Network) },
 		Key:     func(down bool) bool { a.arrow(down); return true },
 		Enter:   a.openPicked,
@@ -109,6 +111,7 @@ func newAccount(d *Desk, b api.Backend) *account {
 		Back: a.toList, Details: a.showPerson,
 		Menu: func(at fyne.Position) { a.conversationMenu(a.openID, at) },
 	}, a.line, a.compose)
+	a.pinBar = chats.NewPinBar(l, a.toPin, a.unpin)
 	a.findBar = chats.NewFindBar(l, chats.FindActions{Query: a.findQuery, Step: a.stepFind, Close: a.closeFind})
 	a.reqs = people.NewRequests(l, people.Decisions{Accept: a.acceptRequest, Ignore: a.ignoreRequest, Block: a.blockRequest})
 	a.net = network.NewPage(l, network.Actions{Add: a.addRelay, Run: a.runRelay, Remove: a.removeRelay, Again: a.refreshStatus})
@@ -183,6 +186,7 @@ func (a *account) reload() {
 	})
 	a.loadRequests()
 	a.loadChoices()
+	a.loadMarks()
 	a.refreshStatus()
 }
 
@@ -191,7 +195,7 @@ func (a *account) events(list []api.Event) {
 	if a.life.Err() != nil {
 		return
 	}
-	status, requests, again := false, false, false
+	status, requests, marks, again := false, false, false, false
 	var notes []notify.Note
 	for _, e := range list {
 		switch e.Event {
@@ -205,6 +209,7 @@ func (a *account) events(list []api.Event) {
 				a.typing.end(e.Conversation) // it is written
 			}
 			a.stale[e.Conversation] = true
+			marks = marks || e.Change != api.ChangeNew // one that is marked may say something else, or be gone
 			if e.Conversation == a.openID {
 				a.renew(e.ID, e.Change)
 				again = true
@@ -219,6 +224,7 @@ func (a *account) events(list []api.Event) {
 			}
 			status = true
 		case api.EventConversation:
+			marks = true
 			if e.Change == "removed" {
 				a.forget(e.Conversation)
 			} else {
@@ -251,6 +257,9 @@ func (a *account) events(list []api.Event) {
 	}
 	if requests {
 		a.loadRequests()
+	}
+	if marks {
+		a.loadMarks()
 	}
 	if status {
 		a.refreshStatus()
@@ -402,11 +411,13 @@ func (a *account) showList() {
 		words = a.l.T("You have read everything.")
 	case a.filter == chats.Archived:
 		words = a.l.T("Nothing is archived.")
+	case a.filter == chats.Starred:
+		words = a.l.T("No message has a star.")
 	default:
 		words = a.l.T("Nobody is here yet: invite someone with the plus above.")
 	}
 	a.list.Set(a.shown(), words)
-	a.list.Chips(a.filter, unread, archived)
+	a.list.Chips(a.filter, unread, archived, len(a.marks.starred) > 0)
 	a.rail.Badge(shell.Chats, total)
 	if a.section == shell.Chats && a.openID == "" {
 		a.showContent()
@@ -487,6 +498,8 @@ func (a *account) enter_(id string, at timeline.Conversation) {
 	a.showContent()
 	a.showList()
 	a.openLine()
+	a.showPins(nil)
+	a.loadMarks()
 	a.win.Canvas().Focus(a.compose.Field())
 }
 

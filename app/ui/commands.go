@@ -27,6 +27,7 @@ func (a *account) commands() []shell.Command {
 		{ID: "find", Group: shell.Chat, Name: lang.Mark("Find in this chat"), Keys: []shell.Key{shell.Ctrl(fyne.KeyF)}, Run: a.openFind},
 		{ID: "findnext", Group: shell.Chat, Name: lang.Mark("Next one found"), Keys: []shell.Key{{Key: fyne.KeyF3}}, When: func() bool { return a.find.on }, Run: func() { a.stepFind(true) }},
 		{ID: "timer", Group: shell.Chat, Name: lang.Mark("Disappearing messages"), Keys: []shell.Key{shell.CtrlShift(fyne.KeyT)}, Run: a.chooseTimer, When: func() bool { return talking() && a.talkable(a.openID) }},
+		{ID: "pinned", Group: shell.Chat, Name: lang.Mark("Next pinned message"), Keys: []shell.Key{shell.CtrlShift(fyne.KeyP)}, Run: a.toPin, When: func() bool { return talking() && len(a.marks.pins) > 0 }},
 		{ID: "archive", Group: shell.Chat, Name: lang.Mark("Archive"), Keys: []shell.Key{shell.Ctrl(fyne.KeyE)}, When: talking, Run: func() {
 			archived := !a.conversation(a.openID).Archived
 			a.change(api.SetConversationRequest{Conversation: a.openID, Archived: &archived})
@@ -37,6 +38,7 @@ func (a *account) commands() []shell.Command {
 		{ID: "search", Group: shell.Go, Name: lang.Mark("Search"), Keys: []shell.Key{shell.CtrlShift(fyne.KeyF)}, Run: a.beginSearch},
 		{ID: "pane", Group: shell.Go, Name: lang.Mark("To the list or to what is being written"), Keys: []shell.Key{{Key: fyne.KeyF6}}, Run: a.otherPane},
 		{ID: "back", Group: shell.Go, Name: lang.Mark("Back"), Keys: []shell.Key{{Key: fyne.KeyEscape}, shell.Alt(fyne.KeyLeft)}, Run: a.back},
+		{ID: "starred", Group: shell.Go, Name: lang.Mark("Starred messages"), Keys: []shell.Key{shell.CtrlShift(fyne.KeyS)}, Run: a.showStarred},
 		{ID: "next", Group: shell.Go, Name: lang.Mark("Next chat"), Keys: []shell.Key{shell.Alt(fyne.KeyDown)}, Run: func() { a.step(true) }},
 		{ID: "previous", Group: shell.Go, Name: lang.Mark("Previous chat"), Keys: []shell.Key{shell.Alt(fyne.KeyUp)}, Run: func() { a.step(false) }},
 		{ID: "chats", Group: shell.Go, Name: lang.Mark("Chats"), Keys: []shell.Key{shell.Ctrl(fyne.Key1)}, Run: func() { a.go_(shell.Chats) }},

@@ -47,6 +47,9 @@ func (a *account) here() *place {
 
 // shown are the rows of the list.
 func (a *account) shown() []chats.Row {
+	if strings.TrimSpace(a.seek.query) == "" && a.filter == chats.Starred {
+		return a.withPicked(chats.StarredRows(a.l, a.marks.starred, a.convs, a.now()))
+	}
 	if strings.TrimSpace(a.seek.query) == "" {
 		rows := chats.Rows(a.l, a.convs, a.now(), a.filter, "", a.openID)
 		for i, r := range rows {
@@ -56,7 +59,11 @@ func (a *account) shown() []chats.Row {
 		}
 		return rows
 	}
-	rows := chats.Results(a.l, a.convs, a.seek.found.Messages, a.now(), a.seek.query, "")
+	return a.withPicked(chats.Results(a.l, a.convs, a.seek.found.Messages, a.now(), a.seek.query, ""))
+}
+
+// withPicked marks the row that Enter opens.
+func (a *account) withPicked(rows []chats.Row) []chats.Row {
 	if i := a.pickedRow(rows); i >= 0 {
 		rows[i].Selected = true
 	}
@@ -126,7 +133,7 @@ func (a *account) ask() {
 
 // arrow is Up or Down in the search field.
 func (a *account) arrow(down bool) {
-	if strings.TrimSpace(a.seek.query) == "" {
+	if strings.TrimSpace(a.seek.query) == "" && a.filter != chats.Starred {
 		a.step(down)
 		return
 	}
@@ -175,6 +182,9 @@ func (a *account) openAt(id, message string) {
 	if message == "" {
 		a.open(id)
 		return
+	}
+	if a.filter == chats.Starred {
+		a.seek.picked = chats.Row{ID: id, Message: message}.Key()
 	}
 	if strings.TrimSpace(a.seek.query) != "" {
 		a.seek.picked, a.seek.jumped = chats.Row{ID: id, Message: message}.Key(), true

@@ -211,11 +211,12 @@ func (a *account) messageMenu(m timeline.Message, _ string) []*fyne.MenuItem {
 		if m.Starred {
 			name = l.T("Take the star off")
 		}
-		add(name, func() {
-			a.mark(m.ID, func(ctx context.Context) (api.Message, error) {
-				return a.b.Star(ctx, api.StarRequest{ID: m.ID, Starred: !m.Starred})
-			})
-		})
+		add(name, func() { a.star(m.ID, !m.Starred) })
+		name = l.T("Pin")
+		if m.Pinned {
+			name = l.T("Unpin")
+		}
+		add(name, func() { a.pin(m.ID, !m.Pinned) })
 	}
 	if m.State != timeline.None {
 		add(l.T("Way of the message"), func() { a.showTrail(m.ID) })
@@ -228,17 +229,6 @@ func (a *account) messageMenu(m timeline.Message, _ string) []*fyne.MenuItem {
 		})
 	}
 	return append(items, fyne.NewMenuItemSeparator())
-}
-
-// mark changes a mark of a message and shows it.
-func (a *account) mark(id string, do func(context.Context) (api.Message, error)) {
-	task.Load(a.work, do, func(_ api.Message, err error) {
-		if err != nil {
-			a.fail(err)
-			return
-		}
-		a.renew(id, "")
-	})
 }
 
 // react reacts to a message, or takes the same reaction back.

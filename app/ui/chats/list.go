@@ -2,6 +2,7 @@ package chats
 
 import (
 	"fyne.io/fyne/v2"
+	"fyne.io/fyne/v2/container"
 	fynewidget "fyne.io/fyne/v2/widget"
 
 	"github.com/godwit-im/godwit/app/ui/lang"
@@ -11,15 +12,15 @@ import (
 
 // ListActions is what the list calls back for.
 type ListActions struct {
-	Open    func(id, message string)          // message is empty, or one that was found
-	New     func()                            // the button with the plus
-	Menu    func(id string, at fyne.Position) // what can be done with a conversation
-	Search  func(query string)                // with every change of the field
-	Filter  func(Filter)                      // a chip was pressed
-	Network func()                            // the status line was pressed
-	Key     func(down bool) bool              // Up and Down in the search field
-	Enter   func()                            // Enter in the search field
-	Escape  func()                            // Escape there
+	Open    func(id, message string)                   // message is empty, or one that was found
+	New     func()                                     // the button with the plus
+	Menu    func(id, message string, at fyne.Position) // what can be done with a row
+	Search  func(query string)                         // with every change of the field
+	Filter  func(Filter)                               // a chip was pressed
+	Network func()                                     // the status line was pressed
+	Key     func(down bool) bool                       // Up and Down in the search field
+	Enter   func()                                     // Enter in the search field
+	Escape  func()                                     // Escape there
 }
 
 // List is the list of conversations: a header, the search field, chips, the rows and the
@@ -33,6 +34,7 @@ type List struct {
 	Search *widget.Field
 	list   *fynewidget.List
 	chips  [3]*widget.Chip
+	star   *widget.Chip
 	empty  *widget.Para
 	foot   *widget.Press
 	icon   *widget.Icon
@@ -59,7 +61,8 @@ func NewList(l *lang.Lang, do ListActions) *List {
 	for i, text := range []string{l.T("All"), l.T("Unread"), l.T("Archived")} {
 		v.chips[i] = widget.NewChip(text, func() { do.Filter(Filter(i)) })
 	}
-	v.Chips(All, 0, 0)
+	v.star = widget.NewIconChip("star", l.T("Starred messages"), func() { do.Filter(Starred) })
+	v.Chips(All, 0, 0, false)
 	v.empty = widget.NewPara("", theme.TextSecondary, theme.Dim).Centred()
 	v.empty.Hide()
 
@@ -72,7 +75,7 @@ func NewList(l *lang.Lang, do ListActions) *List {
 	head := widget.Inset(theme.Space5+2, 0, theme.Space4, 0, widget.AtLeast(0, theme.HeaderHeight+4,
 		widget.Ends(widget.NewText(l.T("Chats"), theme.TextSection, theme.Text).Bold(), widget.NewRoundButton("plus", l.T("New chat"), 36, do.New))))
 	search := widget.Inset(theme.Space5, 0, theme.Space5, theme.Space3, v.Search)
-	chips := widget.Inset(theme.Space5, 0, theme.Space5, theme.Space3, widget.Row(theme.Space3, v.chips[0], v.chips[1], v.chips[2]))
+	chips := widget.Inset(theme.Space5, 0, theme.Space5, theme.Space3, container.NewHScroll(widget.Row(theme.Space3, v.chips[0], v.chips[1], v.chips[2], v.star)))
 	rows := widget.Stack(widget.Inset(theme.Space3, 0, theme.Space3, 0, v.list), widget.Inset(theme.Space6, theme.Space6, theme.Space6, 0, widget.ColumnTop(theme.ListMax, v.empty)))
 	v.all = widget.Edge(widget.Col(0, head, search, chips), widget.Col(0, widget.Rule(false), v.foot), nil, nil, rows)
 	v.ExtendBaseWidget(v)
@@ -107,8 +110,8 @@ func (v *List) Set(rows []Row, why string) {
 // headHeight is the height of words between rows.
 const headHeight float32 = 30
 
-// Chips shows which filter holds, and how many conversations the others have.
-func (v *List) Chips(on Filter, unread, archived int) {
+// Chips shows which filter holds, and how much the others have.
+func (v *List) Chips(on Filter, unread, archived int, starred bool) {
 	for i, c := range v.chips {
 		c.Select(Filter(i) == on)
 	}
@@ -121,6 +124,8 @@ func (v *List) Chips(on Filter, unread, archived int) {
 	} else {
 		v.chips[2].Hide()
 	}
+	v.star.Select(on == Starred)
+	v.star.Hidden = !starred && on != Starred
 	v.Refresh()
 }
 
@@ -171,7 +176,7 @@ func newRowView(list *List) *rowView {
 	content := widget.Edge(nil, nil, widget.Inset(theme.Space3+2, 0, theme.Space4, 0, v.avatar), nil, widget.Inset(0, 10, theme.Space3+2, 0, lines))
 	v.press = widget.NewPress("", content, func() { v.list.do.Open(v.row.ID, v.row.Message) })
 	v.press.Shape("", "", theme.RadiusCard, fyne.NewSize(0, theme.RowHeight))
-	v.press.OnSecondary(func(at fyne.Position) { v.list.do.Menu(v.row.ID, at) })
+	v.press.OnSecondary(func(at fyne.Position) { v.list.do.Menu(v.row.ID, v.row.Message, at) })
 	v.ExtendBaseWidget(v)
 	return v
 }

@@ -38,6 +38,7 @@ type Pane struct {
 	timer  *widget.Text // after sub, with its icon
 	fades  *fyne.Container
 	who    *widget.Press
+	pins   *fyne.Container
 	find   *fyne.Container
 	notice *fyne.Container
 	bottom *fyne.Container
@@ -47,7 +48,7 @@ type Pane struct {
 // one writes below them.
 func NewPane(l *lang.Lang, do PaneActions, messages, composer fyne.CanvasObject) *Pane {
 	v := &Pane{l: l, avatar: widget.NewAvatar("", "", 38), name: widget.NewText("", theme.TextTitle, theme.Text).Bold().Shrink(),
-		check: widget.NewIcon("verified", 17, theme.Accent), sub: widget.NewText("", theme.TextCaption, theme.Dim).Shrink(), find: widget.Stack(), notice: widget.Stack()}
+		check: widget.NewIcon("verified", 17, theme.Accent), sub: widget.NewText("", theme.TextCaption, theme.Dim).Shrink(), pins: widget.Stack(), find: widget.Stack(), notice: widget.Stack()}
 	v.back = widget.NewIconButton("back", l.T("Back to the list"), do.Back)
 	v.timer = widget.NewText("", theme.TextCaption, theme.Dim)
 	v.fades = widget.Row(theme.Space1+1, widget.NewIcon("timer", 14, theme.Dim), v.timer)
@@ -61,7 +62,7 @@ func NewPane(l *lang.Lang, do PaneActions, messages, composer fyne.CanvasObject)
 	})
 	head := widget.Inset(theme.Space3, 0, theme.Space4, 0, widget.AtLeast(0, theme.HeaderHeight, widget.Row(theme.Space2, v.back, widget.Grow(v.who), menu)))
 	v.bottom = widget.Stack(widget.Inset(14, theme.Space3, 14, 14, composer))
-	v.all = widget.Edge(widget.Col(0, head, widget.Rule(false), v.find, v.notice), v.bottom, nil, nil, messages)
+	v.all = widget.Edge(widget.Col(0, head, widget.Rule(false), v.pins, v.find, v.notice), v.bottom, nil, nil, messages)
 	v.back.Hide()
 	v.ExtendBaseWidget(v)
 	return v
@@ -95,6 +96,15 @@ func (v *Pane) Head(h Head) {
 	v.sub.Paint(theme.Dim)
 	if h.Writing {
 		v.sub.Paint(theme.Accent)
+	}
+	v.all.Refresh()
+}
+
+// Pins shows the bar with a pinned message; nil takes it away.
+func (v *Pane) Pins(bar fyne.CanvasObject) {
+	v.pins.Objects = nil
+	if bar != nil {
+		v.pins.Objects = []fyne.CanvasObject{bar}
 	}
 	v.all.Refresh()
 }

@@ -39,6 +39,7 @@ const (
 	All Filter = iota
 	Unread
 	Archived
+	Starred // no conversations, but the messages with a star
 )
 
 // Rows are the conversations that pass a filter and whose names have all the words of a
@@ -89,6 +90,19 @@ func FoundRows(l *lang.Lang, found []api.FoundMessage, convs []api.Conversation,
 			r.Said = l.T("You: {text}", "text", r.Said)
 		}
 		rows = append(rows, r)
+	}
+	return rows
+}
+
+// StarredRows are messages with a star, under a head.
+func StarredRows(l *lang.Lang, list []api.Message, convs []api.Conversation, now time.Time) []Row {
+	found := make([]api.FoundMessage, len(list))
+	for i, m := range list {
+		found[i] = api.FoundMessage{Message: m, Snippet: Gist(l, m)}
+	}
+	rows := FoundRows(l, found, convs, now)
+	if len(rows) > 0 {
+		rows[0].Head = l.T("Starred messages")
 	}
 	return rows
 }

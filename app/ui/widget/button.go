@@ -78,20 +78,38 @@ func NewRoundButton(icon, name string, side float32, tap func()) *Press {
 type Chip struct {
 	Press
 	text *Text
+	icon *Icon // in place of words; nil: there is none
 }
 
 // NewChip is a chip that is off.
 func NewChip(text string, tap func()) *Chip {
 	c := &Chip{text: NewText(text, theme.TextCaption, theme.Dim).Centred()}
-	const height = 28 // to the eye; the target is higher by the room round it
 	c.init(c, text, Inset(theme.Space4, 0, theme.Space4, 0, c.text), tap)
-	c.Shape(theme.BubbleIn, "", height/2, fyne.NewSize(theme.Target, height))
+	c.Shape(theme.BubbleIn, "", chipHeight/2, fyne.NewSize(theme.Target, chipHeight))
+	return c
+}
+
+// chipHeight is that to the eye; the target is higher by the room round it.
+const chipHeight = 28
+
+// NewIconChip is a chip with an icon, that is off.
+func NewIconChip(icon, name string, tap func()) *Chip {
+	c := &Chip{text: NewText("", theme.TextCaption, theme.Dim), icon: NewIcon(icon, 16, theme.Dim)}
+	c.init(c, name, Inset(theme.Space4, 0, theme.Space4, 0, c.icon), tap)
+	c.Shape(theme.BubbleIn, "", chipHeight/2, fyne.NewSize(40, chipHeight))
 	return c
 }
 
 // Select turns it on or off; it is not only the colour that says so.
 func (c *Chip) Select(on bool) {
 	c.text.style.Bold = on
+	if c.icon != nil {
+		ink := theme.Dim
+		if on {
+			ink = theme.OnAccent
+		}
+		c.icon.Set(c.icon.name, ink)
+	}
 	if on {
 		c.text.Paint(theme.OnAccent)
 		c.Paint(theme.Accent, "")
