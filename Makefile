@@ -121,7 +121,8 @@ bench: build ## measure the real program: lines of `name value unit`
 	@bin/godwit bench
 
 .PHONY: bench-desktop
-bench-desktop: need-go ## measure the window's own widgets: lines of `name value unit`
+bench-desktop: build desktop ## measure the window, on a screen in memory: lines of `name value unit` (takes two minutes)
+	@.ci/need Xvfb=xvfb xdotool=xdotool
 	@go run ./app/ui/bench
 
 .PHONY: test

@@ -3,9 +3,11 @@ package ui
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"fyne.io/fyne/v2"
 
@@ -58,8 +60,22 @@ func (a *account) openLine() {
 		return
 	}
 	c := a.conversation(a.openID)
-	a.line.Open(timeline.Conversation{Source: chats.Source{Reader: a.b, View: a.view()}, FirstUnread: c.FirstUnread, Unread: c.Unread, At: a.where.At, Place: a.where.Place})
+	a.line.Open(timeline.Conversation{Source: chats.Source{Reader: told{a.b, a.opt.Log}, View: a.view()}, FirstUnread: c.FirstUnread, Unread: c.Unread, At: a.where.At, Place: a.where.Place})
 	a.where = timeline.Conversation{}
+}
+
+// told is a Reader of messages that says how many it read, to who wants to know.
+type told struct {
+	chats.Reader
+	log *slog.Logger
+}
+
+// Messages implements chats.Reader.
+func (t told) Messages(ctx context.Context, r api.MessagesRequest) ([]api.Message, error) {
+	began := time.Now()
+	list, err := t.Reader.Messages(ctx, r)
+	t.log.Debug("messages were read", "n", len(list), "took", time.Since(began))
+	return list, err
 }
 
 // renew reads a message of what is open again: it is new, or something became of it.

@@ -36,7 +36,13 @@ type slot struct {
 	now    fyne.CanvasObject // what is shown; nil: nothing
 }
 
+// newSlot is a pane. Where the window's own colour shows, in which it is wiped anyway,
+// nothing is drawn over it: where there is no GPU, to paint each px of the largest pane
+// once more is a third of what a frame costs.
 func newSlot(colour fyne.ThemeColorName, kept bool) *slot {
+	if colour == theme.Canvas {
+		colour = ""
+	}
 	s := &slot{ground: widget.NewFill(colour, 0), kept: kept}
 	s.box = container.New(pile{}, s.ground)
 	return s

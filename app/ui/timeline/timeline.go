@@ -248,35 +248,42 @@ func (t *Timeline) Open(c Conversation) {
 	if c.At != "" {
 		t.follow, t.near = false, false
 		t.light(c.At)
-		t.load(Request{Around: c.At, Limit: firstPage}, func(p Page) { t.replace(p, anchor{c.At, t.Size().Height / 3}) })
+		t.loadWithin(blink, Request{Around: c.At, Limit: firstPage}, func(p Page) { t.replace(p, anchor{c.At, t.Size().Height / 3}) })
 		return
 	}
 	if c.Place.at.id != "" {
 		t.follow, t.near = false, false
-		t.load(Request{Around: c.Place.at.id, Limit: firstPage}, func(p Page) { t.replace(p, c.Place.at) })
+		t.loadWithin(blink, Request{Around: c.Place.at.id, Limit: firstPage}, func(p Page) { t.replace(p, c.Place.at) })
 		return
 	}
 	if c.FirstUnread == "" {
-		t.load(Request{Limit: firstPage}, func(p Page) { t.replace(p, anchor{}) })
+		t.loadWithin(blink, Request{Limit: firstPage}, func(p Page) { t.replace(p, anchor{}) })
 		return
 	}
-	t.load(Request{Around: c.FirstUnread, Limit: firstPage}, func(p Page) {
+	t.loadWithin(blink, Request{Around: c.FirstUnread, Limit: firstPage}, func(p Page) {
 		t.replace(p, anchor{c.FirstUnread, max(60, t.Size().Height/4)})
 	})
 }
 
 // load asks the source for a page, and hands it over if the conversation is still shown.
-func (t *Timeline) load(r Request, then func(Page)) {
+func (t *Timeline) load(r Request, then func(Page)) { t.loadWithin(0, r, then) }
+
+// blink is how long the window waits for what somebody asked to see: half of a frame. The
+// store takes a millisecond or two. What comes so soon stands there at once, without an
+// empty frame before it, which where there is no GPU takes longer to draw than that.
+const blink = 8 * time.Millisecond
+
+// loadWithin asks for a page. What comes within a time is used before it returns, what comes
+// later when it comes.
+func (t *Timeline) loadWithin(wait time.Duration, r Request, then func(Page)) {
 	if t.closed {
 		return
 	}
 	turn, source := t.turn, t.conv.Source
+	soon, late := make(chan func()), make(chan struct{})
 	t.work.Go(func() {
 		p, err := source.Page(t.life, r)
-		if t.life.Err() != nil {
-			return
-		}
-		t.cfg.Do(func() {
+		use := func() {
 			if turn != t.turn || t.closed {
 				return
 			}
@@ -288,8 +295,26 @@ func (t *Timeline) load(r Request, then func(Page)) {
 				return
 			}
 			then(p)
-		})
+		}
+		select {
+		case soon <- use:
+		case <-late:
+			if t.life.Err() == nil {
+				t.cfg.Do(use)
+			}
+		}
 	})
+	if wait > 0 {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case use := <-soon:
+			use()
+			return
+		case <-timer.C:
+		}
+	}
+	close(late)
 }
 
 // replace shows a page instead of all that was there. An empty anchor is the end.
@@ -453,6 +478,13 @@ type spot struct {
 // place puts the rows near the window where the anchor says, and asks for more pages
 // where they run out.
 func (t *Timeline) place() {
+	t.set()
+	parts.Repaint(t)
+}
+
+// set does so in the course of a layout, which is before a frame is drawn: to ask for a
+// frame then would draw the same once more.
+func (t *Timeline) set() {
 	size := t.Size()
 	if t.placing || size.Width < 1 || size.Height < 1 {
 		return
@@ -608,7 +640,6 @@ func (t *Timeline) exhibit(spots []spot, size fyne.Size) {
 	t.placeBar(size)
 	t.placePill(size)
 	t.objects = append(t.objects, t.bar, t.pill.Press)
-	parts.Repaint(t)
 	t.fade()
 	t.tellSeen(spots, size.Height)
 }
@@ -806,7 +837,7 @@ func (t *Timeline) ToEnd() {
 	if t.newer {
 		t.jumps++
 		turn := t.jumps
-		t.load(Request{Limit: firstPage}, func(p Page) {
+		t.loadWithin(blink, Request{Limit: firstPage}, func(p Page) {
 			if turn == t.jumps {
 				t.replace(p, anchor{})
 			}
@@ -822,7 +853,7 @@ func (t *Timeline) ToStart() {
 	if t.older {
 		t.jumps++
 		turn := t.jumps
-		t.load(Request{Oldest: true, Limit: firstPage}, func(p Page) {
+		t.loadWithin(blink, Request{Oldest: true, Limit: firstPage}, func(p Page) {
 			if turn == t.jumps && len(p.Messages) > 0 {
 				t.replace(p, anchor{p.Messages[0].ID, header + gapMark + markHeight + gapGroup})
 			}
@@ -903,7 +934,7 @@ func (t *Timeline) goTo(to anchor) {
 		return
 	}
 	turn := t.jumps
-	t.load(Request{Around: to.id, Limit: firstPage * 2}, func(p Page) {
+	t.loadWithin(blink, Request{Around: to.id, Limit: firstPage * 2}, func(p Page) {
 		if turn == t.jumps {
 			t.replace(p, to)
 		}
@@ -940,7 +971,7 @@ func (r *renderer) Layout(s fyne.Size) {
 		t.estimate()
 	}
 	t.follow = t.follow || t.near
-	t.place()
+	t.set()
 }
 func (r *renderer) MinSize() fyne.Size           { return fyne.NewSize(200, 100) }
 func (r *renderer) Objects() []fyne.CanvasObject { return r.objects }

@@ -31,6 +31,7 @@ type history struct {
 	n    int
 	text func(i int) string
 	fail error
+	slow time.Duration
 }
 
 func (h *history) id(i int) string { return "a" + strconv.Itoa(i) }
@@ -44,6 +45,7 @@ func (h *history) message(i int) Message {
 }
 
 func (h *history) Page(_ context.Context, r Request) (Page, error) {
+	time.Sleep(h.slow) // in the time of the test
 	if h.fail != nil {
 		return Page{}, h.fail
 	}
@@ -189,6 +191,32 @@ func (p *person) middle() (string, float32) {
 	}
 	p.Fatal("nothing is shown")
 	return "", 0
+}
+
+// Who opens a chat has its newest page in the first frame, unless the disk is slow: then
+// the window does not wait for it.
+func TestAPageThatComesAtOnceIsShownAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := sit(t, 100, Conversation{})
+		p.Open(Conversation{Source: p.source})
+		if p.top("a99") != p.top("a99") || len(p.queue) != 0 { // NaN: not shown
+			t.Error("the page is not there when the chat is open")
+		}
+		p.settle()
+
+		p.source.slow = time.Second
+		began := time.Now()
+		p.Open(Conversation{Source: p.source})
+		if waited := time.Since(began); waited > blink || p.top("a99") == p.top("a99") {
+			t.Errorf("the window stood still for %v", waited)
+		}
+		time.Sleep(time.Second)
+		p.settle()
+		p.atEnd("when it came")
+
+		p.Open(Conversation{Source: p.source}) // and nobody waits for its page
+		p.Close()
+	})
 }
 
 func TestReadingAHundredThousandMessages(t *testing.T) {
