@@ -134,7 +134,8 @@ fmt: need-go ## is everything formatted?
 
 .PHONY: vet
 vet: need-go need-desktop ## go vet
-	go vet ./...
+	@# The window first: one package of its driver takes minutes on one processor.
+	go vet ./cmd/godwit-desktop ./...
 
 .PHONY: lint
 lint: need-go need-desktop ## staticcheck
@@ -154,14 +155,17 @@ vuln: need-go need-desktop ## govulncheck, where its database can be reached
 # grew without end where one half called the other. Its runtime also fails now and then
 # when such code is preempted by a signal, so that is off. The window's driver (C, minutes
 # to compile) is not compiled once more for the detector; all above it is.
-RACE := GODEBUG=asyncpreemptoff=1 CGO_ENABLED=1 go test -race \
+#
+# The tests that start processes and wait for them come first, with more at once than there
+# may be processors: others are built and run beside them. `make vet` has vetted everything.
+RACE := GODEBUG=asyncpreemptoff=1 CGO_ENABLED=1 go test -race -vet=off -p 4 \
 	-gcflags=github.com/ncruces/...=-race=false \
 	-gcflags=lukechampine.com/adiantum/...=-race=false
 
 .PHONY: unit
 unit: need-go need-gcc need-desktop need-screen ## all tests
-	$(RACE) -timeout 15m $$(go list ./... | grep -v /cmd/godwit-desktop)
-	go test -timeout 15m ./cmd/godwit-desktop $$(find . -name race_off_test.go -exec dirname {} ';' | sort)
+	$(RACE) -timeout 15m ./cmd/godwit/soak ./cmd/godwit $$(go list ./... | grep -v /cmd/godwit-desktop)
+	go test -vet=off -timeout 15m ./cmd/godwit-desktop $$(find . -name race_off_test.go -exec dirname {} ';' | sort)
 
 # Also part of all tests, for three minutes.
 .PHONY: soak
