@@ -139,7 +139,7 @@ func (a *account) acceptLink(link string, done func(problem string)) {
 		return a.one(ctx, v.Contact)
 	}, func(c api.Conversation, err error) {
 		if err != nil {
-			done(sentence(err))
+			done(a.sentence(err))
 			return
 		}
 		done("")
@@ -226,7 +226,7 @@ func (a *account) askRelay(then func()) {
 			}, func(_ api.Relay, err error) {
 				a.refreshStatus()
 				if err != nil {
-					done(sentence(err))
+					done(a.sentence(err))
 					return
 				}
 				done("")
@@ -451,7 +451,7 @@ func (a *account) askName(id string) {
 				return a.b.RenameContact(ctx, api.RenameRequest{Contact: id, Name: strings.TrimSpace(name)})
 			}, func(_ api.Contact, err error) {
 				if err != nil {
-					done(sentence(err))
+					done(a.sentence(err))
 					return
 				}
 				done("")

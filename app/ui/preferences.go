@@ -257,7 +257,7 @@ func (a *account) askPassphrase(title, says string, do func(context.Context, str
 	people.ShowAsk(a.win.Canvas(), a.l, people.Ask{Title: title, Says: says, Button: a.l.T("OK"), Do: func(text string, done func(string)) {
 		task.Load(a.work, func(ctx context.Context) (struct{}, error) { return struct{}{}, do(ctx, strings.TrimSpace(text)) }, func(_ struct{}, err error) {
 			if err != nil {
-				done(sentence(err))
+				done(a.sentence(err))
 				return
 			}
 			done("")

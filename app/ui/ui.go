@@ -23,6 +23,7 @@ import (
 	"github.com/godwit-im/godwit/app/ui/emoji"
 	"github.com/godwit-im/godwit/app/ui/lang"
 	"github.com/godwit-im/godwit/app/ui/onboarding"
+	"github.com/godwit-im/godwit/app/ui/problems"
 	"github.com/godwit-im/godwit/app/ui/shell"
 	"github.com/godwit-im/godwit/app/ui/task"
 	"github.com/godwit-im/godwit/app/ui/text"
@@ -250,7 +251,7 @@ func (d *Desk) showRestore(name string) {
 	d.win.SetContent(onboarding.NewRestore(d.l, d.showFirst, func(words string, failed func(string)) {
 		task.Load(d.work, func(ctx context.Context) (api.Backend, error) { return d.host.Restore(ctx, name, words) }, func(b api.Backend, err error) {
 			if err != nil {
-				failed(sentence(err))
+				failed(d.sentence(err))
 				return
 			}
 			d.enter(b)
@@ -262,7 +263,7 @@ func (d *Desk) showUnlock() {
 	screen, focus := onboarding.NewUnlock(d.l, func(passphrase string, failed func(string)) {
 		task.Load(d.work, func(ctx context.Context) (api.Backend, error) { return d.host.Open(ctx, passphrase) }, func(b api.Backend, err error) {
 			if err != nil {
-				failed(sentence(err))
+				failed(d.sentence(err))
 				return
 			}
 			d.enter(b)
@@ -275,9 +276,9 @@ func (d *Desk) showUnlock() {
 // showStuck says why there is no window, and offers to try again.
 func (d *Desk) showStuck(err error) {
 	again := widget.NewButton(d.l.T("Try again"), widget.Primary, func() { d.open("") })
-	p := problem.From(err)
-	card := widget.Card("alert", theme.Danger, p.What, p.Means+" "+p.Do, again)
-	details := widget.NewPara(d.details(p), theme.TextCaption, theme.Dim)
+	p := problems.Of(d.l, err)
+	card := widget.Card("alert", theme.Danger, p.What, p.Means, again)
+	details := widget.NewPara(d.details(err), theme.TextCaption, theme.Dim)
 	d.win.SetContent(widget.Stack(widget.NewFill(theme.Rail, 0), widget.Inset(theme.Space6, theme.Space6, theme.Space6, theme.Space6, widget.Column(520, widget.Col(theme.Space4, card, details)))))
 }
 
@@ -308,13 +309,11 @@ func (d *Desk) Raise(what link.Link, _ string) {
 }
 
 // sentence is an error for people, in a line or two.
-func sentence(err error) string {
-	p := problem.From(err)
-	return p.What + ". " + p.Do
-}
+func (d *Desk) sentence(err error) string { return problems.Of(d.l, err).Sentence() }
 
 // details are what somebody who helps wants to know.
-func (d *Desk) details(p *problem.Error) string {
+func (d *Desk) details(err error) string {
+	p := problem.From(err)
 	text := d.l.T("Code {code}", "code", string(p.Code))
 	if p.Detail() != "" {
 		text += ": " + p.Detail()
@@ -324,8 +323,8 @@ func (d *Desk) details(p *problem.Error) string {
 
 // problemCard says what happened and what it means; what to do about it is its end.
 func (d *Desk) problemCard(err error) fyne.CanvasObject {
-	p := problem.From(err)
-	return widget.Card("alert", theme.Danger, p.What, p.Means+" "+p.Do)
+	p := problems.Of(d.l, err)
+	return widget.Card("alert", theme.Danger, p.What, p.Means)
 }
 
 // fail shows an error over the window: what happened, what it means, one button; the
@@ -334,13 +333,13 @@ func (d *Desk) fail(err error) {
 	if errors.Is(err, context.Canceled) {
 		return
 	}
-	p := problem.From(err)
-	text := widget.NewPara(p.Means+" "+p.Do, theme.TextBody, theme.Dim)
+	p := problems.Of(d.l, err)
+	text := widget.NewPara(p.Means, theme.TextBody, theme.Dim)
 	more := widget.NewPara("", theme.TextCaption, theme.Dim)
 	more.Hide()
 	var dialog *widget.Dialog
 	details := widget.NewButton(d.l.T("Details"), widget.Link, func() {
-		more.Set(d.details(p))
+		more.Set(d.details(err))
 		more.Show()
 		dialog.Fit()
 	})

@@ -474,7 +474,7 @@ func TestAPersonReadsAndAnswers(t *testing.T) {
 		return len(h.sent) == 1 && h.sent[0] == api.SendRequest{Contact: "anna", Text: "At ten!"}
 	})
 	h.say(api.Message{ID: "m4", Conversation: "anna", Author: "me", Text: "At ten!", Kind: "text", Time: at(10), State: "queued", Reason: "Nobody can be reached (NET-03)"})
-	s.until("it is shown with its state", func() bool { return s.says("At ten!") && s.says("Waiting on this device · Nobody can be reached") })
+	s.until("it is shown with its state", func() bool { return s.says("At ten!") && s.says("Waiting on this device · No relay could be reached") })
 	if s.says("NET-03") {
 		t.Error("a code stands between the messages")
 	}

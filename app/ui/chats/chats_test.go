@@ -113,7 +113,7 @@ func TestAMessageAsItIsShown(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	queued := api.Message{Author: "me", Kind: "text", State: api.Queued, Reason: "No relay can be reached (REL-06); something else"}
-	if m := view().Shown(queued); m.Words != "Waiting on this device · No relay can be reached" {
+	if m := view().Shown(queued); m.Words != "Waiting on this device · A relay of the contact cannot be reached" {
 		t.Errorf("%q", m.Words)
 	}
 	if got := StateWords(english, api.Message{State: api.Failed, Reason: "Expired (not a code)"}); got != "Not delivered · Expired (not a code)" {

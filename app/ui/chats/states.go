@@ -5,8 +5,8 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/app/api"
-	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/ui/lang"
+	"github.com/godwit-im/godwit/app/ui/problems"
 )
 
 // StateGlyph is the icon of a message's state, and its name: a shape for each, so that
@@ -33,7 +33,7 @@ func StateGlyph(l *lang.Lang, s api.State) (icon, name string) {
 func StateWords(l *lang.Lang, m api.Message) string {
 	switch m.State {
 	case api.Queued:
-		if why := reason(m.Reason); why != "" {
+		if why := problems.Reason(l, m.Reason); why != "" {
 			return l.T("Waiting on this device") + " · " + why
 		}
 		return l.T("Waiting on this device")
@@ -46,23 +46,12 @@ func StateWords(l *lang.Lang, m api.Message) string {
 		}
 		return l.N("Kept at {n} relays until {day}", m.Relays.Kept, "day", Until(l, m.Expires.Time))
 	case api.Failed:
-		if why := reason(m.Reason); why != "" {
+		if why := problems.Reason(l, m.Reason); why != "" {
 			return l.T("Not delivered") + " · " + why
 		}
 		return l.T("Not delivered")
 	}
 	return ""
-}
-
-// reason is the first of the reasons, without its code, which is for the details.
-func reason(text string) string {
-	text, _, _ = strings.Cut(text, "; ")
-	if i := strings.LastIndex(text, " ("); i > 0 && strings.HasSuffix(text, ")") {
-		if _, ok := problem.Lookup(problem.Code(text[i+2 : len(text)-1])); ok {
-			text = text[:i]
-		}
-	}
-	return text
 }
 
 // Step is a line of a message's trail as it is shown.
@@ -137,7 +126,7 @@ func more(l *lang.Lang, s api.Step) (parts []string) {
 		parts = append(parts, l.T("the keys to check it with are erased, as they have to be"))
 	}
 	if s.Reason != "" {
-		parts = append(parts, s.Reason)
+		parts = append(parts, problems.Explain(l, s.Reason))
 	}
 	return parts
 }

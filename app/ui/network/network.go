@@ -12,6 +12,7 @@ import (
 
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/ui/lang"
+	"github.com/godwit-im/godwit/app/ui/problems"
 	"github.com/godwit-im/godwit/app/ui/theme"
 	"github.com/godwit-im/godwit/app/ui/widget"
 )
@@ -38,7 +39,7 @@ func ReportOf(l *lang.Lang, s api.Status) Report {
 	var r Report
 	working := 0
 	for _, one := range s.Relays {
-		v := Relay{ID: one.Relay, Name: short(one.Relay), Why: one.Reason}
+		v := Relay{ID: one.Relay, Name: short(one.Relay), Why: problems.Unreached(l, one.Reason)}
 		switch one.State {
 		case "connected":
 			v.State, v.Icon = l.T("Connected"), "tick"
@@ -53,7 +54,7 @@ func ReportOf(l *lang.Lang, s api.Status) Report {
 			v.State, v.Icon, v.Bad = l.T("Cannot be reached"), "alert", true
 		}
 		if one.Failing != "" {
-			v.Icon, v.Bad, v.Why = "alert", true, one.Failing
+			v.Icon, v.Bad, v.Why = "alert", true, problems.Explain(l, one.Failing)
 		}
 		if len(one.Addrs) > 0 {
 			v.Name = host(one.Addrs[0], v.Name)
@@ -94,11 +95,24 @@ func ReportOf(l *lang.Lang, s api.Status) Report {
 			fact(l.T("Finding people"), l.T("No peer known"))
 		}
 		for _, a := range s.DHT.Alarms {
-			r.Alarms = append(r.Alarms, a.Reason+" ("+a.Code+")")
+			r.Alarms = append(r.Alarms, problems.Explain(l, a.Reason+" ("+a.Code+")"))
 		}
 	}
-	fact(l.T("Keys"), s.Protection.Means)
+	fact(l.T("Keys"), protection(l, s.Protection))
 	return r
+}
+
+// protection says what guards the keys.
+func protection(l *lang.Lang, p api.Protection) string {
+	switch p.Kind {
+	case api.ByKeyring:
+		return l.T("The keys are sealed with a key in this computer's keyring: who copies the profile without it cannot open it.")
+	case api.ByPassphrase:
+		return l.T("The keys are sealed with your passphrase: who has the profile must guess it.")
+	case api.ByFile:
+		return l.T("The keys are sealed with a key in a file beside them: only file permissions protect it. Settings, Keys sets a passphrase.")
+	}
+	return p.Means
 }
 
 // host is the address and port of a multiaddr, for those that have them.
