@@ -206,7 +206,7 @@ func (ch *chooser) online(ctx context.Context, s situation) (time.Duration, erro
 	since := ch.observed
 	witness := ch.c.Connected() > 0
 	for _, r := range s.inUse {
-		witness = witness || ch.serves(r.Peer).well
+		witness = witness || ch.c.serves(r.Peer).well
 	}
 	if witness {
 		ch.observed = now
@@ -243,7 +243,7 @@ func (ch *chooser) observe(ctx context.Context, s situation) error {
 		if !known {
 			down = saved
 		}
-		serves := ch.serves(r.Peer)
+		serves := ch.c.serves(r.Peer)
 		switch {
 		case serves.steady:
 			down = 0
@@ -271,16 +271,6 @@ func (ch *chooser) saveDown(ctx context.Context, relay store.PeerID, down time.D
 	})
 }
 
-func (ch *chooser) serves(relay store.PeerID) service {
-	ch.c.mu.Lock()
-	b := ch.c.boxes[relay]
-	ch.c.mu.Unlock()
-	if b == nil {
-		return service{}
-	}
-	return b.serves()
-}
-
 // judge says of each relay in use whether it does its work, and tells of changes.
 func (ch *chooser) judge(s situation) (inUse []chosen) {
 	operators := make(map[store.PeerID]string)
@@ -292,7 +282,7 @@ func (ch *chooser) judge(s situation) (inUse []chosen) {
 		c := chosen{
 			id: r.Peer, hand: r.Source == store.RelayByHand || r.Source == store.RelayByFlag, added: r.Added,
 			where: cornerOf(operators[r.Peer], multiaddrs(r.Addrs)),
-			fault: faultOf(s.faults[r.Peer], ch.down[r.Peer], ch.serves(r.Peer).slow, ch.pace),
+			fault: faultOf(s.faults[r.Peer], ch.down[r.Peer], ch.c.serves(r.Peer).slow, ch.pace),
 		}
 		if c.fault != "" {
 			fails[r.Peer] = c.fault

@@ -49,8 +49,9 @@ const (
 	roundTime = time.Minute
 	// putsAtOnce is how many deposits are under way at one relay.
 	putsAtOnce = 128
-	// presenceTTL is how long a relay keeps a presence: the address is stale soon.
-	presenceTTL = time.Hour
+	// presenceTTL is how long a relay keeps a presence: the address is stale soon. It is
+	// left at one relay; at another too if that does not answer within presencePatience.
+	presenceTTL, presencePatience = time.Hour, 5 * time.Second
 	// keptEnough and keptWanted are the receipts that make a message *kept*
 	// (fewer if the recipient named fewer relays) and that there should be.
 	keptEnough, keptWanted = 2, 3
@@ -149,9 +150,10 @@ func (s stay) renewal(created time.Time) time.Time {
 
 // depot is the courier's view of one relay.
 type depot struct {
-	pause pause
-	way   way
-	busy  bool // a round of deposits is under way
+	pause    pause
+	way      way
+	busy     bool      // a round of deposits is under way
+	presence time.Time // when that began, if a presence is in it
 }
 
 // report is what a goroutine of the courier brings back.
@@ -347,7 +349,7 @@ func (k *courier) takeNews() {
 			continue
 		}
 		d := k.depots[r.at.key()]
-		d.busy = false
+		d.busy, d.presence = false, time.Time{}
 		if atOnce := d.way.went(k.c.routing, r, now); r.err != nil && !atOnce {
 			d.pause.failed(now)
 		} else {
@@ -416,6 +418,7 @@ func (k *courier) read(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			rand.Shuffle(len(places), func(i, j int) { places[i], places[j] = places[j], places[i] }) // so that presences do not all go to the first
 			k.places, k.addrs, k.known = places, addrs, true
 			for _, at := range places {
 				k.c.wayInByContact(at.relay)
@@ -546,13 +549,19 @@ func (k *courier) deposit(ctx context.Context, now time.Time) time.Duration {
 			continue // its report wakes us
 		}
 		var due []*parcel
+		var presence time.Time
 		for _, p := range k.parcels {
 			switch when, want := k.depositAt(p, at.relay.ID, now); {
 			case !want || !at.takes(p):
 			case when.After(now):
 				sooner(when)
+			case p.class == store.ClassPresence && k.presenceTried().After(now):
+				sooner(k.presenceTried())
 			default:
 				due = append(due, p)
+				if p.class == store.ClassPresence {
+					presence = now
+				}
 			}
 		}
 		if len(due) == 0 {
@@ -562,11 +571,21 @@ func (k *courier) deposit(ctx context.Context, now time.Time) time.Duration {
 			sooner(d.pause.until)
 			continue
 		}
-		d.busy = true
+		d.busy, d.presence = true, presence
 		w := d.way
 		k.background(func() report { return k.round(ctx, at, due, w, w.isStraight(k.c.routing, at, now)) })
 	}
 	return again
+}
+
+// presenceTried is when another relay should have a presence that is on its way to one.
+func (k *courier) presenceTried() (at time.Time) {
+	for _, d := range k.depots {
+		if d.presence.After(at) {
+			at = d.presence
+		}
+	}
+	return at.Add(presencePatience)
 }
 
 // depositAt says when a parcel should go to a relay, if at all.

@@ -65,6 +65,73 @@ func TestNobodySaysAnything(t *testing.T) {
 	})
 }
 
+// All of Alice's friends are away, and she starts anew at another address. They can reach her by her
+// relays, so each is told once, at one relay, and no records are written. When but one of her relays is left,
+// they are, and a friend who comes back then finds her by them though that relay is gone too.
+func TestARestartIsNoNewBeginning(t *testing.T) {
+	long(t)
+	inWorld(t, func(w *world) {
+		b := w.Board()
+		relays := []*relay{w.Relay("oak"), w.Relay("elm"), w.Relay("ash")}
+		yew := w.Relay("yew")
+		alice := w.Person("alice", relays...)
+		var friends []*person
+		for i := range 3 {
+			f := w.Person(fmt.Sprint("friend ", i+1), relays[0], relays[1], yew)
+			alice.Meets(f)
+			friends = append(friends, f)
+		}
+		w.Advance(time.Minute)
+		for _, f := range friends {
+			f.Leaves()
+		}
+		w.Advance(time.Minute)
+		passed := func() (sum int) {
+			for _, n := range w.wires.passed("alice") {
+				sum += n
+			}
+			return sum
+		}
+		left := func() (sum int) {
+			for _, r := range append(relays, yew) {
+				sum += r.deposits()
+			}
+			return sum
+		}
+		for range 3 {
+			alice.Leaves()
+			alice.Moves()
+			before, had := passed(), left()
+			alice.Returns()
+			w.Advance(8 * time.Hour)
+			if n := left() - had; n != len(friends) {
+				t.Errorf("a new start left %d things at relays, for %d friends", n, len(friends))
+			}
+			if kib := (passed() - before) >> 10; kib > len(friends)*idlePerContact+8*len(relays)*idlePerRelay {
+				t.Errorf("in eight hours after a new start pass %d KiB", kib)
+			}
+		}
+		if b.looks() > 0 || len(b.records) > 0 {
+			t.Errorf("Alice looked %d times for friends, and wrote %d records", b.looks(), len(b.records))
+		}
+		relays[0].Stops()
+		w.Advance(time.Hour)
+		if len(b.records) > 0 {
+			t.Error("with two relays Alice wrote records")
+		}
+		relays[1].Stops()
+		w.Advance(publishGrace + 2*tidyEvery)
+		for _, f := range friends {
+			if _, ok := b.written(alice, f); !ok {
+				t.Errorf("with one relay Alice wrote no record for %s", f.name)
+			}
+		}
+		relays[2].Stops()
+		friends[0].Returns()
+		friends[0].Sees(friends[0].Says(alice, "where are your relays?"), api.Delivered)
+	})
+}
+
 // Bob's computer falls asleep without a word. Alice, who says nothing, is told that he is
 // gone within minutes; what she says is kept by his relay after 5 s, as ever. Her own relay
 // goes as quietly, and she notices within a minute.

@@ -242,6 +242,17 @@ func (b *box) serves() service {
 	return service{well, well && time.Since(b.since) >= boxHeld, b.probing.speed.slow}
 }
 
+// serves is how one of our relays serves.
+func (c *Chat) serves(relay store.PeerID) service {
+	c.mu.Lock()
+	b := c.boxes[relay]
+	c.mu.Unlock()
+	if b == nil {
+		return service{}
+	}
+	return b.serves()
+}
+
 // lay leaves a test cell.
 func (b *box) lay(ctx context.Context, t store.RelayTest) (wait time.Duration, err error) {
 	again := b.c.choice.pace.Look

@@ -28,6 +28,11 @@ const (
 	// publishJitter spreads the records of a new period, which would otherwise
 	// show by their time that they belong together.
 	publishJitter = 30 * time.Minute
+	// Who can leave us something at publishRelays relays that serve needs no record: we hear of
+	// them there at once. Relays that served within publishGrace are taken to come back, and
+	// until publishStart after the start all are still being called.
+	publishRelays              = 2
+	publishGrace, publishStart = 5 * time.Minute, 15 * time.Second
 	// publishers is how many records are put at once.
 	publishers = 4
 	// A device that could not be reached is looked for after lookFirst, then
@@ -124,10 +129,12 @@ func (c *Chat) knows(device identity.DevicePublic) bool {
 	return c.knowUs[device]
 }
 
-// publish writes, for each device that does not know where we listen now, a record
-// that tells it, in every period anew, until the context ends.
+// publish writes, for each device that neither knows where we listen now nor reaches us by
+// relays, a record that tells it, in every period anew, until the context ends.
 func (c *Chat) publish(ctx context.Context) {
 	written := make(map[identity.DevicePublic]rendezvous.Time)
+	served := make(map[identity.DevicePublic]time.Time) // when relays that it knows served last
+	begun := time.Now()
 	jitter := rand.N(publishJitter)
 	timer := time.NewTimer(publishAfter)
 	defer timer.Stop()
@@ -137,19 +144,31 @@ func (c *Chat) publish(ctx context.Context) {
 			return
 		case <-timer.C:
 		}
-		timer.Reset(tidyEvery)
 		now := time.Now()
+		if starting := begun.Add(publishStart).Sub(now); starting > 0 {
+			timer.Reset(starting)
+		} else {
+			timer.Reset(tidyEvery)
+		}
 		period := rendezvous.At(now)
 		late := now.Sub(period.Start()) < jitter
-		due, err := c.strangersToOurAddress(ctx)
+		strangers, err := c.strangersToOurAddress(ctx)
 		if err != nil {
 			c.log.Error("records cannot be written", "err", err)
 			continue
 		}
-		due = slices.DeleteFunc(due, func(d identity.DevicePublic) bool {
-			last, ok := written[d]
-			return ok && (last == period || last+1 == period && late)
-		})
+		var due []identity.DevicePublic
+		for _, s := range strangers {
+			if s.serving >= publishRelays {
+				served[s.device] = now
+			}
+			last, ok := written[s.device]
+			wrote := ok && (last == period || last+1 == period && late)
+			starting := s.relays >= publishRelays && now.Sub(begun) < publishStart
+			if lately := now.Sub(served[s.device]) < publishGrace; !wrote && !starting && !lately {
+				due = append(due, s.device)
+			}
+		}
 		if len(due) == 0 {
 			continue
 		}
@@ -164,9 +183,15 @@ func (c *Chat) publish(ctx context.Context) {
 	}
 }
 
+// stranger is a device that does not know where we listen now.
+type stranger struct {
+	device          identity.DevicePublic
+	relays, serving int // at which it can leave us something, and those of them that serve us
+}
+
 // strangersToOurAddress are the devices that do not know where we listen now, as far
 // as we know: they did not acknowledge it and are not connected.
-func (c *Chat) strangersToOurAddress(ctx context.Context) (list []identity.DevicePublic, err error) {
+func (c *Chat) strangersToOurAddress(ctx context.Context) (list []stranger, err error) {
 	err = c.store.View(ctx, func(tx *store.Tx) error {
 		devices, err := tx.AllDevices()
 		if err != nil {
@@ -175,18 +200,60 @@ func (c *Chat) strangersToOurAddress(ctx context.Context) (list []identity.Devic
 		for _, d := range devices {
 			if ok, err := isServed(tx, d.Device); err != nil {
 				return err
-			} else if ok {
-				list = append(list, d.Device)
+			} else if !ok || c.hasOurAddress(d.Device) {
+				continue
 			}
+			relays, err := knownRelays(tx, d.Device)
+			if err != nil {
+				return err
+			}
+			s := stranger{device: d.Device, relays: len(relays)}
+			for _, r := range relays {
+				if c.serves(r).well && c.choice.failing(r) == "" {
+					s.serving++
+				}
+			}
+			list = append(list, s)
 		}
 		return nil
 	})
+	return list, err
+}
+
+// knownRelays are the relays of ours at which a device can leave us something, as it told us by
+// acknowledging its queues there. Those that it was told of in the first message of all count once
+// nothing waits for it that is as old.
+func knownRelays(tx *store.Tx, device identity.DevicePublic) (list []store.PeerID, err error) {
+	queues, err := tx.OwnQueuesFor(device)
+	if err != nil {
+		return nil, err
+	}
+	waits, err := tx.WaitsSince(device)
+	if err != nil {
+		return nil, err
+	}
+	first := int64(0)
+	for _, q := range queues {
+		if q.Version > 0 && (first == 0 || q.Version < first) {
+			first = q.Version
+		}
+	}
+	for _, q := range queues {
+		introduced := q.Version == first && first > 0 && (waits.IsZero() || waits.UnixMilli() > first)
+		open := q.OpenedUntil != store.Shut && q.OpenedUntil > q.Epoch0 && time.Now().Before(queueEnd(q))
+		if (introduced || !q.Acknowledged.IsZero()) && open && q.Leaving.IsZero() && !slices.Contains(list, q.Relay) {
+			list = append(list, q.Relay)
+		}
+	}
+	return list, nil
+}
+
+// hasOurAddress says whether a device acknowledged where we listen now, or is connected.
+func (c *Chat) hasOurAddress(d identity.DevicePublic) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return slices.DeleteFunc(list, func(d identity.DevicePublic) bool {
-		k := c.couriers[d]
-		return c.knowUs[d] || k != nil && k.isConnected()
-	}), err
+	k := c.couriers[d]
+	return c.knowUs[d] || k != nil && k.isConnected()
 }
 
 // record is what contacts are told: where we listen and which relays keep our mail.

@@ -107,6 +107,14 @@ func (tx *Tx) Pending(device identity.DevicePublic, after int64, limit int) ([]O
 	return all(tx, scanOutgoing, "SELECT "+outboxColumns+" FROM outbox WHERE device = ? AND id > ? ORDER BY id LIMIT ?", device[:], after, limit)
 }
 
+// WaitsSince is when the oldest was made of what waits for a device, but for presences; zero: nothing waits.
+func (tx *Tx) WaitsSince(device identity.DevicePublic) (at time.Time, err error) {
+	return one(tx, func(r row) (at time.Time, err error) {
+		err = r.Scan(stamp{&at})
+		return at, err
+	}, "SELECT min(created) FROM outbox WHERE device = ? AND class <> ?", device[:], int(ClassPresence))
+}
+
 // Postpone notes how often a row was tried and when to try it again.
 func (tx *Tx) Postpone(id int64, attempts int, next time.Time) error {
 	return tx.must("UPDATE outbox SET attempts = ?, next = ? WHERE id = ?", attempts, next.UnixMilli(), id)
