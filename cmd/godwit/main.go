@@ -49,6 +49,7 @@ type cli struct {
 	quiet   bool                // --quiet
 	verbose bool                // -v
 	window  time.Duration       // bench --window
+	steady  time.Duration       // bench --steady
 }
 
 // run executes one command line and returns the exit status.

@@ -63,7 +63,7 @@ func Deposit(ctx context.Context, relay peer.AddrInfo, load Load) (Rate, error) 
 		making.Go(func() {
 			at <- struct{}{}
 			defer func() { <-at }()
-			clients[i], errs[i] = newDepositor(ctx, relay, load.queues())
+			clients[i], errs[i] = newDepositor(ctx, relay, mailbox.GenerateBox(), load.queues())
 		})
 	}
 	making.Wait()
@@ -144,13 +144,14 @@ type depositor struct {
 	client *mailbox.Client
 	queues []mailbox.Queue
 	cell   []byte
-	n      int
+	made   uint64 // cells
+	n      int    // the next queue
 }
 
-func newDepositor(ctx context.Context, relay peer.AddrInfo, queues int) (_ *depositor, err error) {
+func newDepositor(ctx context.Context, relay peer.AddrInfo, box mailbox.BoxPrivate, queues int) (_ *depositor, err error) {
 	d := &depositor{cell: make([]byte, mailbox.CellSmall)}
 	rand.Read(d.cell) // never fails, see crypto/rand
-	if d.queues, err = openQueues(ctx, relay, queues); err != nil {
+	if d.queues, err = openQueues(ctx, relay, box, queues); err != nil {
 		return nil, err
 	}
 	if d.node, err = quietNode(); err != nil {
@@ -177,14 +178,20 @@ func (d *depositor) deposit(ctx context.Context) error {
 	if d.n == len(d.queues) {
 		return errors.New("relay: the bench ran out of queues; measure for a shorter time")
 	}
-	binary.BigEndian.PutUint64(d.cell, uint64(d.n)) // another cell than the last
+	return d.fresh(ctx)
+}
+
+// fresh deposits a cell that was not deposited before into the next queue.
+func (d *depositor) fresh(ctx context.Context) error {
+	d.made++
+	binary.BigEndian.PutUint64(d.cell, d.made)
 	_, err := d.client.Put(ctx, d.queues[d.n].Write, d.cell, 0)
 	d.n++
 	return err
 }
 
-// openQueues leases a box and opens queues of today in it.
-func openQueues(ctx context.Context, relay peer.AddrInfo, n int) ([]mailbox.Queue, error) {
+// openQueues leases a box of a key and opens queues of today in it.
+func openQueues(ctx context.Context, relay peer.AddrInfo, key mailbox.BoxPrivate, n int) ([]mailbox.Queue, error) {
 	host, err := quietNode()
 	if err != nil {
 		return nil, err
@@ -195,7 +202,6 @@ func openQueues(ctx context.Context, relay peer.AddrInfo, n int) ([]mailbox.Queu
 		return nil, err
 	}
 	defer c.Close()
-	key := mailbox.GenerateBox()
 	if _, err := c.Login(ctx, key); err != nil {
 		return nil, err
 	}
@@ -228,7 +234,7 @@ func Fill(ctx context.Context, relay peer.AddrInfo, cells int) error {
 	}
 	defer c.Close()
 	for cells > 0 {
-		queues, err := openQueues(ctx, relay, 10)
+		queues, err := openQueues(ctx, relay, mailbox.GenerateBox(), 10)
 		if err != nil {
 			return err
 		}

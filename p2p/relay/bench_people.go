@@ -1,0 +1,260 @@
+package relay
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/node"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// atOnce is how many clients are made, or collect, at the same time.
+const atOnce = 8
+
+// each does something for 0 to n-1, several at once.
+func each(n int, do func(i int) error) error {
+	errs := make([]error, n)
+	turns := make(chan struct{}, atOnce)
+	var doing sync.WaitGroup
+	for i := range n {
+		turns <- struct{}{}
+		doing.Go(func() {
+			defer func() { <-turns }()
+			errs[i] = do(i)
+		})
+	}
+	doing.Wait()
+	return errors.Join(errs...)
+}
+
+// collector reads a box over a connection of its own.
+type collector struct {
+	node   *node.Node
+	client *mailbox.Client
+}
+
+// collect logs in to a box.
+func collect(ctx context.Context, relay peer.AddrInfo, key mailbox.BoxPrivate) (_ *collector, err error) {
+	c := new(collector)
+	if c.node, err = quietNode(); err != nil {
+		return nil, err
+	}
+	if c.client, err = mailbox.Dial(ctx, c.node.Host(), relay); err != nil {
+		return nil, errors.Join(err, c.node.Close())
+	}
+	if _, err := c.client.Login(ctx, key); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *collector) close() {
+	c.client.Close()
+	c.node.Close()
+}
+
+// Drain fetches and deletes all that FillStore left.
+func Drain(ctx context.Context, relay peer.AddrInfo, s Stock) error {
+	return each(s.Boxes, func(i int) error {
+		c, err := collect(ctx, relay, storeKey(uint64(i)))
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		for more := true; more; {
+			var entries []mailbox.Entry
+			if entries, more, err = c.client.List(ctx, 0); err != nil {
+				return err
+			}
+			ids := make([]mailbox.CellID, len(entries))
+			for i, e := range entries {
+				ids[i] = e.Cell
+			}
+			if err := each(len(ids), func(i int) error {
+				_, err := c.client.Get(ctx, ids[i])
+				return err
+			}); err != nil {
+				return err
+			}
+			if len(ids) > 0 {
+				if _, err := c.client.Ack(ctx, ids...); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// Meet lets people come to a relay, each over one connection: a box leased, queues open in
+// it, and watched. They stay until done is called.
+func Meet(ctx context.Context, relay peer.AddrInfo, people, queues int) (done func(), err error) {
+	there := make([]*collector, people)
+	ctx, leave := context.WithCancel(ctx)
+	var watching sync.WaitGroup
+	done = func() {
+		leave()
+		_ = each(people, func(i int) error {
+			if there[i] != nil {
+				there[i].close()
+			}
+			return nil
+		})
+		watching.Wait()
+	}
+	err = each(people, func(i int) error {
+		key := mailbox.GenerateBox()
+		c, err := collect(ctx, relay, key)
+		if err != nil {
+			return err
+		}
+		there[i] = c
+		if _, err := c.client.Lease(ctx, key.Public(), nil); err != nil {
+			return err
+		}
+		names := make([]mailbox.QID, queues)
+		for i := range names {
+			rand.Read(names[i][:]) // never fails, see crypto/rand
+		}
+		if err := c.client.Open(ctx, mailbox.Ordinary, c.client.Now().Add(mailbox.MaxUntil/2), names...); err != nil {
+			return err
+		}
+		watching.Go(func() {
+			// It ends with the connection, which is how people leave.
+			_ = c.client.Watch(ctx, 0, func([]mailbox.Entry) error { return nil })
+		})
+		return nil
+	})
+	if err != nil {
+		done()
+		return nil, err
+	}
+	return done, nil
+}
+
+const (
+	// steadyQueues is how many queues each client of Steady deposits into by turns: more than
+	// a relay remembers as proven.
+	steadyQueues = 300
+	// collectEvery is how often its readers collect.
+	collectEvery = time.Second
+	// leftBehind is the part of what is there that a reader leaves for later, one of so
+	// many, so that what is deleted lies between what is not.
+	leftBehind = 8
+)
+
+// Steady lets clients deposit perSecond cells a second in all, evenly, while the readers of
+// their boxes delete most of what has come. It tells how long each deposit took
+// from when it was due, in order of time taken.
+func Steady(ctx context.Context, relay peer.AddrInfo, load Load, perSecond float64) ([]time.Duration, error) {
+	type pair struct {
+		writer *depositor
+		reader *collector
+	}
+	pairs := make([]pair, load.Clients)
+	defer func() {
+		for _, p := range pairs {
+			if p.writer != nil {
+				p.writer.close()
+			}
+			if p.reader != nil {
+				p.reader.close()
+			}
+		}
+	}()
+	if err := each(len(pairs), func(i int) (err error) {
+		key := mailbox.GenerateBox()
+		if pairs[i].writer, err = newDepositor(ctx, relay, key, steadyQueues); err == nil {
+			pairs[i].reader, err = collect(ctx, relay, key)
+		}
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	began := time.Now()
+	every := time.Duration(float64(len(pairs)) / perSecond * float64(time.Second))
+	took := make([][]time.Duration, len(pairs))
+	var working sync.WaitGroup
+	for i, p := range pairs {
+		working.Go(func() {
+			due := began.Add(time.Duration(i) * every / time.Duration(len(pairs)))
+			for ; due.Sub(began) < load.Warm+load.Measure; due = due.Add(every) {
+				select {
+				case <-ctx.Done():
+					return
+				case <-time.After(time.Until(due)):
+				}
+				p.writer.n %= len(p.writer.queues)
+				if err := p.writer.fresh(ctx); err != nil {
+					stop(fmt.Errorf("relay: a deposit at half of full load: %w", err))
+					return
+				}
+				if due.Sub(began) >= load.Warm {
+					took[i] = append(took[i], time.Since(due))
+				}
+			}
+		})
+	}
+	reading, leave := context.WithCancel(ctx)
+	var collecting sync.WaitGroup
+	for _, p := range pairs {
+		collecting.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-reading.Done():
+					return
+				case <-time.After(collectEvery):
+				}
+				if err := p.reader.most(reading, n%10 == 9); err != nil && reading.Err() == nil {
+					stop(fmt.Errorf("relay: collect at half of full load: %w", err))
+					return
+				}
+			}
+		})
+	}
+	working.Wait()
+	leave()
+	collecting.Wait()
+	if err := context.Cause(ctx); err != nil {
+		return nil, err
+	}
+	all := slices.Concat(took...)
+	slices.Sort(all)
+	if len(all) == 0 {
+		return nil, errors.New("relay: nothing was deposited")
+	}
+	return all, nil
+}
+
+// most deletes most of what is in the box, or all.
+func (c *collector) most(ctx context.Context, all bool) error {
+	for after, more := uint64(0), true; more; {
+		var entries []mailbox.Entry
+		var err error
+		if entries, more, err = c.client.List(ctx, after); err != nil || len(entries) == 0 {
+			return err
+		}
+		var ids []mailbox.CellID
+		for i, e := range entries {
+			if all || i%leftBehind > 0 {
+				ids = append(ids, e.Cell)
+			}
+		}
+		if len(ids) > 0 {
+			if _, err := c.client.Ack(ctx, ids...); err != nil {
+				return err
+			}
+		}
+		after = entries[len(entries)-1].Sequence
+	}
+	return nil
+}
