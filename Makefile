@@ -172,6 +172,14 @@ unit: need-go need-gcc need-desktop need-screen ## all tests
 soak: need-go ## people under faults for SOAK (10m); SEED=N repeats the faults of a run
 	SOAK=$(SOAK) SEED=$(SEED) go test -run TestSoak -count=1 -v -timeout 0 ./cmd/godwit/soak
 
+# The store that several relays share, on servers of its own in processes of their own.
+.PHONY: test-cluster
+test-cluster: need-go ## the shared store, on three servers that are killed one after the other
+	go build -o bin/nats-server github.com/nats-io/nats-server/v2
+	go vet $(CLUSTER) ./p2p/mailbox/jetstream
+	GODWIT_NATS_SERVER=$(CURDIR)/bin/nats-server go test $(CLUSTER) -count=1 -v -timeout 15m ./p2p/mailbox/jetstream
+CLUSTER = -tags=cluster,no_emoji,no_animations,migrated_fynedo
+
 .PHONY: fuzz
 fuzz: need-go ## each fuzz target for FUZZTIME (20s)
 	@set -e; for pkg in $$(go list ./...); do \

@@ -22,6 +22,8 @@ func RelayProblem(err error) error {
 		return problem.New(problem.RelayRunning, err)
 	case errors.Is(err, relay.ErrKey), errors.Is(err, relay.ErrNewer), errors.Is(err, relay.ErrDamaged):
 		return problem.New(problem.RelayData, err)
+	case errors.Is(err, relay.ErrStore):
+		return problem.New(problem.RelayStore, err)
 	case errors.Is(err, relay.ErrPeer):
 		return problem.New(problem.BadAddress, err)
 	case errors.Is(err, node.ErrOutside):

@@ -93,6 +93,7 @@ const (
 	CheckBusy      Code = "REL-23"
 	CheckToken     Code = "REL-24"
 	CheckFails     Code = "REL-25"
+	RelayStore     Code = "REL-26"
 
 	ConfigSyntax  Code = "CFG-01"
 	ConfigUnknown Code = "CFG-02"
@@ -308,6 +309,9 @@ var table = [...]Problem{
 	{RelayData, ExitConfig, "The relay's directory cannot be opened",
 		"Its files are damaged, or from a newer version. Nothing was touched.",
 		"See the detail, and restore the directory from a copy or choose another --data."},
+	{RelayStore, ExitUnavailable, "The servers that keep the relay's mail do not serve it",
+		"They cannot be reached, are too few, or their stream is set up otherwise than a relay needs it. Nothing that was promised is lost.",
+		"See the detail; check --store and the servers."},
 	{RelayDir, ExitCannotMake, "The relay's directory cannot be made",
 		"The place is a file, is read-only, is full, or belongs to somebody else.",
 		"Choose another --data, or mend the permissions."},

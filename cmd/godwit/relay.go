@@ -19,6 +19,7 @@ import (
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/config"
 	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/p2p/mailbox/jetstream"
 	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/relay"
 )
@@ -27,16 +28,17 @@ import (
 const watchInterval = 2 * time.Second
 
 func (c *cli) relayCommand() *cobra.Command {
-	var data string
+	var data, store string
 	cmd := &cobra.Command{
 		Use:   "relay",
 		Short: "Run a relay, or manage the relays of this account",
 		Long: "Runs a relay until SIGTERM: a peer that keeps sealed messages for people who are away. It needs no account and cannot read what it keeps.\n" +
 			"Its commands manage the relays that the account of this profile keeps its mail at.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.relay(cmd.Context(), data) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.relay(cmd.Context(), data, store) },
 	}
 	cmd.Flags().StringVar(&data, "data", "", "keep everything in `DIR`")
+	cmd.Flags().StringVar(&store, "store", "", "keep the mail in a stream of the NATS servers at `URL`, nats://HOST:PORT,HOST:PORT,HOST:PORT, which several relays can share")
 	c.setting(cmd, false, "listen", "MULTIADDR", "listen there (repeatable)")
 	c.setting(cmd, false, "peer", "MULTIADDR", "start from this peer (repeatable)")
 	c.setting(cmd, false, "bootstrap", "FILE", "start from the peers that this file lists, too")
@@ -46,7 +48,7 @@ func (c *cli) relayCommand() *cobra.Command {
 	return cmd
 }
 
-func (c *cli) relay(ctx context.Context, data string) error {
+func (c *cli) relay(ctx context.Context, data, store string) error {
 	cfg, _, err := c.load()
 	if err != nil {
 		return err
@@ -76,7 +78,14 @@ func (c *cli) relay(ctx context.Context, data string) error {
 			return err
 		}
 	}
+	var keep func(relay.StoreConfig) (relay.Store, error)
+	if store != "" {
+		if keep, err = sharedStore(ctx, store); err != nil {
+			return problem.New(problem.Usage, err)
+		}
+	}
 	r, err := relay.New(relay.Config{
+		Store:  keep,
 		Socket: socket, Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Peers: cfg.Peers, Listed: cfg.Listed, MaxDisk: cfg.MaxDisk, HTTP: cfg.HTTP, Version: config.Version,
 		Logger: slog.New(slog.NewTextHandler(c.err, &level)),
 		Event:  c.relayEvent,
@@ -88,6 +97,22 @@ func (c *cli) relay(ctx context.Context, data string) error {
 		return app.RelayProblem(err)
 	}
 	return nil
+}
+
+// sharedStore opens the store that several relays share, at a URL.
+func sharedStore(ctx context.Context, url string) (func(relay.StoreConfig) (relay.Store, error), error) {
+	cfg, err := jetstream.ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	return func(c relay.StoreConfig) (relay.Store, error) {
+		cfg.Dir, cfg.MaxBytes, cfg.Quotas, cfg.Log = c.Dir, c.MaxBytes, c.Quotas, c.Log
+		s, err := jetstream.Open(ctx, cfg)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", relay.ErrStore, err)
+		}
+		return s, nil
+	}, nil
 }
 
 // onLoopback refuses to show a relay's state to others: who wants that puts a server

@@ -131,6 +131,9 @@ func NewServer(h host.Host, key Signer, store Store, cfg ServerConfig) (*Server,
 		peers:    make(map[peer.ID]int),
 		watchers: make(map[BoxPublic][]*session),
 	}
+	if shared, ok := store.(SharedStore); ok {
+		shared.Others(func(box BoxPublic) { s.tell(map[BoxPublic]struct{}{box: {}}) })
+	}
 	h.SetStreamHandler(Protocol, s.serve)
 	return s, nil
 }

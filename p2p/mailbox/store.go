@@ -2,8 +2,8 @@ package mailbox
 
 import "time"
 
-// A Store keeps what a relay promised. Package disk is the relay's own; all
-// share the conformance suite of package mailboxtest.
+// A Store keeps what a relay promised. Package disk is the relay's own, package
+// jetstream that of several machines; all share the conformance suite of package mailboxtest.
 //
 // Commit is called by one goroutine at a time, the rest by any number beside
 // it. What is read may be, but need not be, of a Commit under way; a cell is
@@ -37,6 +37,13 @@ type Store interface {
 	// Usage counts what is kept.
 	Usage() Usage
 	Close() error
+}
+
+// A SharedStore is written to by other processes, too.
+type SharedStore interface {
+	Store
+	// Others has f called with each box into which cells came by way of another process.
+	Others(f func(BoxPublic))
 }
 
 // Usage counts what a Store keeps.

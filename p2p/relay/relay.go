@@ -59,6 +59,8 @@ var (
 	ErrNewer = disk.ErrNewer
 	// ErrDamaged says that the store cannot be read or written.
 	ErrDamaged = mailbox.ErrDamaged
+	// ErrStore says that a Store of Config could not be opened where it is.
+	ErrStore = errors.New("relay: the store is out of reach")
 	// ErrPeer says that a given peer is not a multiaddr with a PeerID.
 	ErrPeer = errors.New("relay: not a peer's address")
 )
@@ -66,17 +68,18 @@ var (
 // Config says how to run a relay. Data and Mode are needed; the other zero
 // values stand for what the comments say.
 type Config struct {
-	Data    string       // directory, made if it is not there
-	Mode    node.Mode    // where it may listen and dial
-	Listen  []string     // multiaddrs; the mode's own
-	Peers   []string     // multiaddrs with PeerID, connected to at the start; none
-	Listed  []string     // the same, of a list: they are not met, only started from
-	MaxDisk int64        // cap, bytes; 10 GiB
-	HTTP    string       // host:port of the status page, /healthz, /readyz and /metrics; none
-	Version string       // of the program, to be told there
-	Socket  string       // unix socket of the status, in a directory that is there and private; see Socket
-	Tokens  [][]byte     // that pay for a box, 16 to 64 bytes each; none
-	Logger  *slog.Logger // nothing is logged
+	Data    string                           // directory, made if it is not there
+	Mode    node.Mode                        // where it may listen and dial
+	Listen  []string                         // multiaddrs; the mode's own
+	Peers   []string                         // multiaddrs with PeerID, connected to at the start; none
+	Listed  []string                         // the same, of a list: they are not met, only started from
+	MaxDisk int64                            // cap, bytes; 10 GiB
+	HTTP    string                           // host:port of the status page, /healthz, /readyz and /metrics; none
+	Version string                           // of the program, to be told there
+	Socket  string                           // unix socket of the status, in a directory that is there and private; see Socket
+	Tokens  [][]byte                         // that pay for a box, 16 to 64 bytes each; none
+	Store   func(StoreConfig) (Store, error) // keeps the mail; that of package disk
+	Logger  *slog.Logger                     // nothing is logged
 	// Event is told what happens, one at a time, the first being Ready. It
 	// must not call the Relay; nil is told nothing.
 	Event func(Event)
@@ -102,6 +105,32 @@ const (
 	Stopping State = "stopping" // does nothing more
 )
 
+// Store is what a relay needs of a mailbox.Store.
+type Store interface {
+	mailbox.Store
+	// Run does what has to be done beside Commit until the context ends; then it returns
+	// nil, and an error that wraps mailbox.ErrDamaged once the Store is of no more use.
+	Run(ctx context.Context) error
+	// Room is how many bytes deposits may still add, and, in words, what bounds it.
+	Room() (bytes int64, bound string)
+}
+
+// StoreConfig is what a relay's Store is made for.
+type StoreConfig struct {
+	Dir      string // of the relay's directory, for this Store alone
+	MaxBytes uint64 // cap on what is used on disk
+	Quotas   mailbox.Quotas
+	Log      *slog.Logger
+}
+
+func openDisk(c StoreConfig) (Store, error) {
+	s, err := disk.Open(disk.Config{Dir: c.Dir, MaxBytes: c.MaxBytes, Quotas: c.Quotas, Log: c.Log})
+	if err != nil {
+		return nil, err // not a Store that is a nil
+	}
+	return s, nil
+}
+
 // Relay is a running, or soon to run, relay.
 type Relay struct {
 	cfg    Config
@@ -110,7 +139,7 @@ type Relay struct {
 	dht    *dht.DHT
 	hop    *circuit.Hop    // by which others are reached through this one
 	holder *circuit.Holder // by which this one is reached through others
-	store  *disk.Store
+	store  Store
 	server *mailbox.Server
 	lock   *flock.Flock
 	status net.Listener
@@ -123,7 +152,7 @@ type Relay struct {
 }
 
 // New opens the directory and listens, but serves nothing before Run, which must
-// follow. Its errors wrap ErrInUse, ErrKey, ErrNewer, ErrDamaged, ErrPeer,
+// follow. Its errors wrap ErrInUse, ErrKey, ErrNewer, ErrDamaged, ErrStore, ErrPeer,
 // node.ErrListen or the operating system's.
 func New(cfg Config) (_ *Relay, err error) {
 	if cfg.Logger == nil {
@@ -160,7 +189,10 @@ func New(cfg Config) (_ *Relay, err error) {
 		return nil, err
 	}
 	quotas := mailbox.DefaultQuotas()
-	if r.store, err = disk.Open(disk.Config{Dir: filepath.Join(cfg.Data, "mail"), MaxBytes: uint64(max(cfg.MaxDisk, 0)), Quotas: quotas, Log: r.log}); err != nil {
+	if cfg.Store == nil {
+		cfg.Store = openDisk
+	}
+	if r.store, err = cfg.Store(StoreConfig{Dir: filepath.Join(cfg.Data, "mail"), MaxBytes: uint64(max(cfg.MaxDisk, 0)), Quotas: quotas, Log: r.log}); err != nil {
 		return nil, err
 	}
 	if err := r.listen(key); err != nil {

@@ -6,28 +6,44 @@ import (
 	"github.com/godwit-im/godwit/p2p/mailbox"
 )
 
-// group is what one write of the log will hold, and what it will do to the
-// index.
-type group struct {
+// decision is what changes do to the index, and with it what a log must hold of them.
+type decision struct {
 	t      *txn
 	now    time.Time
-	at     location // where it will lie
-	b      []byte   // its bytes so far, head included
-	room   int64    // bytes that may still be added, by the cap
+	room   int64 // bytes that may still be added, by the cap
 	quotas mailbox.Quotas
+	log    interface {
+		// keep takes a record into the log and tells where its blob will lie.
+		keep(r record) location
+		// sequence is the one that a cell gets that comes into a box next.
+		sequence(b box) uint64
+	}
 }
 
 // add takes in a record that was decided on.
-func (g *group) add(r record) {
-	g.b = r.append(g.b)
+func (g *decision) add(r record) {
 	g.room -= int64(len(r.blob()))
-	r.apply(g.t, location{g.at.segment, g.at.offset + uint64(len(g.b)-len(r.blob()))})
+	r.apply(g.t, g.log.keep(r))
 }
+
+// group is what one write of the log will hold.
+type group struct {
+	at location // where it will lie
+	b  []byte   // its bytes so far, head included
+	decision
+}
+
+func (g *group) keep(r record) location {
+	g.b = r.append(g.b)
+	return location{g.at.segment, g.at.offset + uint64(len(g.b)-len(r.blob()))}
+}
+
+func (g *group) sequence(b box) uint64 { return b.sequence + 1 }
 
 func (g *group) empty() bool { return len(g.b) == groupHead+8 }
 
 // plan decides on a change, and adds what the log must hold of it.
-func (g *group) plan(c mailbox.Change) error {
+func (g *decision) plan(c mailbox.Change) error {
 	switch c := c.(type) {
 	case *mailbox.Deposit:
 		return g.deposit(c)
@@ -50,7 +66,7 @@ func (g *group) plan(c mailbox.Change) error {
 	panic("disk: a change that Commit does not know")
 }
 
-func (g *group) deposit(c *mailbox.Deposit) error {
+func (g *decision) deposit(c *mailbox.Deposit) error {
 	if len(c.Cell) != mailbox.CellSmall && len(c.Cell) != mailbox.CellMedium && len(c.Cell) != mailbox.CellLarge {
 		return mailbox.ErrSize
 	}
@@ -97,13 +113,13 @@ func (g *group) deposit(c *mailbox.Deposit) error {
 	case g.room < int64(size):
 		return mailbox.ErrFull
 	}
-	g.add(&deposited{k.box, c.Queue, c.ID, b.v.sequence + 1, expiry, c.Cell})
+	g.add(&deposited{k.box, c.Queue, c.ID, g.log.sequence(b.v), expiry, c.Cell})
 	c.New = true
 	return nil
 }
 
 // introduce is deposit for an intro queue.
-func (g *group) introduce(c *mailbox.Deposit, b box) error {
+func (g *decision) introduce(c *mailbox.Deposit, b box) error {
 	if len(c.Cell) != mailbox.CellMedium {
 		return mailbox.ErrSize
 	}
@@ -123,12 +139,12 @@ func (g *group) introduce(c *mailbox.Deposit, b box) error {
 	if displaced != nil {
 		g.add(&deleted{c.Box, displaced})
 	}
-	g.add(&introduced{c.Box, c.Queue, c.ID, b.sequence + 1, c.Expiry.Unix(), c.Work, c.Cell})
+	g.add(&introduced{c.Box, c.Queue, c.ID, g.log.sequence(b), c.Expiry.Unix(), c.Work, c.Cell})
 	c.New = true
 	return nil
 }
 
-func (g *group) delete(c *mailbox.Delete) error {
+func (g *decision) delete(c *mailbox.Delete) error {
 	var ids []mailbox.CellID
 	seen := make(map[mailbox.CellID]bool, len(c.Cells))
 	for _, id := range c.Cells {
@@ -143,7 +159,7 @@ func (g *group) delete(c *mailbox.Delete) error {
 	return nil
 }
 
-func (g *group) open(c *mailbox.OpenQueues) error {
+func (g *decision) open(c *mailbox.OpenQueues) error {
 	now, until := g.now.Unix(), c.Until.Unix()
 	b := g.t.box(c.Box)
 	if !b.ok || b.v.until <= now {
@@ -175,7 +191,7 @@ func (g *group) open(c *mailbox.OpenQueues) error {
 	return nil
 }
 
-func (g *group) close(c *mailbox.CloseQueues) error {
+func (g *decision) close(c *mailbox.CloseQueues) error {
 	var drop []mailbox.QID
 	for _, q := range c.Queues {
 		if row := g.t.queue(q); row.ok && row.v.box == c.Box {
@@ -188,7 +204,7 @@ func (g *group) close(c *mailbox.CloseQueues) error {
 	return nil
 }
 
-func (g *group) lease(c *mailbox.GrantLease) error {
+func (g *decision) lease(c *mailbox.GrantLease) error {
 	b := g.t.box(c.Box)
 	if b.ok && b.v.until >= c.Until.Unix() {
 		return nil
@@ -200,7 +216,7 @@ func (g *group) lease(c *mailbox.GrantLease) error {
 	return nil
 }
 
-func (g *group) post(c *mailbox.PostNotice) error {
+func (g *decision) post(c *mailbox.PostNotice) error {
 	now := g.now.Unix()
 	if len(c.Notice) != mailbox.NoticeSize {
 		return mailbox.ErrSize

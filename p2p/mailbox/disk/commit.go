@@ -84,7 +84,9 @@ func (s *Store) begin(now time.Time) (*group, error) {
 		at = location{active.number, uint64(active.size)}
 	}
 	room, _ := s.Room()
-	return &group{t: t, now: now, at: at, b: beginGroup(s.buf[:0], now), room: room, quotas: s.quotas}, nil
+	g := &group{at: at, b: beginGroup(s.buf[:0], now), decision: decision{t: t, now: now, room: room, quotas: s.quotas}}
+	g.log = g
+	return g, nil
 }
 
 // Room is how many bytes deposits may still add, and, in words, what bounds

@@ -64,8 +64,7 @@ type Store struct {
 	quotas  mailbox.Quotas
 	max     uint64 // cap, bytes
 	segment int64  // size at which a segment is closed, bytes
-	db      *pebble.DB
-	recent  recents
+	reader
 
 	commit    sync.Mutex // held by Commit and the collector; guards what follows
 	lives     map[uint64]int64
@@ -126,7 +125,7 @@ func Open(cfg Config) (_ *Store, err error) {
 	if noRoom != nil {
 		s.log.Warn("no room for the ballast of the index", "error", noRoom)
 	}
-	if err := s.openIndex(); err != nil && noRoom != nil {
+	if s.db, err = openIndex(s.ballast, s.path("index"), s.log); err != nil && noRoom != nil {
 		return nil, fmt.Errorf("disk: open index: %w", noRoom) // which nothing can be said without
 	} else if err != nil {
 		return nil, fmt.Errorf("%w: open index: %w", mailbox.ErrDamaged, err)
@@ -137,36 +136,31 @@ func Open(cfg Config) (_ *Store, err error) {
 	return s, nil
 }
 
-// openIndex opens the index. What Pebble cannot go on after while it opens is an error.
-func (s *Store) openIndex() (err error) {
+func (s *Store) path(parts ...string) string {
+	return s.fs.PathJoin(append([]string{s.dir}, parts...)...)
+}
+
+// openIndex opens an index. What Pebble cannot go on after while it opens is an error.
+func openIndex(fs *ballasted, dir string, log *slog.Logger) (db *pebble.DB, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("%v", r)
 		}
 	}()
-	s.db, err = pebble.Open(s.path("index"), s.options())
-	return err
-}
-
-func (s *Store) path(parts ...string) string {
-	return s.fs.PathJoin(append([]string{s.dir}, parts...)...)
-}
-
-func (s *Store) options() *pebble.Options {
 	o := &pebble.Options{
-		FS:                    s.ballast,
+		FS:                    fs,
 		DisableWAL:            true, // the log is the WAL
 		CacheSize:             cache,
 		MemTableSize:          memtable,
 		MaxOpenFiles:          256,
 		L0CompactionThreshold: 4,
 		FormatMajorVersion:    pebble.FormatColumnarBlocks,
-		Logger:                pebbleLog{s.log},
+		Logger:                pebbleLog{log},
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // most cells are new: their absence is then known without reading
 	}
-	return o
+	return pebble.Open(dir, o)
 }
 
 // load reads what the index knows, and lets it read the rest of the log.

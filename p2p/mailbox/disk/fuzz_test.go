@@ -16,7 +16,7 @@ func records() []record {
 		&deposited{box, q, c, 5, 6, small}, &extended{box, c, 7}, &deleted{box, []mailbox.CellID{c, {9}}},
 		&opened{box, mailbox.Invite, 8, []mailbox.QID{q, {1}}}, &closed{box, []mailbox.QID{q}}, &leased{box, 9},
 		&posted{box, n, 10, notice}, &unposted{n}, &expired{11, 12}, &movedCell{box, c, small}, &movedNotice{n, notice},
-		&introduced{box, q, c, 13, 14, mailbox.MaxIntroWork, notice}, &opened{box, mailbox.Intro, 8, []mailbox.QID{q}},
+		&introduced{box, q, c, 13, 14, mailbox.MaxIntroWork, notice}, &opened{box, mailbox.Intro, 8, []mailbox.QID{q}}, &forgotten{box},
 	}
 }
 
@@ -115,6 +115,24 @@ func FuzzRow(f *testing.F) {
 		}
 		if v, ok := parseNotice(raw); ok {
 			check(v.value(), ok)
+		}
+	})
+}
+
+// FuzzEntry: what a log of a View tells is taken as it was put, or refused.
+func FuzzEntry(f *testing.F) {
+	for i, r := range records() {
+		head := r.append(appendEntryHead(nil, i%2 == 0, noon))
+		f.Add(head[:len(head)-len(r.blob())], len(r.blob()))
+	}
+	f.Fuzz(func(t *testing.T, head []byte, size int) {
+		r, adds, now, err := parseEntry(head, size)
+		if err != nil {
+			return
+		}
+		again := r.append(appendEntryHead(nil, adds, now))
+		if !bytes.Equal(again[:len(again)-size], head) {
+			t.Fatalf("%x read and written again is %x", head, again)
 		}
 	})
 }

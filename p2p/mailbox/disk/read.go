@@ -10,9 +10,15 @@ import (
 	"github.com/godwit-im/godwit/p2p/mailbox"
 )
 
+// reader tells what the index alone knows.
+type reader struct {
+	db     *pebble.DB
+	recent recents
+}
+
 // Writable is mailbox.Store's.
-func (s *Store) Writable(q mailbox.QID, now time.Time) error {
-	v, ok, err := loadRecent(s.db, &s.recent.queues, q, keyQueue, parseQueue)
+func (r *reader) Writable(q mailbox.QID, now time.Time) error {
+	v, ok, err := loadRecent(r.db, &r.recent.queues, q, keyQueue, parseQueue)
 	if err == nil && (!ok || v.until <= now.Unix()) {
 		return mailbox.ErrUnknownQueue
 	}
@@ -20,15 +26,15 @@ func (s *Store) Writable(q mailbox.QID, now time.Time) error {
 }
 
 // Intro is mailbox.Store's.
-func (s *Store) Intro(q mailbox.QID, now time.Time) (int, uint8, error) {
-	v, ok, err := loadRecent(s.db, &s.recent.queues, q, keyQueue, parseQueue)
+func (r *reader) Intro(q mailbox.QID, now time.Time) (int, uint8, error) {
+	v, ok, err := loadRecent(r.db, &r.recent.queues, q, keyQueue, parseQueue)
 	if err != nil {
 		return 0, 0, err
 	}
 	if !ok || v.until <= now.Unix() || v.class != mailbox.Intro {
 		return 0, 0, mailbox.ErrUnknownQueue
 	}
-	all, err := loadPending(s.db, introKey{v.box, q})
+	all, err := loadPending(r.db, introKey{v.box, q})
 	if err != nil || len(all) == 0 {
 		return 0, 0, err
 	}
@@ -36,8 +42,8 @@ func (s *Store) Intro(q mailbox.QID, now time.Time) (int, uint8, error) {
 }
 
 // Box is mailbox.Store's.
-func (s *Store) Box(b mailbox.BoxPublic) (mailbox.BoxInfo, error) {
-	v, ok, err := load(s.db, keyBox(b), parseBox)
+func (r *reader) Box(b mailbox.BoxPublic) (mailbox.BoxInfo, error) {
+	v, ok, err := load(r.db, keyBox(b), parseBox)
 	if err != nil || !ok {
 		return mailbox.BoxInfo{}, err
 	}
@@ -45,12 +51,12 @@ func (s *Store) Box(b mailbox.BoxPublic) (mailbox.BoxInfo, error) {
 }
 
 // List is mailbox.Store's.
-func (s *Store) List(b mailbox.BoxPublic, after uint64, limit int, now time.Time) (entries []mailbox.Entry, more bool, err error) {
+func (r *reader) List(b mailbox.BoxPublic, after uint64, limit int, now time.Time) (entries []mailbox.Entry, more bool, err error) {
 	if after+1 == 0 {
 		return nil, false, nil
 	}
 	damaged := func(err error) error { return fmt.Errorf("%w: list: %w", mailbox.ErrDamaged, err) }
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: keySequence(b, after+1), UpperBound: append(keySequence(b, 1<<64-1), 0)})
+	it, err := r.db.NewIter(&pebble.IterOptions{LowerBound: keySequence(b, after+1), UpperBound: append(keySequence(b, 1<<64-1), 0)})
 	if err != nil {
 		return nil, false, damaged(err)
 	}
@@ -65,7 +71,7 @@ func (s *Store) List(b mailbox.BoxPublic, after uint64, limit int, now time.Time
 			return nil, false, damaged(fmt.Errorf("row s: %w", errors.Join(err, errRecord)))
 		}
 		e := mailbox.Entry{Sequence: binary.BigEndian.Uint64(it.Key()[33:]), Cell: mailbox.CellID(v)}
-		c, ok, err := load(s.db, keyCell(cellKey{b, e.Cell}), parseCell)
+		c, ok, err := load(r.db, keyCell(cellKey{b, e.Cell}), parseCell)
 		if err != nil {
 			return nil, false, err
 		}

@@ -122,6 +122,8 @@ func parseRecord(s *cryptobyte.String) (record, error) {
 		r = new(movedNotice)
 	case typeIntroduced:
 		r = new(introduced)
+	case typeForgotten:
+		r = new(forgotten)
 	default:
 		return nil, fmt.Errorf("type %d", kind)
 	}
@@ -144,6 +146,7 @@ const (
 	typeMovedCell   = 10
 	typeMovedNotice = 11
 	typeIntroduced  = 12
+	typeForgotten   = 13
 )
 
 // readUnix reads a time in unix seconds within bounds.
@@ -477,3 +480,11 @@ func (r *movedNotice) parse(s *cryptobyte.String) bool {
 
 func (r *movedNotice) blob() []byte              { return r.notice }
 func (r *movedNotice) apply(t *txn, at location) { t.moveNotice(r.id, at) }
+
+// forgotten is in the logs of Views alone: others expire by when, not by name.
+type forgotten struct{ box mailbox.BoxPublic }
+
+func (r *forgotten) append(b []byte) []byte          { return append(append(b, typeForgotten), r.box[:]...) }
+func (r *forgotten) parse(s *cryptobyte.String) bool { return s.CopyBytes(r.box[:]) }
+func (r *forgotten) blob() []byte                    { return nil }
+func (r *forgotten) apply(t *txn, _ location)        { t.dropBox(r.box) }

@@ -1,0 +1,99 @@
+//go:build cluster
+
+package jetstream
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/mailbox/jetstream/servers"
+	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
+	"go.uber.org/goleak"
+)
+
+// binaryEnv names the server's program, where there is one; else it is built.
+const binaryEnv = "GODWIT_NATS_SERVER"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(dirEnv); dir != "" {
+		if err := serve(dir, os.Getenv(storeEnv)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// natsServer is the program of the server.
+func natsServer(t *testing.T) string {
+	t.Helper()
+	if path := os.Getenv(binaryEnv); path != "" {
+		return path
+	}
+	path := filepath.Join(t.TempDir(), "nats-server")
+	if out, err := exec.Command("go", "build", "-o", path, "github.com/nats-io/nats-server/v2").CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}
+
+func cluster(t *testing.T, n int) *servers.Cluster {
+	t.Helper()
+	c, err := servers.Start(t.Context(), natsServer(t), t.TempDir(), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	return c
+}
+
+func open(t *testing.T, cfg Config) *Store {
+	t.Helper()
+	s, err := Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// name is a stream's of a test.
+func name(t *testing.T) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r == '_' {
+			return r
+		}
+		return '-'
+	}, t.Name())
+}
+
+func TestStore(t *testing.T) {
+	for _, n := range []int{1, 3} {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			c := cluster(t, n)
+			dirs := make(map[*testing.T]string)
+			mailboxtest.Suite(t, 1<<20, mailboxtest.Kind{
+				Open: func(t *testing.T, limit uint64) mailbox.Store {
+					if dirs[t] == "" {
+						dirs[t] = t.TempDir()
+					}
+					return open(t, Config{Servers: c.URL(), Stream: name(t), Replicas: n, Dir: dirs[t], MaxBytes: limit, Quotas: mailboxtest.Quotas()})
+				},
+				Keeps: true,
+				// The process that opens it again is on another machine.
+				Kill: func(t *testing.T, s mailbox.Store) {
+					if err := s.Close(); err != nil {
+						t.Fatal(err)
+					}
+					dirs[t] = t.TempDir()
+				},
+				Collect: func(t *testing.T, s mailbox.Store) { s.(*Store).measure(t.Context()) },
+			})
+		})
+	}
+}

@@ -1,0 +1,353 @@
+//go:build cluster
+
+package jetstream
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/mailbox/jetstream/servers"
+	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
+	"github.com/godwit-im/godwit/p2p/node"
+	"github.com/godwit-im/godwit/p2p/p2ptest"
+	"github.com/godwit-im/godwit/p2p/relay"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+// dirEnv and storeEnv make the test binary a relay on a directory, with a store at a URL.
+const dirEnv, storeEnv = "GODWIT_TEST_DIR", "GODWIT_TEST_STORE"
+
+// serve is the relay's process: it says where it listens and runs until SIGTERM.
+func serve(dir, store string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	cfg, err := ParseURL(store)
+	if err != nil {
+		return err
+	}
+	r, err := relay.New(relay.Config{
+		Data: dir, Mode: node.Loopback, Listen: []string{"/ip4/127.0.0.1/tcp/0"},
+		Store: func(c relay.StoreConfig) (relay.Store, error) {
+			cfg.Dir, cfg.MaxBytes, cfg.Quotas, cfg.Log = c.Dir, c.MaxBytes, c.Quotas, c.Log
+			return Open(ctx, cfg)
+		},
+		Event: func(e relay.Event) {
+			if e.State == relay.Ready {
+				fmt.Println(e.Addrs[0])
+			}
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return r.Run(ctx)
+}
+
+// family is some relay processes of one identity, on one cluster.
+type family struct {
+	servers *servers.Cluster
+	dirs    []string
+
+	mu    sync.Mutex
+	cmds  []*exec.Cmd
+	infos []peer.AddrInfo
+}
+
+func newFamily(t *testing.T, relays int) *family {
+	f := &family{servers: cluster(t, 3), cmds: make([]*exec.Cmd, relays), infos: make([]peer.AddrInfo, relays)}
+	for i := range relays {
+		f.dirs = append(f.dirs, t.TempDir())
+		if i > 0 {
+			key, err := os.ReadFile(filepath.Join(f.dirs[0], "relay.key"))
+			if err == nil {
+				err = os.WriteFile(filepath.Join(f.dirs[i], "relay.key"), key, 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.start(t, i)
+		t.Cleanup(func() { f.kill(i) })
+	}
+	if f.infos[0].ID != f.infos[1].ID {
+		t.Fatal("they are not one relay")
+	}
+	return f
+}
+
+func (f *family) start(t *testing.T, i int) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), dirEnv+"="+f.dirs[i], storeEnv+"=nats://"+strings.ReplaceAll(f.servers.URL(), "nats://", ""))
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := bufio.NewScanner(out)
+	if !s.Scan() {
+		t.Fatal("a relay's process said nothing")
+	}
+	info, err := peer.AddrInfoFromString(s.Text())
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.cmds[i], f.infos[i] = cmd, *info
+}
+
+func (f *family) kill(i int) {
+	f.cmds[i].Process.Kill()
+	f.cmds[i].Wait()
+}
+
+func (f *family) info(i int) peer.AddrInfo {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.infos[i]
+}
+
+// dial reaches one of the relays, by a host of its own.
+func (f *family) dial(t *testing.T, i int) *mailbox.Client {
+	t.Helper()
+	c, err := mailbox.Dial(t.Context(), p2ptest.Loopback(t).Host(), f.info(i))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// login reaches a box by one of the relays.
+func (f *family) login(t *testing.T, i int, key mailbox.BoxPrivate) *mailbox.Client {
+	t.Helper()
+	c := f.dial(t, i)
+	if _, err := c.Login(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// moveIn leases a box and opens queues in it.
+func moveIn(t *testing.T, c *mailbox.Client, key mailbox.BoxPrivate, n int) (queues []mailbox.WriteKey) {
+	t.Helper()
+	if _, err := c.Lease(t.Context(), key.Public(), nil); err != nil {
+		t.Fatal(err)
+	}
+	for range n {
+		k, err := mailbox.NewWriteKey(c.Relay(), mailbox.CatchAll, [32]byte(mailboxtest.Random(32)))
+		if err == nil {
+			err = c.Open(t.Context(), mailbox.Ordinary, c.Now().Add(24*time.Hour), k.QID())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		queues = append(queues, k)
+	}
+	return queues
+}
+
+// TestTwoRelaysAreOne: Bob watches his box by one process while Anna leaves cells by the
+// other; he hears of each, in order, and what he deletes by the one is gone at both. Quotas
+// hold for both together.
+func TestTwoRelaysAreOne(t *testing.T) {
+	f := newFamily(t, 2)
+	key := mailbox.GenerateBox()
+	bob := f.login(t, 0, key)
+	queues := moveIn(t, bob, key, 2)
+	heard := make(chan mailbox.Entry, 100)
+	ctx, leave := context.WithCancel(t.Context())
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		err := bob.Watch(ctx, 0, func(entries []mailbox.Entry) error {
+			for _, e := range entries {
+				heard <- e
+			}
+			return nil
+		})
+		if ctx.Err() == nil {
+			t.Error(err)
+		}
+	})
+	anna := f.dial(t, 1)
+	for range 20 {
+		cell := mailboxtest.Random(mailbox.CellSmall)
+		if _, err := anna.Put(t.Context(), queues[0], cell, 0); err != nil {
+			t.Fatal(err)
+		}
+		e := <-heard
+		if e.Cell != mailbox.IDOf(cell) {
+			t.Fatal("Bob heard of another cell")
+		}
+		if _, err := bob.Get(t.Context(), e.Cell); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := bob.Ack(t.Context(), e.Cell); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+	}
+	leave()
+	watching.Wait()
+
+	// Both processes fill one queue.
+	both := []*mailbox.Client{f.dial(t, 0), anna}
+	var took, refused atomic.Int64
+	var putting sync.WaitGroup
+	for _, c := range both {
+		for range 8 {
+			putting.Go(func() {
+				for refused.Load() == 0 {
+					_, err := c.Put(t.Context(), queues[1], mailboxtest.Random(mailbox.CellSmall), 0)
+					switch {
+					case err == nil:
+						took.Add(1)
+					case errors.Is(err, mailbox.ErrQuota):
+						refused.Add(1)
+					default:
+						t.Error(err)
+						return
+					}
+				}
+			})
+		}
+	}
+	putting.Wait()
+	if n := took.Load(); n != int64(mailbox.DefaultQuotas().QueueCells) {
+		t.Fatalf("a queue took %d cells", n)
+	}
+}
+
+// TestNothingReceiptedIsLost: people deposit by two relay processes while each of the three
+// servers is killed (SIGKILL) in turn, then both relays, and then all servers are stopped and
+// started one after the other. Every cell with a receipt is there at the end, at both.
+func TestNothingReceiptedIsLost(t *testing.T) {
+	f := newFamily(t, 2)
+	key := mailbox.GenerateBox()
+	queues := moveIn(t, f.login(t, 0, key), key, 40)
+	ctx, stop := context.WithCancel(t.Context())
+	var mu sync.Mutex
+	var kept []mailbox.CellID
+	var people sync.WaitGroup
+	for i := range 8 {
+		h := p2ptest.Loopback(t).Host()
+		people.Go(func() {
+			for ctx.Err() == nil {
+				c, err := mailbox.Dial(ctx, h, f.info(i%2))
+				if err != nil {
+					continue // the process is dead
+				}
+				for n := 0; ; n++ {
+					cell := mailboxtest.Random(mailbox.CellSmall)
+					if _, err = c.Put(ctx, queues[(5*i+n%5)%len(queues)], cell, 0); err != nil {
+						break
+					}
+					mu.Lock()
+					kept = append(kept, mailbox.IDOf(cell))
+					mu.Unlock()
+				}
+				c.Close()
+				if errors.Is(err, mailbox.ErrQuota) {
+					return // enough
+				}
+			}
+		})
+	}
+	receipts := func() int {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(kept)
+	}
+	// more waits until so many more have receipts.
+	more := func(what string, n int) {
+		t.Helper()
+		was, began := receipts(), time.Now()
+		for receipts() < was+n {
+			if time.Since(began) > time.Minute {
+				t.Fatalf("%s: only %d receipts in a minute", what, receipts()-was)
+			}
+			<-time.After(10 * time.Millisecond)
+		}
+		t.Logf("%s: %d receipts, after %v", what, receipts(), time.Since(began).Round(time.Millisecond))
+	}
+	ready := func() {
+		if err := f.servers.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	more("at first", 200)
+	for i := range 3 {
+		f.servers.Kill(i)
+		more(fmt.Sprintf("server %d is dead", i), 100)
+		if err := f.servers.Run(i); err != nil {
+			t.Fatal(err)
+		}
+		ready()
+	}
+	for i := range 2 {
+		f.kill(i)
+		more(fmt.Sprintf("relay %d is dead", i), 100)
+		f.start(t, i)
+	}
+	more("both relays are back", 100)
+	for i := range 3 {
+		f.servers.Stop(i)
+		if err := f.servers.Run(i); err != nil {
+			t.Fatal(err)
+		}
+		ready()
+		more(fmt.Sprintf("server %d was started anew", i), 100)
+	}
+	stop()
+	people.Wait()
+	for i := range 2 {
+		there := everything(t, f.login(t, i, key))
+		for _, id := range kept {
+			if !there[id] {
+				t.Fatalf("relay %d does not have a cell with a receipt", i)
+			}
+		}
+		t.Logf("relay %d has all %d cells with receipts, and %d in all", i, len(kept), len(there))
+	}
+}
+
+// everything is what a box holds, each tenth cell fetched.
+func everything(t *testing.T, c *mailbox.Client) map[mailbox.CellID]bool {
+	t.Helper()
+	there := make(map[mailbox.CellID]bool)
+	for after, more := uint64(0), true; more; {
+		var entries []mailbox.Entry
+		var err error
+		if entries, more, err = c.List(t.Context(), after); err != nil {
+			t.Fatal(err)
+		}
+		for i, e := range entries {
+			if there[e.Cell] {
+				t.Fatalf("%v is listed twice", e.Cell)
+			}
+			if i%10 == 0 {
+				if _, err := c.Get(t.Context(), e.Cell); err != nil {
+					t.Fatal(err)
+				}
+			}
+			there[e.Cell], after = true, e.Sequence
+		}
+	}
+	return there
+}
