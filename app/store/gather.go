@@ -1,6 +1,9 @@
 package store
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/ncruces/go-sqlite3/util/vfsutil"
 	"github.com/ncruces/go-sqlite3/vfs"
 )
@@ -33,12 +36,17 @@ func (g gather) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, 
 	if err != nil || flags&vfs.OPEN_WAL == 0 {
 		return f, flags, err
 	}
-	return &gathered{File: f}, flags, nil
+	below, ok := vfsutil.UnwrapFile[*diskFile](f)
+	if !ok {
+		return nil, flags, errors.Join(fmt.Errorf("the driver hides its file (%T)", f), f.Close())
+	}
+	return &gathered{File: f, disk: below}, flags, nil
 }
 
 // gathered is a WAL with a piece that is not written yet.
 type gathered struct {
 	vfs.File
+	disk  *diskFile // below the encryption
 	piece []byte
 	at    int64 // where the piece begins
 	cut   bool  // the last sync cut a frame
@@ -63,7 +71,10 @@ func (f *gathered) flush() error {
 	if len(f.piece) == 0 {
 		return nil
 	}
-	_, err := f.File.WriteAt(f.piece, f.at)
+	err := f.disk.together(func() error {
+		_, err := f.File.WriteAt(f.piece, f.at)
+		return err
+	})
 	f.piece = f.piece[:0]
 	return err
 }

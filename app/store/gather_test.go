@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 )
@@ -50,6 +52,28 @@ func TestReadersBesideAWriterSeeWholeCommits(t *testing.T) {
 	}
 	close(done)
 	reading.Wait()
+}
+
+// TestTheWALGrowsAhead: a commit finds the WAL long enough, and a process that dies leaves
+// nothing behind that is taken for one.
+func TestTheWALGrowsAhead(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "godwit.db")
+	s := openAt(t, path, Options{Create: true})
+	for i := range 20 {
+		update(t, s, func(tx *Tx) error { return tx.PutSetting("a", []byte{byte(i)}) })
+		info, err := os.Stat(path + "-wal")
+		if err != nil {
+			t.Fatal(err)
+		}
+		same(t, "length of the WAL", info.Size(), ahead)
+	}
+	copyAll(t, dir, dir+"-crashed")
+	s = openAt(t, filepath.Join(dir+"-crashed", "godwit.db"), Options{})
+	same(t, "last commit", string(get(t, s, func(tx *Tx) ([]byte, error) { return tx.Setting("a") })), "\x13")
+	if err := s.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 func putAll(tx *Tx, names []string, value []byte) error {
