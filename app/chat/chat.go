@@ -16,7 +16,8 @@
 //	line.go      direct connections: messages that come and acknowledgements
 //	box.go       our own relays: cells that wait for us
 //	receive.go   opened, put in order, shown; receipts; delivered and read
-//	first.go     invitations and first flights: how a session begins
+//	invite.go    invitations; accept.go: those of others
+//	first.go     first flights: how a session begins
 //	drain.go     relays that were given up
 //	choose.go    which relays to use, and why one must go
 //	chooser.go   relays found, tried, put to use and replaced
