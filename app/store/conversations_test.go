@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -177,4 +178,27 @@ func busy(b *testing.B) (s *Store, long int64) {
 		return nil
 	})
 	return s, convs[0]
+}
+
+func TestConversationsAndStreams(t *testing.T) {
+	s := openNew(t)
+	bob, id := withBob(t, s)
+	want := Conversation{ID: id, Conversation: ConversationID{5}, Contact: bob, SendSeq: 3, SendPrev: [32]byte{8}}
+	update(t, s, func(tx *Tx) error {
+		_, err := tx.InsertConversation(Conversation{Conversation: ConversationID{6}, Contact: bob})
+		is(t, "a second conversation with Bob", err, ErrExists)
+		st, err := tx.Stream(bobsPhone, id)
+		same(t, "a stream that has not begun", st, Stream{Device: bobsPhone, Conversation: id})
+		return errors.Join(err, tx.AdvanceSend(id, 3, [32]byte{8}),
+			tx.PutStream(Stream{bobsPhone, id, 1, [32]byte{1}}), tx.PutStream(Stream{bobsPhone, id, 2, [32]byte{2}}))
+	})
+	for _, find := range []func(*Tx) (Conversation, error){
+		func(tx *Tx) (Conversation, error) { return tx.Conversation(id) },
+		func(tx *Tx) (Conversation, error) { return tx.ConversationByID(ConversationID{5}) },
+		func(tx *Tx) (Conversation, error) { return tx.ConversationWith(bob) },
+	} {
+		same(t, "conversation", get(t, s, find), want)
+	}
+	same(t, "conversations", get(t, s, (*Tx).Conversations), []Conversation{want})
+	same(t, "stream", get(t, s, func(tx *Tx) (Stream, error) { return tx.Stream(bobsPhone, id) }), Stream{bobsPhone, id, 2, [32]byte{2}})
 }

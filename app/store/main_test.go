@@ -1,8 +1,11 @@
 package store
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"testing"
 	"time"
 
@@ -82,4 +85,26 @@ func withBob(t testing.TB, s *Store) (contact, conversation int64) {
 		return err
 	})
 	return contact, conversation
+}
+
+func same[T any](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("%s:\n got %+v\nwant %+v", what, got, want)
+	}
+}
+
+func is(t *testing.T, what string, err, want error) {
+	t.Helper()
+	if !errors.Is(err, want) {
+		t.Errorf("%s: %v, want %v", what, err, want)
+	}
+}
+
+func getErr[T any](s *Store, read func(*Tx) (T, error)) (v T, err error) {
+	err = s.View(context.Background(), func(tx *Tx) (err error) {
+		v, err = read(tx)
+		return err
+	})
+	return v, err
 }
