@@ -155,7 +155,10 @@ func dialThrough(ctx context.Context, h host.Host, m Mode, hop peer.AddrInfo, ta
 	ctx, cancel := context.WithTimeout(ctx, DialTimeout)
 	defer cancel()
 	h.Peerstore().ClearAddrs(target)
-	h.Peerstore().AddAddrs(target, CircuitAddrs(hop), AddrTTL)
+	// One way to the hop is enough, for it is connected: of two, the second would open
+	// another circuit where the first takes a moment.
+	at := CircuitAddrs(hop)
+	h.Peerstore().AddAddrs(target, at[:min(len(at), 1)], AddrTTL)
 	// libp2p would refuse an address that failed a moment ago; who calls this
 	// keeps its own pauses.
 	if s, ok := h.Network().(*swarm.Swarm); ok {
