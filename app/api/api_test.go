@@ -163,6 +163,9 @@ func (f *fake) RemoveRelay(_ context.Context, r RelayRequest) (Relay, error) {
 func (f *fake) Relays(_ context.Context, r RelaysRequest) ([]Relay, error) {
 	return answer[RelaysRequest, []Relay](f, r)
 }
+func (f *fake) TestNetwork(_ context.Context, r TestNetworkRequest) (NetworkTest, error) {
+	return answer[TestNetworkRequest, NetworkTest](f, r)
+}
 func (f *fake) Phrase(_ context.Context, r PhraseRequest) (Phrase, error) {
 	return answer[PhraseRequest, Phrase](f, r)
 }
@@ -572,7 +575,7 @@ func TestEncodeWritesTheSchemaFirstAndNeverNull(t *testing.T) {
 // refusal, and never a crash.
 func FuzzRequest(f *testing.F) {
 	paths := []string{"status", "invite", "invites", "invite/revoke", "accept", "contacts", "contact/rename", "contact/block", "contact/unblock",
-		"contact/remove", "verify", "send", "messages", "messages/trail", "relay/add", "relay/remove", "relay/list", "phrase", "lock", "unlock"}
+		"contact/remove", "verify", "send", "messages", "messages/trail", "relay/add", "relay/remove", "relay/list", "phrase", "lock", "unlock", "network/test"}
 	for i := range paths {
 		f.Add(byte(i), []byte(`{"contact":"bob","text":"hi","expires":"1h","timeout":"3s"}`))
 		f.Add(byte(i), []byte(`{}`))

@@ -320,6 +320,11 @@ func (c *Client) Relays(ctx context.Context, r RelaysRequest) ([]Relay, error) {
 	return calls[Relay](ctx, c, "relay/list", r)
 }
 
+// TestNetwork is Backend's.
+func (c *Client) TestNetwork(ctx context.Context, r TestNetworkRequest) (NetworkTest, error) {
+	return call[NetworkTest](ctx, c, "network/test", r)
+}
+
 // Phrase is Backend's.
 func (c *Client) Phrase(ctx context.Context, r PhraseRequest) (Phrase, error) {
 	return call[Phrase](ctx, c, "phrase", r)

@@ -141,6 +141,9 @@ type Backend interface {
 	RemoveRelay(context.Context, RelayRequest) (Relay, error)
 	// Relays lists the relays that the account keeps its box at.
 	Relays(context.Context, RelaysRequest) ([]Relay, error)
+	// TestNetwork tries now, in some 15 s at most, whether the relays of the account and
+	// the DHT answer, and how fast. What does not is in the answer and no error.
+	TestNetwork(context.Context, TestNetworkRequest) (NetworkTest, error)
 
 	// Phrase tells the recovery words, and with Written removes them from this
 	// device. Errors: problem.WordsGone.
@@ -729,6 +732,30 @@ type AddRelayRequest struct {
 // RelayRequest names a relay.
 type RelayRequest struct {
 	Relay string `json:"relay"` // PeerID, a unique prefix of it, or an address with it
+}
+
+// TestNetworkRequest asks for a test of the network.
+type TestNetworkRequest struct{}
+
+// NetworkTest is what was seen when the network was tried.
+type NetworkTest struct {
+	Relays []RelayTest `json:"relays"`
+	DHT    *DHTTest    `json:"dht,omitempty"` // nil: the account takes no part in it now
+}
+
+// RelayTest is how a relay did, for a connection of its own by a PeerID that is thrown away.
+type RelayTest struct {
+	Relay   string `json:"relay"`                // PeerID
+	Connect int64  `json:"connect_ms,omitempty"` // until the relay had said what it is
+	Answer  int64  `json:"answer_ms,omitempty"`  // of a question over that connection; 0: less than one, or none came
+	Reason  string `json:"reason,omitempty"`     // why it does not work, in words; empty: it does
+}
+
+// DHTTest is how looking something up in the DHT went.
+type DHTTest struct {
+	Answered int    `json:"answered"`          // servers
+	Took     int64  `json:"took_ms,omitempty"` // until all were asked
+	Reason   string `json:"reason,omitempty"`  // why nobody answered, in words
 }
 
 // RelaysRequest asks for all relays.

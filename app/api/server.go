@@ -123,6 +123,7 @@ func (s *Server) handler() http.Handler {
 	one(mux, "relay/add", b.AddRelay)
 	one(mux, "relay/remove", b.RemoveRelay)
 	many(mux, "relay/list", b.Relays)
+	one(mux, "network/test", b.TestNetwork)
 	one(mux, "phrase", b.Phrase)
 	one(mux, "lock", b.Lock)
 	one(mux, "unlock", b.Unlock)

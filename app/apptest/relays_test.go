@@ -49,10 +49,28 @@ func TestThreeRelays(t *testing.T) {
 func TestOneRelay(t *testing.T) {
 	t.Parallel()
 	w := apptest.New(t)
-	w.Relay("oak")
+	oak := w.Relay("oak")
 	alice, bob := w.Person("alice", "oak"), w.Person("bob", "oak")
 	alice.Meets(bob)
 	bob.Leaves()
+	// A test of the network says so, and when the relay is gone.
+	tried := func() api.RelayTest {
+		t.Helper()
+		test, err := alice.TestNetwork(t.Context(), api.TestNetworkRequest{})
+		if err != nil || len(test.Relays) != 1 || test.Relays[0].Relay != oak.ID().String() {
+			t.Fatalf("%+v, %v", test, err)
+		}
+		return test.Relays[0]
+	}
+	defer func() {
+		oak.Stops()
+		if v := tried(); v.Reason != "nobody listens at its address" {
+			t.Errorf("a relay that has stopped: %+v", v)
+		}
+	}()
+	if v := tried(); v.Reason != "" || v.Connect < 0 || v.Answer < 0 {
+		t.Errorf("a relay that works: %+v", v)
+	}
 	m := alice.Sees(bob, alice.Says(bob, "one copy"), api.Kept)
 	if *m.Relays != (api.Copies{Kept: 1, Named: 1, Wanted: 3}) || !strings.Contains(m.Reason, string(problem.FewRelays)) {
 		t.Errorf("a message at one relay is %s, %+v, %q", m.State, *m.Relays, m.Reason)

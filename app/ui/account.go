@@ -55,6 +55,7 @@ type account struct {
 	asking    bool            // about conversations
 	statusDue bool
 	statusing bool
+	tested    *api.NetworkTest // while the Network page is open; nil: it was not tested
 
 	frame   *shell.Frame
 	rail    *shell.Rail
@@ -114,7 +115,7 @@ func newAccount(d *Desk, b api.Backend) *account {
 	a.pinBar = chats.NewPinBar(l, a.toPin, a.unpin)
 	a.findBar = chats.NewFindBar(l, chats.FindActions{Query: a.findQuery, Step: a.stepFind, Close: a.closeFind})
 	a.reqs = people.NewRequests(l, people.Decisions{Accept: a.acceptRequest, Ignore: a.ignoreRequest, Block: a.blockRequest})
-	a.net = network.NewPage(l, network.Actions{Add: a.addRelay, Run: a.runRelay, Remove: a.removeRelay, Again: a.refreshStatus})
+	a.net = network.NewPage(l, network.Actions{Add: a.addRelay, Run: a.runRelay, Remove: a.removeRelay, Stop: a.stopRelay, Test: a.testNetwork})
 	a.welcome = a.newWelcome()
 	a.frame = shell.NewFrame(a.rail, d.look.List, func(bool) { a.pane.Single(a.frame.Single()) }, func(w float32) {
 		a.look.List = w
@@ -370,7 +371,12 @@ func (a *account) refreshStatus() {
 func (a *account) showFoot() {
 	a.list.Foot(chats.FootOf(a.l, a.status, a.broken))
 	if a.status != nil && a.section == shell.Network {
-		a.net.Set(network.ReportOf(a.l, *a.status))
+		r := network.ReportOf(a.l, *a.status)
+		r.Own = a.relay != ""
+		if a.tested != nil {
+			r.Add(a.l, *a.tested)
+		}
+		a.net.Set(r)
 	}
 }
 
@@ -440,6 +446,9 @@ func (a *account) showContent() {
 
 // go_ opens a section.
 func (a *account) go_(s shell.Section) {
+	if s != a.section {
+		a.tested = nil // it is soon no longer so
+	}
 	a.section = s
 	a.rail.Select(s)
 	a.closeDetails()

@@ -259,6 +259,39 @@ func (a *account) startRelay(then func()) {
 	})
 }
 
+// stopRelay stops the relay on this computer.
+func (a *account) stopRelay() {
+	people.ShowConfirm(a.win.Canvas(), a.l, a.l.T("Stop the relay on this computer?"), a.l.T("What it keeps stays on the disk, and waits until the relay runs again. Give it up, too, if it is not to come back."), a.l.T("Stop"), func() {
+		task.Load(a.work, func(ctx context.Context) (struct{}, error) { return struct{}{}, a.host.StopRelay(ctx) }, func(_ struct{}, err error) {
+			if err != nil {
+				a.fail(err)
+				return
+			}
+			a.relay, a.look.Relay = "", false
+			a.keepLook()
+			a.refreshStatus()
+		})
+	})
+}
+
+// testNetwork tries the relays and the DHT now.
+func (a *account) testNetwork() {
+	a.go_(shell.Network)
+	a.net.Testing(true)
+	task.Load(a.work, func(ctx context.Context) (api.NetworkTest, error) {
+		return a.b.TestNetwork(ctx, api.TestNetworkRequest{})
+	}, func(t api.NetworkTest, err error) {
+		a.net.Testing(false)
+		if err != nil {
+			a.fail(err)
+			return
+		}
+		a.tested = &t
+		a.showFoot()
+		a.refreshStatus()
+	})
+}
+
 func (a *account) removeRelay(id string) {
 	people.ShowConfirm(a.win.Canvas(), a.l, a.l.T("Give this relay up?"), a.l.T("What others leave there before they know is still fetched."), a.l.T("Give up"), func() {
 		a.decide(func(ctx context.Context) error {

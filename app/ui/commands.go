@@ -46,6 +46,9 @@ func (a *account) commands() []shell.Command {
 		{ID: "network", Group: shell.Go, Name: lang.Mark("Network"), Keys: []shell.Key{shell.Ctrl(fyne.Key3)}, Run: func() { a.go_(shell.Network) }},
 		{ID: "settings", Group: shell.Go, Name: lang.Mark("Settings"), Keys: []shell.Key{shell.Ctrl(fyne.KeyComma), shell.Ctrl(fyne.Key4)}, Run: func() { a.go_(shell.Settings) }},
 
+		{ID: "test", Group: shell.Go, Name: lang.Mark("Test the network"), Run: a.testNetwork},
+		{ID: "stoprelay", Group: shell.Go, Name: lang.Mark("Stop the relay here"), When: func() bool { return a.relay != "" }, Run: a.stopRelay},
+
 		{ID: "larger", Group: shell.View, Name: lang.Mark("Larger"), Keys: []shell.Key{shell.Ctrl(fyne.KeyEqual), shell.Ctrl(fyne.KeyPlus), shell.CtrlShift(fyne.KeyEqual)}, Run: func() { a.zoom(shell.ScaleStep) }},
 		{ID: "smaller", Group: shell.View, Name: lang.Mark("Smaller"), Keys: []shell.Key{shell.Ctrl(fyne.KeyMinus)}, Run: func() { a.zoom(-shell.ScaleStep) }},
 		{ID: "usual", Group: shell.View, Name: lang.Mark("Usual size"), Keys: []shell.Key{shell.Ctrl(fyne.Key0)}, Run: func() { a.zoom(0) }},

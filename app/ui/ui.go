@@ -43,6 +43,8 @@ type Host interface {
 	Restore(ctx context.Context, name, words string) (api.Backend, error)
 	// Relay runs a relay on this computer, until the program ends, and tells its address.
 	Relay(ctx context.Context) (addr string, err error)
+	// StopRelay stops that relay, if it runs; what it keeps stays.
+	StopRelay(ctx context.Context) error
 }
 
 // ErrElsewhere says that another window has the account, and came to the front.

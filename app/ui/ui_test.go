@@ -73,6 +73,18 @@ func (h *house) Relay(context.Context) (string, error) {
 	return "/ip4/127.0.0.1/tcp/1/p2p/relay", nil
 }
 
+func (h *house) StopRelay(context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.decided = append(h.decided, "stop the relay")
+	return nil
+}
+func (h *house) AddRelay(_ context.Context, r api.AddRelayRequest) (api.Relay, error) {
+	return api.Relay{Addrs: []string{r.Addr}}, nil
+}
+func (h *house) TestNetwork(context.Context, api.TestNetworkRequest) (api.NetworkTest, error) {
+	return api.NetworkTest{Relays: []api.RelayTest{{Relay: "12D3KooWabcdefgh", Connect: 48, Answer: 12}, {Relay: "12D3KooWzyxw", Reason: "nobody listens at its address"}}, DHT: &api.DHTTest{Answered: 17, Took: 820}}, nil
+}
 func (h *house) Status(context.Context, api.StatusRequest) (api.Status, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -881,5 +893,32 @@ func TestHiddenScreensFollowTheColours(t *testing.T) {
 		if max(got.G, want.G)-min(got.G, want.G) > 2 { // drawn with soft edges
 			t.Errorf("%s: the button to send is %v, the accent %v", mode, got, want)
 		}
+	}
+}
+
+// The network is tested at a press, and says in words what works; a relay that runs here
+// is stopped as it was started.
+func TestTheNetworkIsTested(t *testing.T) {
+	h := harbour()
+	h.relays = append(h.relays, api.Relay{Relay: "12D3KooWzyxw", State: "connected", Addrs: []string{"/ip4/127.0.0.1/tcp/4002/p2p/12D3KooWzyxw"}})
+	s := look(t, h, wide)
+	s.until("the window", func() bool { return s.inner != nil && s.inner.status != nil })
+	s.press("Network")
+	s.press("Test now")
+	s.until("what was seen", func() bool {
+		return s.says("it works. Connected after 48 ms, answered after 12 ms") && s.says("it does not work. Nobody listens at its address.") && s.says("17 computers answered within 820 ms")
+	})
+	s.press("Run a relay here")
+	s.until("it runs", func() bool { return s.says("Stop the relay here") && s.look.Relay })
+	s.press("Stop the relay here")
+	s.press("Stop")
+	s.until("it is stopped", func() bool { return s.says("Run a relay here") && !s.look.Relay })
+	if !slices.Equal(h.decided, []string{"stop the relay"}) {
+		t.Errorf("%q", h.decided)
+	}
+	s.press("Chats")
+	s.press("Network")
+	if s.says("Tested now") {
+		t.Error("what was seen long ago is shown as if it were so")
 	}
 }

@@ -32,6 +32,7 @@ type host struct {
 	client *api.Client
 	desk   *ui.Desk
 	relay  string // address of the relay that runs here
+	end    func() // stops it, and waits until it has ended
 }
 
 var _ ui.Host = (*host)(nil)
@@ -142,23 +143,38 @@ func (h *host) Relay(ctx context.Context) (string, error) {
 		return "", app.RelayProblem(err)
 	}
 	ended := make(chan error, 1)
-	h.part("the relay on this computer", func(ctx context.Context) error {
-		err := r.Run(ctx)
+	running, stop := context.WithCancel(h.ctx)
+	h.part("the relay on this computer", func(context.Context) error {
+		defer stop()
+		err := r.Run(running)
 		ended <- err
 		return err
 	})
 	select {
 	case e := <-ready:
 		if len(e.Addrs) == 0 {
+			stop()
 			return "", problem.New(problem.CannotListen, nil)
 		}
-		h.relay = e.Addrs[0]
+		h.relay, h.end = e.Addrs[0], func() { stop(); <-ended }
 		return h.relay, nil
 	case err := <-ended:
 		return "", app.RelayProblem(err)
 	case <-ctx.Done():
+		stop()
 		return "", ctx.Err()
 	}
+}
+
+// StopRelay implements ui.Host.
+func (h *host) StopRelay(context.Context) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.relay != "" {
+		h.end()
+		h.relay, h.end = "", nil
+	}
+	return nil
 }
 
 // close gives everything back once the program's context has ended.

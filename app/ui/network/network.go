@@ -20,6 +20,8 @@ import (
 // Relay is a relay as it is shown.
 type Relay struct {
 	ID, Name, State string
+	Tried           string // what a test just saw; empty: none was made
+	Fails           bool   // the test, that is
 	Icon            string
 	Bad             bool
 	Why             string
@@ -32,6 +34,31 @@ type Report struct {
 	Facts    [][2]string // a label, and what is true
 	Relays   []Relay
 	Alarms   []string
+	Tried    string // what a test saw of the DHT; empty: none was made
+	Own      bool   // a relay runs on this computer by this window
+}
+
+// Add puts what a test saw beside what is known.
+func (r *Report) Add(l *lang.Lang, t api.NetworkTest) {
+	for i := range r.Relays {
+		for _, v := range t.Relays {
+			switch one := &r.Relays[i]; {
+			case v.Relay != one.ID:
+			case v.Reason != "":
+				one.Fails = true
+				one.Tried = l.T("Tested now: it does not work. {why}", "why", problems.Unreached(l, v.Reason))
+			default:
+				one.Tried = l.T("Tested now: it works. Connected after {a} ms, answered after {b} ms.", "a", v.Connect, "b", max(v.Answer, 1))
+			}
+		}
+	}
+	switch d := t.DHT; {
+	case d == nil:
+	case d.Answered > 0:
+		r.Tried = l.N("Tested now: {n} computers answered within {ms} ms.", d.Answered, "ms", d.Took)
+	default:
+		r.Tried = l.T("Tested now: nobody answers. People who have moved are not found; messages by relays go all the same.")
+	}
 }
 
 // ReportOf puts a status in words.
@@ -134,9 +161,10 @@ func short(id string) string {
 // Actions is what the page calls back for.
 type Actions struct {
 	Add    func()
-	Run    func() // nil: it runs already, or cannot
+	Run    func()
+	Stop   func() // the relay that runs here
 	Remove func(id string)
-	Again  func()
+	Test   func()
 }
 
 // Page is the page. Its methods belong to the window's thread.
@@ -146,13 +174,26 @@ type Page struct {
 	do     Actions
 	column *fyne.Container
 	all    fyne.CanvasObject
+	test   *widget.Button
+}
+
+// Testing says that a test is under way, or is over.
+func (v *Page) Testing(on bool) {
+	if on {
+		v.test.Set(v.l.T("Testing…"))
+		v.test.Disable()
+	} else {
+		v.test.Set(v.l.T("Test now"))
+		v.test.Enable()
+	}
 }
 
 // NewPage is an empty page.
 func NewPage(l *lang.Lang, do Actions) *Page {
 	v := &Page{l: l, do: do, column: widget.Col(theme.Space5)}
+	v.test = widget.NewButton(l.T("Test now"), widget.Plain, do.Test)
 	head := widget.Inset(theme.Space6, 0, theme.Space6, 0, widget.ColumnTop(680, widget.AtLeast(0, theme.HeaderHeight+4,
-		widget.Ends(widget.NewText(l.T("Network"), theme.TextSection, theme.Text).Bold(), widget.NewButton(l.T("Check again"), widget.Link, do.Again)))))
+		widget.Ends(widget.NewText(l.T("Network"), theme.TextSection, theme.Text).Bold(), v.test))))
 	v.all = widget.Edge(head, nil, nil, nil, container.NewVScroll(widget.Inset(theme.Space6, 0, theme.Space6, theme.Space6, widget.ColumnTop(680, v.column))))
 	v.ExtendBaseWidget(v)
 	return v
@@ -180,12 +221,17 @@ func (v *Page) Set(r Report) {
 		v.column.Add(v.relay(one))
 	}
 	buttons := widget.Row(theme.Space4, widget.NewButton(l.T("Add a relay address"), widget.Plain, v.do.Add))
-	if v.do.Run != nil {
+	if r.Own {
+		buttons.Add(widget.NewButton(l.T("Stop the relay here"), widget.Plain, v.do.Stop))
+	} else {
 		buttons.Add(widget.NewButton(l.T("Run a relay here"), widget.Plain, v.do.Run))
 	}
 	v.column.Add(buttons)
 	v.column.Add(widget.NewText(l.T("What is known"), theme.TextTitle, theme.Text).Bold())
 	facts := widget.Col(theme.Space4)
+	if r.Tried != "" {
+		r.Facts = append(r.Facts, [2]string{l.T("Finding people"), r.Tried})
+	}
 	for _, f := range r.Facts {
 		facts.Add(widget.Col(theme.Space1, widget.NewText(f[0], theme.TextCaption, theme.Dim), widget.NewPara(f[1], theme.TextBody, theme.Text)))
 	}
@@ -199,9 +245,16 @@ func (v *Page) relay(r Relay) fyne.CanvasObject {
 	if r.Bad {
 		colour = theme.Warn
 	}
-	words := widget.Col(theme.Space1, widget.Row(0, widget.NewText(r.Name, theme.TextBody, theme.Text).Bold().Shrink()), widget.NewText(r.State, theme.TextSecondary, theme.Dim))
+	words := widget.Col(theme.Space1, widget.Row(0, widget.NewText(r.Name, theme.TextBody, theme.Text).Bold().Shrink()), widget.NewPara(r.State, theme.TextSecondary, theme.Dim))
 	if r.Why != "" {
 		words.Add(widget.NewPara(r.Why, theme.TextCaption, theme.Dim))
+	}
+	if r.Tried != "" {
+		tone := theme.OK
+		if r.Fails {
+			tone = theme.Danger
+		}
+		words.Add(widget.NewPara(r.Tried, theme.TextCaption, tone))
 	}
 	icon := widget.Inset(0, 0, theme.Space4, 0, widget.NewIcon(r.Icon, 20, colour))
 	remove := widget.Inset(theme.Space3, 0, 0, 0, widget.ColumnTop(36, widget.NewIconButton("trash", v.l.T("Give this relay up"), func() { v.do.Remove(r.ID) })))

@@ -75,6 +75,8 @@ func Unreached(l *lang.Lang, why string) string {
 		return l.T("It does not answer.")
 	case "it is something else: it does not speak this protocol":
 		return l.T("Something else answers there: it is no relay.")
+	case "it is reached, and has too much to do":
+		return l.T("It is reached, and has too much to do.")
 	}
 	return why
 }
