@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -267,36 +268,58 @@ func (a *account) events(list []api.Event) {
 	}
 }
 
-// refreshConversations asks about those that changed, one question at a time.
+// askAgainAfter is how long after a question without an answer it is asked again.
+const askAgainAfter = 500 * time.Millisecond
+
+// refreshConversations asks about those that changed, one question at a time. Those that
+// there was no answer for are asked about again.
 func (a *account) refreshConversations() {
 	if a.asking || len(a.stale) == 0 {
 		return
 	}
-	var only []string
-	for id := range a.stale {
-		only = append(only, id)
-	}
+	only := slices.Collect(maps.Keys(a.stale))
 	clear(a.stale)
 	a.asking = true
-	task.Load(a.work, func(ctx context.Context) (list []api.Conversation, err error) {
+	type answers struct {
+		list   []api.Conversation
+		missed []string
+	}
+	task.Load(a.work, func(ctx context.Context) (got answers, err error) {
 		for _, id := range only { // one that is gone does not keep the others away
 			one, oneErr := a.b.Conversations(ctx, api.ConversationsRequest{Only: []string{id}})
-			list = append(list, one...)
+			got.list = append(got.list, one...)
 			if oneErr != nil && !errors.Is(oneErr, problem.NoSuchContact) {
-				err = oneErr
+				got.missed, err = append(got.missed, id), oneErr
 			}
 		}
-		return list, err
-	}, func(list []api.Conversation, err error) {
-		a.asking = false
-		if err != nil {
-			a.opt.Log.Warn("conversations could not be read", "err", err)
-		}
-		for _, c := range list {
+		return got, err
+	}, func(got answers, err error) {
+		for _, c := range got.list {
 			a.put(c)
 		}
 		a.showList()
-		a.refreshConversations()
+		if err == nil {
+			a.asking = false
+			a.refreshConversations()
+			return
+		}
+		a.opt.Log.Warn("conversations could not be read", "err", err)
+		for _, id := range got.missed {
+			a.stale[id] = true
+		}
+		a.work.Go(func(ctx context.Context) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-a.life.Done():
+				return
+			case <-time.After(askAgainAfter):
+			}
+			a.work.Do(func() {
+				a.asking = false
+				a.refreshConversations()
+			})
+		})
 	})
 }
 

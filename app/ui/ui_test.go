@@ -45,6 +45,7 @@ type house struct {
 	choices  api.Settings
 	timers   []api.SetTimerRequest
 	typing   []api.TypingRequest
+	mute     int // how many questions about conversations there is no answer to
 	events   chan api.Event
 }
 
@@ -93,6 +94,10 @@ func (h *house) Status(context.Context, api.StatusRequest) (api.Status, error) {
 func (h *house) Conversations(_ context.Context, r api.ConversationsRequest) (list []api.Conversation, err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.mute > 0 {
+		h.mute--
+		return nil, problem.New(problem.StoreDamaged, nil)
+	}
 	for _, c := range h.convs {
 		if len(r.Only) == 0 || slices.Contains(r.Only, c.ID) {
 			list = append(list, c)
@@ -703,6 +708,24 @@ func TestWhatWasMissedIsAskedFor(t *testing.T) {
 	s.until("it hears again", func() bool { return !s.says("Cleo") })
 	if s.says("has stopped working") {
 		t.Error("it says that all is over")
+	}
+}
+
+// Cleo comes, and the first question about her has no answer: it is asked again.
+func TestWhatIsNotAnsweredIsAskedAgain(t *testing.T) {
+	h := harbour()
+	s := look(t, h, wide)
+	s.until("the list", func() bool { return s.says("Anna") })
+	h.mu.Lock()
+	h.convs = append(h.convs, api.Conversation{ID: "cleo", Kind: api.KindPerson, Name: "Cleo", Active: at(10)})
+	h.mute = 1
+	h.mu.Unlock()
+	h.events <- api.Event{Event: api.EventConversation, Conversation: "cleo"}
+	s.until("who came", func() bool { return s.says("Cleo") })
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.mute != 0 {
+		t.Errorf("%d questions had an answer that should have had none", h.mute)
 	}
 }
 
