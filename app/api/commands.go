@@ -486,6 +486,8 @@ type Introduction struct {
 	Account string `json:"account"`         // of who is introduced to the reader
 	Name    string `json:"name,omitempty"`  // as who introduces them claims
 	Known   bool   `json:"known,omitempty"` // it is a contact by now, or oneself
+	// Agreed says, of a question, that the person has said yes and the other is waited for.
+	Agreed bool `json:"agreed,omitempty"`
 }
 
 // TypingRequest says that the person is writing to a contact.

@@ -41,6 +41,11 @@ func (c *Chat) conversationViews(tx *store.Tx, only []Find) (list []api.Conversa
 	slices.SortFunc(rows, before)
 	for _, l := range rows {
 		v := c.conversationView(l)
+		if v.Last != nil {
+			if v.Last.Introduction, err = c.introductionView(tx, *l.Last); err != nil {
+				return nil, err
+			}
+		}
 		v.Connected, v.LooksLike = connected[l.Contact.ID], marks[l.Contact.ID]
 		list = append(list, v)
 	}

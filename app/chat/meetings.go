@@ -119,13 +119,8 @@ func (c *Chat) meets(tx *store.Tx, account identity.AccountID) error {
 // was made before, if it is still open.
 func (c *Chat) agree(ctx context.Context, by store.Contact, step content.Introduction) error {
 	var open *store.Invitation
-	err := c.store.View(ctx, func(tx *store.Tx) error {
-		all, err := tx.Invitations()
-		for _, inv := range all {
-			if inv.Guest != nil && *inv.Guest == step.Account && inv.Introducer == by.ID && inv.State == store.InvitationOpen && time.Now().Before(inv.Expires) {
-				open = &inv
-			}
-		}
+	err := c.store.View(ctx, func(tx *store.Tx) (err error) {
+		open, err = invitationFor(tx, step.Account, by.ID)
 		return err
 	})
 	if err != nil {
@@ -153,6 +148,18 @@ func (c *Chat) agree(ctx context.Context, by store.Contact, step content.Introdu
 		return who, c.sayStep(t, who, id, content.Introduction{Step: content.StepAgree, ID: step.ID, Account: step.Account, Link: open.Link})
 	})
 	return err
+}
+
+// invitationFor is the open invitation that was made for an account because somebody introduces
+// it; nil if there is none.
+func invitationFor(tx *store.Tx, guest identity.AccountID, introducer int64) (open *store.Invitation, err error) {
+	all, err := tx.Invitations()
+	for _, inv := range all {
+		if inv.Guest != nil && *inv.Guest == guest && inv.Introducer == introducer && inv.State == store.InvitationOpen && time.Now().Before(inv.Expires) {
+			open = &inv
+		}
+	}
+	return open, err
 }
 
 // takeIntroduction passes on what the first person agreed to. Other steps are for the person.
@@ -208,8 +215,20 @@ func (c *Chat) introductionView(tx *store.Tx, m store.Message) (*api.Introductio
 	}
 	if err := c.meets(tx, step.Account); errors.Is(err, problem.AlreadyContact) {
 		v.Known = true
+		return v, nil
 	} else if err != nil {
 		return nil, err
+	}
+	if step.Step == content.StepAsk && !m.Mine {
+		conv, err := tx.Conversation(m.Conversation)
+		if err != nil {
+			return nil, err
+		}
+		open, err := invitationFor(tx, step.Account, conv.Contact)
+		if err != nil {
+			return nil, err
+		}
+		v.Agreed = open != nil
 	}
 	return v, nil
 }

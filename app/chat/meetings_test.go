@@ -46,8 +46,11 @@ func TestTwoAreIntroduced(t *testing.T) {
 		anna.Meets(carol)
 		anna.Sees(anna.introduces(ben, carol), api.Delivered)
 		asked := ben.step(anna, api.StepAsk)
-		if i := asked.Introduction; i.Name != "Carol" || i.Account != carol.chain.Account().String() || i.Known {
+		if i := asked.Introduction; i.Name != "Carol" || i.Account != carol.chain.Account().String() || i.Known || i.Agreed {
 			w.Errorf("Ben is asked about %+v", i)
+		}
+		if list, err := ben.Conversations(w.Context()); err != nil || list[0].Last.Introduction == nil || list[0].Last.Introduction.Name != "Carol" {
+			w.Errorf("Ben's list says %+v, %v", list, err)
 		}
 		if carol.knows(ben) || len(carol.talk(anna)) != 0 {
 			w.Error("Carol knows of Ben before he has agreed")
@@ -55,6 +58,9 @@ func TestTwoAreIntroduced(t *testing.T) {
 		anna.Leaves()
 		w.check(ben.agrees(asked))
 		w.check(ben.agrees(asked)) // once more: it is the same invitation
+		if i := ben.lineOf(anna, mustID(w, asked.ID)).Introduction; !i.Agreed || i.Known {
+			w.Errorf("Ben has agreed, and is told %+v", i)
+		}
 		ben.Awaits("his answers to be left at the relay", func() bool { return len(oak.kept()) >= 2 })
 		anna.Returns()
 		told := carol.step(anna, api.StepMeet)

@@ -49,6 +49,7 @@ type account struct {
 	find      finding
 	present   bool // somebody looks at the window
 	draftDue  *time.Timer
+	accepting string        // the introduction that is being accepted; empty: none
 	choices   *api.Settings // nil: not known yet
 	typing    typing
 	marks     marks
@@ -239,6 +240,9 @@ func (a *account) events(list []api.Event) {
 			case "added":
 				a.stale[e.Contact] = true
 				a.welcomeNew(e.Contact)
+				for _, id := range a.line.Cards() { // it may have been about them
+					a.renew(id, "")
+				}
 			default:
 				a.stale[e.Contact] = true
 			}

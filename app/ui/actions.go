@@ -337,6 +337,9 @@ func (a *account) conversationMenu(id string, at fyne.Position) {
 			fyne.NewMenuItem(l.T("Until tomorrow"), until(tomorrow(a.now()))), fyne.NewMenuItem(l.T("Always"), until(always)))
 		items = append(items, mute)
 	}
+	if a.introducible(id) {
+		add(l.T("Introduce to…"), func() { a.open(id); a.introduce() })
+	}
 	if a.talkable(id) {
 		timer := fyne.NewMenuItem(l.T("Disappearing messages"), nil)
 		timer.ChildMenu = fyne.NewMenu("")
@@ -459,10 +462,14 @@ func (a *account) showPerson() {
 			return
 		}
 		a.details = a.showPerson
+		var introduce func()
+		if a.introducible(c.ID) {
+			introduce = a.introduce
+		}
 		p := people.PersonOf(a.l, v.contact, v.number)
 		p.Timer = chats.TimerName(a.l, time.Duration(a.conversation(c.ID).Timer))
 		a.frame.SetDetails(people.NewDetails(a.l, p, people.PersonActions{
-			Close: a.closeDetails, Timer: a.chooseTimer,
+			Close: a.closeDetails, Timer: a.chooseTimer, Introduce: introduce,
 			Verify: func() {
 				a.decide(func(ctx context.Context) error {
 					_, err := a.b.Verify(ctx, api.VerifyRequest{Contact: c.ID, Confirm: true})

@@ -27,6 +27,7 @@ func (a *account) commands() []shell.Command {
 		{ID: "find", Group: shell.Chat, Name: lang.Mark("Find in this chat"), Keys: []shell.Key{shell.Ctrl(fyne.KeyF)}, Run: a.openFind},
 		{ID: "findnext", Group: shell.Chat, Name: lang.Mark("Next one found"), Keys: []shell.Key{{Key: fyne.KeyF3}}, When: func() bool { return a.find.on }, Run: func() { a.stepFind(true) }},
 		{ID: "timer", Group: shell.Chat, Name: lang.Mark("Disappearing messages"), Keys: []shell.Key{shell.CtrlShift(fyne.KeyT)}, Run: a.chooseTimer, When: func() bool { return talking() && a.talkable(a.openID) }},
+		{ID: "introduce", Group: shell.Chat, Name: lang.Mark("Introduce to…"), Run: a.introduce, When: func() bool { return talking() && a.introducible(a.openID) }},
 		{ID: "pinned", Group: shell.Chat, Name: lang.Mark("Next pinned message"), Keys: []shell.Key{shell.CtrlShift(fyne.KeyP)}, Run: a.toPin, When: func() bool { return talking() && len(a.marks.pins) > 0 }},
 		{ID: "archive", Group: shell.Chat, Name: lang.Mark("Archive"), Keys: []shell.Key{shell.Ctrl(fyne.KeyE)}, When: talking, Run: func() {
 			archived := !a.conversation(a.openID).Archived
@@ -76,7 +77,7 @@ func (a *account) toggleMute() {
 
 // palette opens the palette of people and commands.
 func (a *account) palette() {
-	shell.ShowPalette(a.win.Canvas(), a.l, func(query string) (hits []shell.Hit) {
+	shell.ShowPalette(a.win.Canvas(), a.l, a.l.T("Go to a person or a command"), func(query string) (hits []shell.Hit) {
 		for _, r := range chats.Rows(a.l, a.convs, a.now(), chats.All, query, a.openID) {
 			hits = append(hits, shell.Hit{Name: r.Name, Person: r.ID, Do: func() { a.open(r.ID) }})
 			if len(hits) == 5 {

@@ -109,6 +109,9 @@ func (a *account) noticeMessage(e api.Event) (notify.Note, bool) {
 		return notify.Note{}, false // it is seen where it holds
 	}
 	c := a.conversation(e.Conversation)
+	if e.Kind != "text" && e.Kind != "" {
+		e.Text = chats.Gist(a.l, api.Message{Kind: e.Kind, Name: e.Name, Text: e.Text, Deeds: e.Deeds})
+	}
 	name := e.Name
 	if c.ID != "" {
 		name = chats.Name(a.l, c)

@@ -29,6 +29,7 @@ func (a *account) newTimeline() *timeline.Timeline {
 		Fonts: a.fonts(), Lang: a.l, Do: a.work.Do, Now: a.now,
 		OnLink: a.openLink, OnMenu: a.messageMenu,
 		OnState:    func(m timeline.Message) { a.showTrail(m.ID) },
+		OnAction:   a.decideCard,
 		OnReaction: func(m timeline.Message, emoji string) { a.react(m, emoji) },
 		OnSeen:     func(m timeline.Message) { a.seen = m.ID; a.read() },
 		OnTyped:    func(r rune) { a.compose.Type(r) },
@@ -203,6 +204,15 @@ func (a *account) messageMenu(m timeline.Message, _ string) []*fyne.MenuItem {
 	l := a.l
 	var items []*fyne.MenuItem
 	add := func(name string, do func()) { items = append(items, fyne.NewMenuItem(name, do)) }
+	if m.Kind == timeline.Card {
+		for n, name := range m.Actions {
+			add(name, func() { a.decideCard(m, n) })
+		}
+		if len(m.Actions) == 0 {
+			add(l.T("Delete here"), func() { a.delete(m.ID, false) })
+		}
+		return append(items, fyne.NewMenuItemSeparator())
+	}
 	if !m.Deleted {
 		add(l.T("Answer"), func() { a.compose.Reply(m.ID, m.Author, m.Text) })
 		mine := ""
@@ -269,17 +279,21 @@ func (a *account) delete(id string, both bool) {
 
 // forward asks to whom a message is to be forwarded.
 func (a *account) forward(id string) {
-	shell.ShowPalette(a.win.Canvas(), a.l, func(query string) (hits []shell.Hit) {
+	a.choosePerson(a.l.T("Forward to…"), func(c api.Conversation) bool { return !c.Blocked }, func(to string) {
+		a.decide(func(ctx context.Context) error {
+			_, err := a.b.Forward(ctx, api.ForwardRequest{ID: id, Contact: to})
+			return err
+		})
+	})
+}
+
+// choosePerson asks for one of the conversations that will do.
+func (a *account) choosePerson(what string, will func(api.Conversation) bool, do func(id string)) {
+	shell.ShowPalette(a.win.Canvas(), a.l, what, func(query string) (hits []shell.Hit) {
 		for _, r := range chats.Rows(a.l, a.convs, a.now(), chats.All, query, "") {
-			if a.conversation(r.ID).Blocked {
-				continue
+			if will(a.conversation(r.ID)) {
+				hits = append(hits, shell.Hit{Name: r.Name, Person: r.ID, Do: func() { do(r.ID) }})
 			}
-			hits = append(hits, shell.Hit{Name: r.Name, Person: r.ID, Do: func() {
-				a.decide(func(ctx context.Context) error {
-					_, err := a.b.Forward(ctx, api.ForwardRequest{ID: id, Contact: r.ID})
-					return err
-				})
-			}})
 		}
 		return hits
 	})

@@ -252,7 +252,7 @@ type sight struct {
 }
 
 // look opens a window of a size on a house, with options changed.
-func look(t *testing.T, h *house, size fyne.Size, change ...func(*Options)) *sight {
+func look(t *testing.T, h Host, size fyne.Size, change ...func(*Options)) *sight {
 	t.Helper()
 	a := test.NewTempApp(t)
 	s := &sight{t: t, queue: make(chan func(), 1000)}
@@ -307,7 +307,8 @@ func (s *sight) words() []string {
 			for _, r := range o.InSight() {
 				list = append(list, r.Label)
 				if r.Message != nil {
-					list = append(list, r.Message.Text)
+					list = append(list, r.Message.Title, r.Message.Text)
+					list = append(list, r.Message.Actions...)
 				}
 				if r.Words {
 					list = append(list, r.Message.Words)

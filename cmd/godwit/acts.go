@@ -278,6 +278,8 @@ func introductionWords(i api.Introduction, mine bool, id string) string {
 		return "(asks whether " + name + " may write)"
 	case mine:
 		return "(introduces " + name + ")"
+	case i.Agreed:
+		return "(asked whether " + name + " may write to you; you agreed)"
 	case i.Step == api.StepAsk:
 		return "(asks whether " + name + " may write to you: `godwit introduce --accept " + id + "`)"
 	}

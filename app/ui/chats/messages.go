@@ -9,6 +9,7 @@ import (
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/ui/lang"
 	"github.com/godwit-im/godwit/app/ui/timeline"
+	"github.com/godwit-im/godwit/app/ui/widget"
 )
 
 // Reader reads a conversation, page by page: a part of api.Backend.
@@ -36,6 +37,13 @@ func (v View) Shown(m api.Message) timeline.Message {
 		t.State, t.Words = stateOf(m.State), StateWords(v.Lang, m)
 	}
 	if m.Kind != "text" && !m.Deleted {
+		if i := m.Introduction; i != nil && !t.Mine && i.Step != api.StepAgree {
+			t.Kind, t.Title, t.Text = timeline.Card, Gist(v.Lang, m), v.introduced(*i)
+			if !i.Known && !i.Agreed {
+				t.Actions = []string{v.Lang.T("Accept"), v.Lang.T("Ignore")}
+			}
+			return t
+		}
 		t.Kind, t.Text = timeline.Notice, v.notice(m)
 	}
 	if q := m.Reply; q != nil {
@@ -67,6 +75,20 @@ func (v View) quoted(q *api.Quote) string {
 		return v.Lang.T("This message is not here.")
 	}
 	return q.Text
+}
+
+// introduced is what is said of somebody who is introduced, and of what accepting means.
+func (v View) introduced(i api.Introduction) string {
+	name := widget.OneLine(i.Name)
+	switch {
+	case i.Known:
+		return v.Lang.T("{name} is among your contacts.", "name", name)
+	case i.Agreed:
+		return v.Lang.T("You have agreed: {name} is told how to write to you.", "name", name)
+	case i.Step == api.StepAsk:
+		return v.Lang.T("May {name} write to you? Nobody learns how before you accept.", "name", name)
+	}
+	return v.Lang.T("{name} agreed that you write to each other. That it is them you have from {other} alone: compare safety numbers when you talk.", "name", name, "other", widget.OneLine(v.Name))
 }
 
 // notice is a line that nobody wrote as a text.

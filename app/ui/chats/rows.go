@@ -170,6 +170,10 @@ func Gist(l *lang.Lang, m api.Message) string {
 		return m.Text
 	case "timer":
 		return timerGist(l, m)
+	case "introduction":
+		if m.Introduction != nil {
+			return introductionGist(l, m)
+		}
 	}
 	if m.Text != "" {
 		return m.Text
@@ -189,6 +193,24 @@ func timerGist(l *lang.Lang, m api.Message) string {
 		return l.T("{name} turned disappearing messages off.", "name", name)
 	}
 	return l.T("{name} set messages to disappear {time} after they were read.", "name", name, "time", Lasting(l, after))
+}
+
+// introductionGist is a step of an introduction.
+func introductionGist(l *lang.Lang, m api.Message) string {
+	by, name := widget.OneLine(m.Name), widget.OneLine(m.Introduction.Name)
+	switch step := m.Introduction.Step; {
+	case step == api.StepAgree && by == "":
+		return l.T("You agreed to the introduction.")
+	case step == api.StepAgree:
+		return l.T("{name} agreed to the introduction.", "name", by)
+	case step == api.StepAsk && by == "":
+		return l.T("You asked whether {name} may write to them.", "name", name)
+	case by == "":
+		return l.T("You introduced {name}.", "name", name)
+	case step == api.StepAsk:
+		return l.T("{by} would like to introduce {name}", "by", by, "name", name)
+	}
+	return l.T("{by} introduces {name}", "by", by, "name", name)
 }
 
 // Muted says whether a conversation is silent at a time.

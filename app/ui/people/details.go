@@ -22,12 +22,13 @@ type Person struct {
 	Blocked  bool
 	Frozen   bool
 	Number   string // safety number; empty: not known yet
+	By       string // who introduced them; empty: nobody
 	Timer    string // after how long messages disappear, in words
 }
 
 // PersonOf is a contact with the safety number shared with them.
 func PersonOf(l *lang.Lang, c api.Contact, n api.SafetyNumber) Person {
-	p := Person{ID: c.ID, Name: c.Name, Claims: c.Claims, Verified: c.Verified || n.Verified, Blocked: c.Blocked, Frozen: c.Frozen, Number: n.Number}
+	p := Person{ID: c.ID, Name: c.Name, Claims: c.Claims, Verified: c.Verified || n.Verified, Blocked: c.Blocked, Frozen: c.Frozen, By: c.Introduced, Number: n.Number}
 	if c.LooksLike != "" {
 		p.Looks = l.T("Could be taken for {name}, and is somebody else.", "name", c.LooksLike)
 	}
@@ -54,6 +55,7 @@ func Groups(number string) string {
 // PersonActions is what can be done from the details of a contact.
 type PersonActions struct {
 	Close, Verify, Timer, Rename, Block, Unblock, Remove func()
+	Introduce                                            func() // nil: there is nobody to introduce them to
 }
 
 // NewDetails is the pane of a contact's details.
@@ -67,11 +69,13 @@ func NewDetails(l *lang.Lang, p Person, do PersonActions) fyne.CanvasObject {
 		state, colour, icon = l.T("Blocked"), theme.Danger, "block"
 	case p.Verified:
 		state, colour, icon = l.T("Verified in person"), theme.Accent, "verified"
+	case p.By != "":
+		state = l.T("Introduced by {name}", "name", p.By)
 	}
 	column := widget.Col(theme.Space4,
 		container.NewCenter(widget.NewAvatar(p.ID, p.Name, 88)),
 		widget.NewText(p.Name, theme.TextSection, theme.Text).Bold().Centred().Shrink(),
-		container.NewCenter(widget.Row(theme.Space2+2, widget.NewIcon(icon, 16, colour), widget.NewText(state, theme.TextSecondary, colour))))
+		container.NewCenter(widget.Row(theme.Space2+2, widget.NewIcon(icon, 16, colour), widget.NewText(widget.OneLine(state), theme.TextSecondary, colour))))
 	if p.Claims != "" {
 		column.Add(widget.NewPara(l.T("They call themselves {name}.", "name", p.Claims), theme.TextSecondary, theme.Dim).Centred())
 	}
@@ -96,6 +100,9 @@ func NewDetails(l *lang.Lang, p Person, do PersonActions) fyne.CanvasObject {
 		}
 	}
 	column.Add(widget.Gap(0, theme.Space2))
+	if do.Introduce != nil {
+		column.Add(widget.NewButton(l.T("Introduce to…"), widget.Plain, do.Introduce))
+	}
 	column.Add(widget.NewButton(l.T("Rename"), widget.Plain, do.Rename))
 	if p.Blocked {
 		column.Add(widget.NewButton(l.T("Unblock"), widget.Plain, do.Unblock))

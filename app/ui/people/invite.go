@@ -137,10 +137,19 @@ func ShowAsk(c fyne.Canvas, l *lang.Lang, a Ask) *widget.Dialog {
 
 // ShowConfirm asks before something that cannot be taken back.
 func ShowConfirm(c fyne.Canvas, l *lang.Lang, title, says, button string, do func()) {
+	showQuestion(c, l, title, says, button, widget.Danger, do)
+}
+
+// ShowQuestion asks whether to go on with what should be known first.
+func ShowQuestion(c fyne.Canvas, l *lang.Lang, title, says, button string, do func()) {
+	showQuestion(c, l, title, says, button, widget.Primary, do)
+}
+
+func showQuestion(c fyne.Canvas, l *lang.Lang, title, says, button string, kind widget.Kind, do func()) {
 	var d *widget.Dialog
 	d = widget.ShowDialog(c, title, l.T("Close"), 420, widget.NewPara(says, theme.TextBody, theme.Dim), nil,
 		widget.NewButton(l.T("Cancel"), widget.Plain, func() { d.Close() }),
-		widget.NewButton(button, widget.Danger, func() {
+		widget.NewButton(button, kind, func() {
 			d.Close()
 			do()
 		}))

@@ -22,10 +22,10 @@ type Hit struct {
 // maxHits is how many lines the palette has room for.
 const maxHits = 9
 
-// ShowPalette opens the palette: a field, and below it what fits what is typed. Enter
+// ShowPalette opens the palette: a field with what it is for, and below it what fits what is typed. Enter
 // does the one that is marked, Up and Down move the mark, Escape closes.
-func ShowPalette(c fyne.Canvas, l *lang.Lang, find func(query string) []Hit) {
-	field := widget.NewField(l.T("Go to a person or a command"))
+func ShowPalette(c fyne.Canvas, l *lang.Lang, what string, find func(query string) []Hit) {
+	field := widget.NewField(what)
 	lines := widget.Col(theme.Space1)
 	var hits []Hit
 	var rows []*widget.Press

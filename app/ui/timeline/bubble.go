@@ -13,6 +13,7 @@ import (
 	"github.com/godwit-im/godwit/app/ui/emoji"
 	"github.com/godwit-im/godwit/app/ui/text"
 	"github.com/godwit-im/godwit/app/ui/theme"
+	parts "github.com/godwit-im/godwit/app/ui/widget"
 )
 
 // item is a row as it is shown. It is used again for other rows: everything of the row
@@ -33,6 +34,7 @@ type item struct {
 	lines                       [2]*canvas.Rectangle // beside the words of the unread line
 	meta                        []metaObjects
 	chips                       []chipObjects
+	buttons                     []*parts.Button
 
 	current, lit, picking, picked bool
 	found                         [][2]int // what is sought
@@ -164,6 +166,29 @@ func (i *item) paintBubble() {
 	}
 	i.paintMeta(meta)
 	i.paintChips()
+	i.paintButtons()
+}
+
+// paintButtons makes the buttons of a card. There are few cards: they are not used again.
+func (i *item) paintButtons() {
+	i.buttons = nil
+	for n, s := range i.shape.buttons {
+		kind := parts.Plain
+		if n == 0 {
+			kind = parts.Primary
+		}
+		m := *i.row.Message
+		b := parts.NewButton(s.name, kind, func() {
+			if i.t.cfg.OnAction != nil {
+				i.t.cfg.OnAction(m, n)
+			}
+		})
+		if n > 0 {
+			b.Paint(theme.Canvas, theme.Edge)
+		}
+		put(b, s.at, s.size)
+		i.buttons = append(i.buttons, b)
+	}
 }
 
 // paintMeta puts time and state on the baseline that the shape says.
@@ -304,6 +329,9 @@ func (i *item) arrange() {
 			list = append(list, c.count)
 		}
 	}
+	for n := range s.buttons {
+		list = append(list, i.buttons[n])
+	}
 	if i.picking && i.row.Kind == RowBubble {
 		i.mark.StrokeWidth, i.mark.StrokeColor, i.mark.FillColor = 1.5, theme.Color(theme.Edge), color.Transparent
 		at := fyne.NewPos(side-4, (s.size.Height-20)/2)
@@ -351,6 +379,9 @@ func (t *Timeline) spoken(r *Row) string {
 		who = l.T("You")
 	}
 	said := text.OneLine(m.Text)
+	if m.Title != "" {
+		who, said = text.OneLine(m.Title), strings.Join(append([]string{said}, m.Actions...), ", ")
+	}
 	if m.Deleted {
 		said = l.T("This message was deleted.")
 	}

@@ -185,7 +185,7 @@ func (t *Timeline) menu(it *item, at fyne.Position) {
 	if selected != "" {
 		items = append(items, fyne.NewMenuItem(t.cfg.Lang.T("Copy selected text"), copy(selected)))
 	}
-	if !m.Deleted {
+	if !m.Deleted && m.Kind == Bubble {
 		items = append(items, fyne.NewMenuItem(t.cfg.Lang.T("Copy text"), copy(m.Text)))
 	}
 	if !t.picking {

@@ -31,6 +31,7 @@ type Kind int
 const (
 	Bubble Kind = iota
 	Notice      // a line in the middle: "Anna set messages to disappear after a week"
+	Card        // a bubble with a title, and perhaps buttons: something to decide
 )
 
 // Message is one as it is shown.
@@ -53,6 +54,8 @@ type Message struct {
 	Timer      time.Duration // it disappears so long after it was read; 0: it stays
 	Disappears time.Time     // zero: that time does not run
 	Kind       Kind
+	Title      string   // of a card
+	Actions    []string // of a card: the names of its buttons, first what most people want
 }
 
 // disappears says whether it will be gone one day.
@@ -142,6 +145,11 @@ func Rows(messages []Message, o Options) []Row {
 		r := Row{Key: m.ID, Kind: RowBubble, Message: m, Gap: gapGroup}
 		if m.Kind == Notice {
 			r.Kind, r.Label, r.Gap = RowNotice, m.Text, gapMark
+			rows = append(rows, r)
+			last = nil
+			continue
+		}
+		if m.Kind == Card {
 			rows = append(rows, r)
 			last = nil
 			continue

@@ -52,6 +52,8 @@ type shape struct {
 	chips []chipShape
 	big   bool // emoji alone: without a bubble
 
+	buttons []buttonShape
+
 	found [][2]int // what is sought, in runes of the text
 	seeks int      // for which that was looked for
 }
@@ -60,6 +62,12 @@ type quoteShape struct {
 	at         fyne.Position
 	size       fyne.Size
 	name, text *text.Layout
+}
+
+type buttonShape struct {
+	name string
+	at   fyne.Position
+	size fyne.Size
 }
 
 // metaPart is an icon or words of the line with the time.
@@ -150,6 +158,11 @@ func (m *measurer) bubble(r *Row) *shape {
 		inner = max(inner, s.author.Width)
 		y += s.author.Height + 2
 	}
+	if msg.Title != "" {
+		s.author = m.fonts.Cut(text.Parse(text.OneLine(msg.Title), text.Options{Emoji: m.fonts.Emoji(), Plain: true, Runes: 300}).InStyle(text.Bold), theme.TextBody, room, 3)
+		inner = max(inner, s.author.Width)
+		y += s.author.Height + 4
+	}
 	if msg.Reply != nil && !msg.Deleted {
 		q := &quoteShape{at: fyne.NewPos(padX, y+1)}
 		q.name = m.line(msg.Reply.Name, theme.TextCaption, room-24, true)
@@ -202,6 +215,9 @@ func (m *measurer) bubble(r *Row) *shape {
 	if s.big {
 		s.width = s.body.Width
 	}
+	if len(msg.Actions) > 0 {
+		y = m.actions(s, msg, y+9, &inner)
+	}
 	if len(msg.Reactions) > 0 && !msg.Deleted {
 		y += 3 // they lie over the lower edge
 	}
@@ -219,9 +235,29 @@ func (m *measurer) bubble(r *Row) *shape {
 	if s.quote != nil {
 		s.quote.at = s.quote.at.Add(s.box)
 	}
+	for i := range s.buttons {
+		s.buttons[i].at = s.buttons[i].at.Add(s.box)
+	}
 	s.height = s.size.Height
 	m.chips(s, msg)
 	return s
+}
+
+// actions puts the buttons of a card beside each other, or below each other where they do not
+// fit, from y on; it returns where they end.
+func (m *measurer) actions(s *shape, msg *Message, y float32, inner *float32) float32 {
+	const gap, height = 8, theme.Primary - 4
+	x := float32(0)
+	for _, name := range msg.Actions {
+		w := min(m.room(), ceil(fyne.MeasureText(name, theme.TextBody, fyne.TextStyle{Bold: true}).Width)+2*theme.Space5)
+		if x > 0 && x+w > m.room() {
+			x, y = 0, y+height+gap
+		}
+		s.buttons = append(s.buttons, buttonShape{name, fyne.NewPos(padX+x, y), fyne.NewSize(w, height)})
+		x += w + gap
+		*inner = max(*inner, x-gap)
+	}
+	return y + height + 5
 }
 
 // line is a text of one row: a name.
@@ -354,6 +390,9 @@ func (m *measurer) estimate(r *Row) float32 {
 	h := lines*21 + 2*padY - 3 + r.Gap
 	if r.Message.Reply != nil {
 		h += 54
+	}
+	if r.Message.Kind == Card {
+		h += 24 + 47*float32(min(1, len(r.Message.Actions)))
 	}
 	if len(r.Message.Reactions) > 0 {
 		h += chipHeight - chipOver

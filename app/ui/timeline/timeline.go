@@ -32,6 +32,7 @@ type Config struct {
 	OnLink     func(address string)                              // a link was clicked; the address is of an allowed kind
 	OnMenu     func(m Message, selected string) []*fyne.MenuItem // what can be done with a message, before copying it
 	OnState    func(m Message)                                   // time and state were clicked: tell more
+	OnAction   func(m Message, n int)                            // a button of a card was pressed
 	OnReaction func(m Message, emoji string)                     // a reaction below it was clicked
 	OnSeen     func(m Message)                                   // the newest message by others that was in the window
 	OnPick     func(n int)                                       // how many messages are picked; -1: picking ended
@@ -403,6 +404,16 @@ func (t *Timeline) Remove(ids ...string) {
 func (t *Timeline) SetUnread(first string, n int) {
 	t.conv.FirstUnread, t.conv.Unread = first, n
 	t.rebuild()
+}
+
+// Cards are the ids of those loaded.
+func (t *Timeline) Cards() (ids []string) {
+	for i := range t.messages {
+		if t.messages[i].Kind == Card {
+			ids = append(ids, t.messages[i].ID)
+		}
+	}
+	return ids
 }
 
 // forget drops what was measured of a message.
