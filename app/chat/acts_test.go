@@ -150,6 +150,7 @@ func TestPeopleActOnMessages(t *testing.T) {
 
 // Ben is away. What Anna edited, deleted and reacted to meanwhile he finds as it is now.
 func TestActsWaitAtRelaysWithTheirMessages(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		oak := w.Relay("oak")
 		anna, ben := w.Person("Anna", oak), w.Person("Ben", oak)

@@ -656,6 +656,7 @@ func (s *cutStream) Read(b []byte) (int, error) {
 // Of Alice's two relays the one cuts what passes it on the way to the other. That is no
 // fault of the other, and is not taken for one.
 func TestAHopCannotMakeARelayLookBad(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		w.private = true
 		oak, elm := w.NewRelay("oak"), w.NewRelay("elm")

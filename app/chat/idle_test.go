@@ -165,6 +165,7 @@ func TestGoneWithoutAWord(t *testing.T) {
 // Bob is away for days. Alice's message is kept by his relay, which he will ask; she calls
 // and looks for him seldom. Without a relay she goes on as often as before.
 func TestCalledSeldomWhileRelaysKeep(t *testing.T) {
+	long(t)
 	for name, kept := range map[string]bool{"kept": true, "not kept": false} {
 		t.Run(name, func(t *testing.T) {
 			inWorld(t, func(w *world) {

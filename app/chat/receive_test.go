@@ -328,6 +328,7 @@ func TestALongConversationIsReadByPages(t *testing.T) {
 // he leaves for her answers what he took: he waits up to five seconds, each time as long as chance
 // will have it. On one computer alone nobody waits.
 func TestAcknowledgementsByMailboxAreHeldBack(t *testing.T) {
+	long(t)
 	inWorld(t, func(w *world) {
 		oak := w.Relay("oak")
 		alice, bob := w.Person("alice", oak), w.Person("bob", oak)

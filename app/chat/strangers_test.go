@@ -179,6 +179,7 @@ func TestAStrangerAsksDirectly(t *testing.T) {
 
 // Ignored, Mia is not asked about again for a month, and learns nothing; blocked, never.
 func TestAStrangerIsIgnoredOrBlocked(t *testing.T) {
+	long(t)
 	for _, block := range []bool{false, true} {
 		inWorld(t, func(w *world) {
 			oak := w.EasyRelay("oak")
