@@ -24,7 +24,8 @@ const (
 // A census estimates how many servers the DHT has, from how near those are that
 // answer a look-up of a random key. kad-dht has an estimate too, but makes it of
 // all look-ups: there, who crowds round the keys that we look up makes the DHT seem
-// larger, and the crowd less odd. Nobody can crowd round a key that was drawn just now.
+// larger, and the crowd less odd. Who crowds round a key that was drawn just now has ids for
+// every key, and one corner of the network for most of them: see spread.
 type census struct {
 	sem chan struct{} // held by the one who counts; capacity 1
 
@@ -111,7 +112,7 @@ func (d *DHT) takeCensus(ctx context.Context) {
 		if err != nil || ctx.Err() != nil {
 			return
 		}
-		if n := estimate(at, answered, closest); n > 0 {
+		if n := d.estimateSpread(at, answered, closest); n > 0 {
 			d.census.add(count{servers: n, at: time.Now()})
 		}
 	})
@@ -155,5 +156,27 @@ func estimate(at kb.ID, answered, closest []peer.ID) float64 {
 	if len(closest) < bucketSize {
 		return float64(k)
 	}
-	return float64(k-1) / part(at, kb.ConvertPeerID(closest[len(closest)-1]))
+	return arrivals(at, k, closest[len(closest)-1])
+}
+
+func arrivals(at kb.ID, k int, last peer.ID) float64 {
+	return float64(k-1) / part(at, kb.ConvertPeerID(last))
+}
+
+// estimateSpread is estimate without those whom spread leaves out. If it leaves out most, the crowd
+// hid who else is near, and those count that answered on the way there: too few, which
+// makes the crowd no less odd.
+func (d *DHT) estimateSpread(at kb.ID, answered, closest []peer.ID) float64 {
+	few := d.spread(closest)
+	if len(few) == len(closest) {
+		return estimate(at, answered, closest)
+	}
+	if len(few) < bucketSize/2 {
+		few = cut(d.spread(answered), bucketSize)
+	}
+	few = slices.DeleteFunc(slices.Clone(few), func(p peer.ID) bool { return !slices.Contains(answered, p) })
+	if len(few) == 0 {
+		return 0
+	}
+	return arrivals(at, len(few), few[len(few)-1])
 }

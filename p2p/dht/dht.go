@@ -145,6 +145,7 @@ type DHT struct {
 	refreshes atomic.Int64 // since a way in was found
 	census    census
 	alarms    alarms
+	corners   corners
 }
 
 // New joins a host to the DHT. Ways in are tried when they are needed, and by Run.
@@ -192,7 +193,7 @@ func New(h host.Host, cfg Config) (*DHT, error) {
 		kad.QueryFilter(func(_ any, p peer.AddrInfo) bool { return good(p.ID) && len(d.allowed(p.Addrs)) > 0 }),
 		kad.RoutingTableFilter(func(_ any, p peer.ID) bool { return good(p) && len(d.allowed(h.Peerstore().Addrs(p))) > 0 }),
 		kad.WithCustomMessageSender(func(h host.Host, _ []protocol.ID) pb.MessageSenderWithDisconnect {
-			return &sender{h, d.times.request}
+			return &sender{h, d.times.request, &d.corners}
 		}),
 		kad.OnRequestHook(d.server.onRequest),
 	}

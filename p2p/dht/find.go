@@ -59,6 +59,7 @@ func (d *DHT) Put(ctx context.Context, value []byte) (stored int, err error) {
 	// Where the routing table hides servers, the nearest of both sides may be
 	// of the wrong one.
 	targets := cut(near, bucketSize)
+	targets = append(targets, without(cut(d.spread(near), bucketSize), targets)...)
 	if d.alarms.on(Split, time.Now()) {
 		targets = near
 	}

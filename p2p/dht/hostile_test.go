@@ -2,6 +2,7 @@ package dht
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -10,11 +11,13 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/rendezvous"
 	pb "github.com/libp2p/go-libp2p-kad-dht/pb"
 	kb "github.com/libp2p/go-libp2p-kbucket"
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // near is a key whose PeerID shares its first bits with a key of the DHT.
@@ -270,6 +273,64 @@ func TestFalseAlarms(t *testing.T) {
 	}
 	if suspicion([]float64{0, 0, 0}, 0) != 0 || suspicion(nil, 100) != 0 {
 		t.Error("a suspicion out of nothing")
+	}
+}
+
+// Eve has one corner of the network, and keys made beforehand: of whatever key she is asked for, also
+// one drawn just now, twenty of her ids lie next to it. Where corners count for nothing the DHT looks twenty times
+// as large, and the crowd as it ought to be. Where they count she is seen.
+func TestEveHasIdsForEveryKey(t *testing.T) {
+	const servers, inTable, rounds = 400, 90, 10
+	rnd := rand.New(rand.NewChaCha8([32]byte{1}))
+	id := func() peer.ID {
+		raw := make([]byte, 8)
+		binary.BigEndian.PutUint64(raw, rnd.Uint64())
+		return peer.ID(raw)
+	}
+	for name, diverse := range map[string]bool{"where corners count": true, "where they do not": false} {
+		t.Run(name, func(t *testing.T) {
+			d := &DHT{cfg: Config{Mode: node.Loopback, diverse: diverse}}
+			var honest []peer.ID
+			for i := range servers {
+				honest = append(honest, id())
+				d.corners.note(honest[i], ma.StringCast(fmt.Sprintf("/ip4/9.%d.0.1/tcp/1", i%256)))
+			}
+			unseen, alarms, size := 0, 0, 0
+			for range rounds {
+				table := draw(slices.Clone(honest), inTable) // whom the look-up can begin with
+				look := func() (at kb.ID, answered, closest []peer.ID) {
+					at = kb.ConvertKey(string(id()))
+					mine := make([]peer.ID, 10_000)
+					for i := range mine {
+						mine[i] = id()
+					}
+					eves := cut(kb.SortClosestPeers(mine, at), bucketSize)
+					for _, p := range eves {
+						d.corners.note(p, ma.StringCast("/ip4/66.6.0.1/tcp/1"))
+					}
+					near := cut(kb.SortClosestPeers(slices.Clone(table), at), 10)
+					answered = kb.SortClosestPeers(append(near, eves...), at)
+					return at, answered, cut(answered, bucketSize)
+				}
+				var c census
+				for range censusKeys {
+					at, answered, closest := look()
+					c.add(count{servers: d.estimateSpread(at, answered, closest), at: time.Now()})
+				}
+				size = c.size(time.Now())
+				at, answered, _ := look()
+				switch x := d.judge(at, answered, size); {
+				case x < wary:
+					unseen++
+				case x >= alarming:
+					alarms++
+				}
+			}
+			t.Logf("of %d crowds %d were not seen and %d were alarms; the DHT seems to have %d servers", rounds, unseen, alarms, size)
+			if diverse && unseen > 0 || !diverse && unseen < rounds {
+				t.Errorf("of %d crowds %d were not seen", rounds, unseen)
+			}
+		})
 	}
 }
 

@@ -3,6 +3,7 @@ package dht
 import (
 	"context"
 	"math/rand/v2"
+	"net/netip"
 	"slices"
 	"sync"
 
@@ -28,6 +29,7 @@ type path struct {
 	d     *DHT
 	key   string
 	known map[peer.ID]asked
+	said  map[peer.ID]netip.Prefix // where they are
 }
 
 type asked byte
@@ -44,7 +46,7 @@ func (d *DHT) follow(ctx context.Context, key string, start []peer.AddrInfo) []p
 	defer cancel()
 	ctx, cancel = d.with(ctx)
 	defer cancel()
-	p := path{d: d, key: key, known: make(map[peer.ID]asked)}
+	p := path{d: d, key: key, known: make(map[peer.ID]asked), said: make(map[peer.ID]netip.Prefix)}
 	for next := p.hear(start); len(next) > 0 && ctx.Err() == nil; next = p.next() {
 		p.ask(ctx, next)
 	}
@@ -77,7 +79,7 @@ func (p *path) hear(infos []peer.AddrInfo) (heard []peer.ID) {
 			continue
 		}
 		p.d.host.Peerstore().AddAddrs(i.ID, addrs, peerstore.TempAddrTTL)
-		p.known[i.ID] = notAsked
+		p.known[i.ID], p.said[i.ID] = notAsked, cornerOf(addrs[0])
 		heard = append(heard, i.ID)
 	}
 	return heard
@@ -98,7 +100,7 @@ func (p *path) next() []peer.ID {
 	if len(p.those(answers, silent)) >= maxPathAsked {
 		return nil
 	}
-	nearest := cut(p.those(notAsked, answers), bucketSize)
+	nearest := cut(p.d.spreadBy(p.those(notAsked, answers), p.said), bucketSize)
 	return cut(slices.DeleteFunc(nearest, func(id peer.ID) bool { return p.known[id] != notAsked }), concurrency)
 }
 

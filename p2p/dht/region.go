@@ -43,7 +43,7 @@ func (d *DHT) region(ctx context.Context, key string) []peer.ID {
 		answered := d.followAll(ctx, string(k[:]))
 		mu.Lock()
 		defer mu.Unlock()
-		for _, p := range cut(answered, bucketSize) {
+		for _, p := range cut(d.spread(answered), bucketSize) {
 			if kb.CommonPrefixLen(at, kb.ConvertPeerID(p)) >= shared && !slices.Contains(in, p) {
 				in = append(in, p)
 			}

@@ -35,6 +35,7 @@ var errAnswer = errors.New("dht: an answer that is none")
 type sender struct {
 	host    host.Host
 	timeout time.Duration
+	corners *corners
 }
 
 var _ pb.MessageSenderWithDisconnect = (*sender)(nil)
@@ -110,6 +111,7 @@ func (s *sender) exchange(ctx context.Context, to peer.ID, msg *pb.Message, read
 		st.Reset()
 		return errors.Join(err, ctx.Err())
 	}
+	s.corners.note(to, st.Conn().RemoteMultiaddr())
 	return st.Close()
 }
 

@@ -267,7 +267,7 @@ func TestAnswersAreBounded(t *testing.T) {
 	if err := node.Dial(ctx, bob.host, node.Loopback, p2ptest.Info(eve)); err != nil {
 		t.Fatal(err)
 	}
-	s := sender{bob.host, time.Second}
+	s := sender{bob.host, time.Second, new(corners)}
 	ask := func() (*pb.Message, error) {
 		return s.SendRequest(ctx, eve.Host().ID(), &pb.Message{Type: pb.Message_FIND_NODE, Key: []byte("k")})
 	}

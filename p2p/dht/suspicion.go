@@ -149,7 +149,10 @@ func (d *DHT) suspectSelf() {
 }
 
 func (d *DHT) judge(at kb.ID, near []peer.ID, size int) float64 {
-	x := digits(at, cut(near, bucketSize), size)
+	x := digits(at, cut(d.spread(near), bucketSize), size)
+	if first := cut(near, bucketSize); len(first) == bucketSize && 2*len(d.spread(first)) <= bucketSize {
+		x = max(x, wary) // one corner of the network has most of what is near
+	}
 	if x >= alarming {
 		d.alarms.raise(Alarm{Kind: Crowd, Digits: x}, time.Now())
 	}
