@@ -169,7 +169,8 @@ unit: need-go need-gcc need-desktop need-screen ## all tests
 
 # Also part of all tests, for three minutes.
 .PHONY: soak
-soak: need-go ## people under faults for SOAK (10m); SEED=N repeats the faults of a run
+soak: need-go ## a relay killed 50 times; people under faults for SOAK (10m); SEED=N repeats the faults of a run
+	KILLS=50 go test -run TestKilled -count=1 -v ./p2p/relay
 	SOAK=$(SOAK) SEED=$(SEED) go test -run TestSoak -count=1 -v -timeout 0 ./cmd/godwit/soak
 
 # The store that several relays share, on servers of its own in processes of their own.

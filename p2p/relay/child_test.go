@@ -2,8 +2,10 @@ package relay_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -23,6 +25,9 @@ import (
 // bare server instead of running tests.
 const roleEnv, dirEnv = "GODWIT_TEST_ROLE", "GODWIT_TEST_DIR"
 
+// diskEnv is how many bytes the relay may use on disk, if not as many as it uses by itself.
+const diskEnv = "GODWIT_TEST_MAX_DISK"
+
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleEnv); role != "" {
 		if err := play(role, os.Getenv(dirEnv)); err != nil {
@@ -41,8 +46,9 @@ func play(role, dir string) error {
 	if role == "bare" {
 		return relay.ServeBare(ctx, dir, func(addr string) { fmt.Println(addr) })
 	}
+	most, _ := strconv.ParseInt(os.Getenv(diskEnv), 10, 64)
 	r, err := relay.New(relay.Config{
-		Data: dir, Mode: node.Loopback, Listen: []string{"/ip4/127.0.0.1/tcp/0"},
+		MaxDisk: most, Data: dir, Mode: node.Loopback, Listen: []string{"/ip4/127.0.0.1/tcp/0"},
 		Event: func(e relay.Event) {
 			if e.State == relay.Ready {
 				fmt.Println(e.Addrs[0])
@@ -63,9 +69,20 @@ type child struct {
 
 func start(t testing.TB, role, dir string, env ...string) *child {
 	t.Helper()
+	c, said := tryStart(t, role, dir, env...)
+	if c == nil {
+		t.Fatalf("the other process said nothing but: %s", said)
+	}
+	return c
+}
+
+// tryStart is nil, and what the other process said last, if that ends before it serves.
+func tryStart(t testing.TB, role, dir string, env ...string) (c *child, said string) {
+	t.Helper()
+	var log bytes.Buffer
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(append(os.Environ(), roleEnv+"="+role, dirEnv+"="+dir), env...)
-	cmd.Stderr = os.Stderr
+	cmd.Stderr = io.MultiWriter(os.Stderr, &log)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -73,14 +90,15 @@ func start(t testing.TB, role, dir string, env ...string) *child {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	c := &child{cmd: cmd}
-	t.Cleanup(func() { c.kill(t) })
+	c = &child{cmd: cmd}
+	t.Cleanup(func() { (&child{cmd: cmd}).kill(t) })
 	s := bufio.NewScanner(out)
 	if !s.Scan() {
-		t.Fatal("the other process said nothing")
+		cmd.Wait()
+		return nil, log.String()
 	}
 	c.addr = s.Text()
-	return c
+	return c, ""
 }
 
 func (c *child) kill(testing.TB) {

@@ -13,6 +13,8 @@ const (
 	// ballastSize is the room, in bytes, that is held back for what Pebble has to be
 	// able to write: its manifest, some 200 bytes a flush and some KiB a start.
 	ballastSize = 1 << 20
+	// leastRoom is how much of it must be left for a start.
+	leastRoom = 64 << 10
 	// flushPatience is how long a flush may take: without room it would be for ever.
 	flushPatience = 5 * time.Second
 	// tablePause is between two tries to flush while there is no room: Pebble itself

@@ -121,13 +121,15 @@ func Open(cfg Config) (_ *Store, err error) {
 		return nil, fmt.Errorf("disk: make directory: %w", err)
 	}
 	s.ballast = newBallasted(s.fs, s.path("ballast"))
-	noRoom := s.ballast.lay()
-	if noRoom != nil {
-		s.log.Warn("no room for the ballast of the index", "error", noRoom)
+	if err := s.ballast.lay(); err != nil {
+		// Some of what it gave free may be left. If others took that as well, Pebble could end
+		// the process at any moment.
+		if u, e := s.fs.GetDiskUsage(s.dir); e == nil && u.AvailBytes < leastRoom {
+			return nil, fmt.Errorf("disk: make room for the index: %w", err)
+		}
+		s.log.Warn("no room for the ballast of the index", "error", err)
 	}
-	if s.db, err = openIndex(s.ballast, s.path("index"), s.log); err != nil && noRoom != nil {
-		return nil, fmt.Errorf("disk: open index: %w", noRoom) // which nothing can be said without
-	} else if err != nil {
+	if s.db, err = openIndex(s.ballast, s.path("index"), s.log); err != nil {
 		return nil, fmt.Errorf("%w: open index: %w", mailbox.ErrDamaged, err)
 	}
 	if err := s.load(); err != nil {

@@ -1,0 +1,88 @@
+package disk
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/godwit-im/godwit/p2p/mailbox"
+)
+
+// unpack makes the files of a tar.gz in a directory.
+func unpack(t *testing.T, name string) (dir string) {
+	t.Helper()
+	f, err := os.Open(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = t.TempDir()
+	for r := tar.NewReader(z); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return dir
+		}
+		if err != nil || !filepath.IsLocal(h.Name) {
+			t.Fatal(h, err)
+		}
+		path := filepath.Join(dir, h.Name)
+		if h.Typeflag == tar.TypeDir {
+			err = os.MkdirAll(path, 0o700)
+		} else {
+			var b []byte
+			if b, err = io.ReadAll(r); err == nil {
+				err = os.WriteFile(path, b, 0o600)
+			}
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestUpgrade: a relay that stopped, killed, under the first version of what is on disk goes on
+// under this one. testdata/v1.tar.gz was written by that version and is never made anew; in it
+// is an index that was closed in order, and behind it a segment that only the log has.
+func TestUpgrade(t *testing.T) {
+	dir := unpack(t, "testdata/v1.tar.gz")
+	cfg := Config{Dir: dir, MaxBytes: 8 << 20}
+	box, other, now := mailbox.BoxPublic{1}, mailbox.BoxPublic{2}, noon.Add(time.Minute)
+	cell := func(n byte, size int) []byte { return bytes.Repeat([]byte{n}, size) }
+	for range 2 {
+		s := open(t, cfg)
+		holds(t, s, now, box, cell(1, mailbox.CellSmall), cell(3, mailbox.CellLarge), cell(7, mailbox.CellSmall))
+		holds(t, s, now, other, cell(4, mailbox.CellMedium), cell(5, mailbox.CellMedium), cell(6, mailbox.CellMedium))
+		holds(t, s, noon.Add(mailbox.MaxTTL), box, cell(1, mailbox.CellSmall)) // which was left again, for longer
+		if n, weakest, err := s.Intro(mailbox.QID{4}, now); n != 2 || weakest != 3 || err != nil {
+			t.Fatal(n, weakest, err)
+		}
+		if b, err := s.Notice(mailbox.NoticeID{1}, now); err != nil || !bytes.Equal(b, cell(9, mailbox.NoticeSize)) {
+			t.Fatal("not the notice", err)
+		}
+		if err := s.Writable(mailbox.QID{2}, now); !errors.Is(err, mailbox.ErrUnknownQueue) {
+			t.Fatalf("a queue that was closed: %v", err)
+		}
+		want := mailbox.Usage{Cells: 6, Bytes: 2*mailbox.CellSmall + mailbox.CellLarge + 3*mailbox.CellMedium + mailbox.NoticeSize, Queues: 3, Boxes: 2, Notices: 1}
+		got := s.Usage()
+		if got.Disk = 0; got != want || !s.Latest().Equal(now) {
+			t.Fatalf("%+v at %v, want %+v", got, s.Latest(), want)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := open(t, cfg)
+	defer s.Close()
+	fresh := put(t, s, now, mailbox.QID{1}, mailbox.CellSmall)
+	holds(t, s, now, box, cell(1, mailbox.CellSmall), cell(3, mailbox.CellLarge), cell(7, mailbox.CellSmall), fresh)
+}
