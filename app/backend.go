@@ -858,7 +858,12 @@ func (a *App) unlock(passphrase []byte) error {
 
 // ShowWindow implements api.Backend.
 func (a *App) ShowWindow(ctx context.Context, r api.ShowWindowRequest) (api.Shown, error) {
-	if a.cfg.Window == nil {
+	return ShowWindow(ctx, a.cfg, r)
+}
+
+// ShowWindow is App.ShowWindow while a window has no account open yet.
+func ShowWindow(ctx context.Context, cfg config.Config, r api.ShowWindowRequest) (api.Shown, error) {
+	if cfg.Window == nil {
 		return api.Shown{}, problem.New(problem.NoWindow, nil)
 	}
 	var what link.Link
@@ -868,5 +873,5 @@ func (a *App) ShowWindow(ctx context.Context, r api.ShowWindowRequest) (api.Show
 			return api.Shown{}, problem.New(problem.BadLink, err)
 		}
 	}
-	return api.Shown{PID: os.Getpid()}, a.cfg.Window(ctx, what, r.Token)
+	return api.Shown{PID: os.Getpid()}, cfg.Window(ctx, what, r.Token)
 }

@@ -31,7 +31,8 @@ type Version struct {
 
 // Server answers the local API for one Backend. Make it with Listen.
 type Server struct {
-	backend  Backend
+	backend  Backend // nil: only the window can be shown
+	show     func(context.Context, ShowWindowRequest) (Shown, error)
 	version  string
 	listener net.Listener
 }
@@ -44,7 +45,17 @@ func Listen(path string, b Backend, version string) (*Server, error) {
 	if err != nil {
 		return nil, problem.Newf(problem.CannotMakeDir, "local API: %w", err)
 	}
-	return &Server{backend: b, version: version, listener: l}, nil
+	return &Server{backend: b, show: b.ShowWindow, version: version, listener: l}, nil
+}
+
+// ListenWindow opens the part of the API that shows a window, for one that has no account
+// open yet.
+func ListenWindow(path string, show func(context.Context, ShowWindowRequest) (Shown, error), version string) (*Server, error) {
+	l, err := listen(path)
+	if err != nil {
+		return nil, problem.Newf(problem.CannotMakeDir, "window: %w", err)
+	}
+	return &Server{show: show, version: version, listener: l}, nil
 }
 
 // Run answers until the context ends, then gives requests under way a moment,
@@ -83,6 +94,13 @@ func (s *Server) handler() http.Handler {
 	mux.HandleFunc("GET /v1/version", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusOK, Version{Version: s.version, PID: os.Getpid()})
 	})
+	one(mux, "window/show", s.show)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, problem.Newf(problem.BadRequest, "there is no %s %s", r.Method, r.URL.Path))
+	})
+	if b == nil {
+		return mux
+	}
 	mux.HandleFunc("GET /v1/events", s.events)
 	one(mux, "status", b.Status)
 	one(mux, "invite", b.Invite)
@@ -127,10 +145,6 @@ func (s *Server) handler() http.Handler {
 	one(mux, "phrase", b.Phrase)
 	one(mux, "lock", b.Lock)
 	one(mux, "unlock", b.Unlock)
-	one(mux, "window/show", b.ShowWindow)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, problem.Newf(problem.BadRequest, "there is no %s %s", r.Method, r.URL.Path))
-	})
 	return mux
 }
 

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/godwit-im/godwit/app/problem"
 )
@@ -105,6 +106,16 @@ func socketPath(want string, getenv func(string) string) string {
 		return `\\.\pipe\godwit-` + shortHash(want)
 	}
 	return unixSocket(want, getenv)
+}
+
+// WindowSocket is where a window answers that has no account open yet, so that the API is
+// not served: a name as that of Socket.
+func (d Dirs) WindowSocket() string {
+	base, isSocket := strings.CutSuffix(d.Socket, ".sock")
+	if !isSocket {
+		return d.Socket + "-w"
+	}
+	return base + "-w.sock"
 }
 
 // RelaySocket is where the relay of a directory tells its status. MakePrivate is to make

@@ -304,7 +304,7 @@ func (d *Desk) Raise(what link.Link, _ string) {
 			d.inner.follow(what)
 		case d.first != nil && what.Kind == link.Invitation:
 			d.first.Link.SetText(what.Invitation)
-		default:
+		case what.Kind != link.Window: // which does not take the place of one that waits
 			d.later = what
 		}
 	})

@@ -16,6 +16,7 @@ import (
 	"fyne.io/fyne/v2/test"
 
 	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/link"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/search"
 	"github.com/godwit-im/godwit/app/ui/compose"
@@ -945,4 +946,19 @@ func TestTheNetworkIsTested(t *testing.T) {
 	if s.says("Tested now") {
 		t.Error("what was seen long ago is shown as if it were so")
 	}
+}
+
+// A link that comes while a passphrase is asked for is followed once the account is open.
+func TestALinkWaitsForThePassphrase(t *testing.T) {
+	h := harbour()
+	h.err = problem.New(problem.Locked, nil)
+	s := look(t, h, wide)
+	s.until("the question", func() bool { return s.says("Godwit is locked") })
+	s.Raise(link.Link{Kind: link.Requests}, "")
+	s.Raise(link.Link{}, "") // somebody starts the program once more
+	h.mu.Lock()
+	h.err = nil
+	h.mu.Unlock()
+	s.write("horse battery")
+	s.until("what was asked for", func() bool { return s.inner != nil && s.inner.section == shell.Requests })
 }

@@ -33,6 +33,7 @@ type host struct {
 	desk   *ui.Desk
 	relay  string // address of the relay that runs here
 	end    func() // stops it, and waits until it has ended
+	await  func() // ends waiting for further starts; nil: they find the account
 }
 
 var _ ui.Host = (*host)(nil)
@@ -65,7 +66,38 @@ func (h *host) Open(ctx context.Context, passphrase string) (api.Backend, error)
 	if passphrase != "" {
 		cfg.Passphrase = func(context.Context) (string, error) { return passphrase, nil }
 	}
-	return h.enter(ctx, cfg)
+	if !h.waits() {
+		found, err := single.Find(ctx, cfg, h.link, h.token)
+		if found {
+			return nil, ui.ErrElsewhere
+		}
+		if err != nil { // it hangs: this one takes its place
+			h.cfg.Logger.Warn("a window does not answer", "err", err)
+		}
+	}
+	b, err := h.enter(ctx, cfg)
+	if err != nil && !errors.Is(err, ui.ErrElsewhere) && !h.waits() {
+		h.beginWaiting()
+	}
+	return b, err
+}
+
+// waits says whether further starts find a window that has no account open yet.
+func (h *host) waits() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.await != nil
+}
+
+// beginWaiting has them find it.
+func (h *host) beginWaiting() {
+	ctx, stop := context.WithCancel(h.ctx)
+	cfg := h.cfg
+	cfg.Window = h.showWindow
+	h.mu.Lock()
+	h.await = stop
+	h.mu.Unlock()
+	h.part("waiting for further starts", func(context.Context) error { return single.Await(ctx, cfg) })
 }
 
 func (h *host) enter(ctx context.Context, cfg config.Config) (api.Backend, error) {
@@ -79,6 +111,9 @@ func (h *host) enter(ctx context.Context, cfg config.Config) (api.Backend, error
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if h.await != nil {
+		defer h.await() // once the account can be found
+	}
 	if e.Node != nil {
 		h.client = e.Node
 		return e.Node, nil

@@ -47,6 +47,33 @@ func Enter(ctx context.Context, cfg config.Config, text, token string) (Entry, e
 	return Entry{}, err
 }
 
+// Find hands the link of this start to a window that has no account open yet: one that
+// asks for a passphrase, or for what to begin with. It says whether there is one.
+// Errors: problem.BadLink; those of api.Dial.
+func Find(ctx context.Context, cfg config.Config, text, token string) (bool, error) {
+	window, err := api.Dial(ctx, cfg.Dirs.WindowSocket())
+	if errors.Is(err, api.ErrNoNode) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer window.Close()
+	_, err = window.ShowWindow(ctx, api.ShowWindowRequest{Link: text, Token: token})
+	return err == nil, err
+}
+
+// Await has further starts Find this window until the context ends.
+func Await(ctx context.Context, cfg config.Config) error {
+	server, err := api.ListenWindow(cfg.Dirs.WindowSocket(), func(ctx context.Context, r api.ShowWindowRequest) (api.Shown, error) {
+		return app.ShowWindow(ctx, cfg, r)
+	}, config.Version)
+	if err != nil {
+		return err
+	}
+	return server.Run(ctx)
+}
+
 // Token is the leave to come to the front that the desktop gave this start: of
 // xdg-activation (Wayland), or of startup notification (X11).
 func Token(getenv func(string) string) string {

@@ -104,6 +104,53 @@ func TestASecondStartHandsItsLinkToTheFirst(t *testing.T) {
 	}
 }
 
+// A window that asks for a passphrase has no account to be found by; further starts find
+// it all the same, and it keeps what they were to show.
+func TestASecondStartFindsAWindowThatAsks(t *testing.T) {
+	cfg, asked := profile(t), make(chan shown, 1)
+	if err := cfg.Dirs.Make(); err != nil {
+		t.Fatal(err)
+	}
+	if found, err := Find(t.Context(), cfg, "godwit:requests", ""); found || err != nil {
+		t.Fatalf("nobody is there: %v, %v", found, err)
+	}
+	first := cfg
+	first.Window = func(_ context.Context, l link.Link, token string) error {
+		asked <- shown{l, token}
+		return nil
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- Await(ctx, first) }()
+	for found := false; !found; {
+		var err error
+		if found, err = Find(t.Context(), cfg, "godwit:requests", "token-7"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := <-asked; got != (shown{link.Link{Kind: link.Requests}, "token-7"}) {
+		t.Errorf("%+v", got)
+	}
+	if _, err := Find(t.Context(), cfg, "http://example.com", ""); !errors.Is(err, problem.BadLink) {
+		t.Errorf("a link of others: %v", err)
+	}
+	node, err := api.Dial(t.Context(), cfg.Dirs.WindowSocket())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := node.Status(t.Context(), api.StatusRequest{}); !errors.Is(err, problem.BadRequest) {
+		t.Errorf("it answers for an account that is not open: %v", err)
+	}
+	node.Close()
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if found, err := Find(t.Context(), cfg, "", ""); found || err != nil {
+		t.Errorf("it is found when it is gone: %v, %v", found, err)
+	}
+}
+
 func TestTheWindowWorksOnANodeThatRuns(t *testing.T) {
 	cfg := profile(t)
 	start(t, cfg) // as `godwit node`
