@@ -77,6 +77,9 @@ type pipeStream struct {
 	addr           ma.Multiaddr
 }
 
+// CloseWrite is what a pipe cannot do.
+func (*pipeStream) CloseWrite() error { return errors.ErrUnsupported }
+
 func (s *pipeStream) Read(b []byte) (int, error)         { return s.pipe.Read(b) }
 func (s *pipeStream) Write(b []byte) (int, error)        { return s.pipe.Write(b) }
 func (s *pipeStream) Close() error                       { return s.pipe.Close() }

@@ -31,6 +31,10 @@ const (
 	defaultStreams     = 4096
 	defaultPeerStreams = 16
 
+	// drainTime is how long a server that ends waits until what it took in is answered, and
+	// drainLinger how long a stream waits until its peer has read that.
+	drainTime, drainLinger = 5 * time.Second, time.Second
+
 	// sweepEvery is how often what has expired is removed.
 	sweepEvery = 30 * time.Second
 )
@@ -82,6 +86,7 @@ type Server struct {
 	intros  *introGate
 
 	mu       sync.Mutex
+	draining chan struct{} // not nil: no streams begin, and it is closed when none is left
 	closing  bool
 	sessions map[*session]struct{}
 	peers    map[peer.ID]int
@@ -138,7 +143,8 @@ func NewServer(h host.Host, key Signer, store Store, cfg ServerConfig) (*Server,
 	return s, nil
 }
 
-// Run serves until the context ends; it returns nil then, and the Store's error
+// Run serves until the context ends. Then no streams begin any more, no requests are read, and what
+// was read is answered; those who take longer than drainTime are cut off. It returns nil then, and the Store's error
 // if that is of no more use. It can be called once.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -154,6 +160,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.sweep(ctx)
 	}()
 	<-ctx.Done()
+	s.drain()
 	s.host.RemoveStreamHandler(Protocol)
 
 	s.mu.Lock()
@@ -170,6 +177,35 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// drain ends all streams as soon as what they asked for is answered, or drainTime later.
+func (s *Server) drain() {
+	s.mu.Lock()
+	s.draining = make(chan struct{})
+	drained := s.draining
+	if len(s.sessions) == 0 {
+		close(drained)
+	}
+	s.mu.Unlock()
+	late := time.NewTimer(drainTime)
+	defer late.Stop()
+	again := time.NewTicker(drainTime / 50)
+	defer again.Stop()
+	for {
+		s.mu.Lock()
+		for c := range s.sessions {
+			c.stopReading() // again, for who was about to read just then
+		}
+		s.mu.Unlock()
+		select {
+		case <-drained:
+			return
+		case <-late.C:
+			return
+		case <-again.C:
+		}
+	}
 }
 
 // Stats tells what the server did.
@@ -196,6 +232,8 @@ func (s *Server) serve(stream network.Stream) {
 	defer s.ends.Done()
 	var full error
 	switch {
+	case s.draining != nil:
+		full = ErrTryLater
 	case len(s.sessions) >= s.cfg.Streams:
 		full = ErrTryLater
 	case s.peers[who] >= s.cfg.PeerStreams:
@@ -213,6 +251,9 @@ func (s *Server) serve(stream network.Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, c)
+	if s.draining != nil && len(s.sessions) == 0 {
+		close(s.draining)
+	}
 	if s.peers[who]--; s.peers[who] == 0 {
 		delete(s.peers, who)
 	}

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"io"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -34,6 +35,7 @@ type session struct {
 	asks      rate.Bucket // of Server.intros, for this stream
 	batch     *batch      // what came and was not handed to the committer
 	watching  *watches    // asked for, to begin after its answer
+	drained   atomic.Bool // no more requests are read
 
 	mu      sync.Mutex
 	room    *sync.Cond // owed, owedBytes, held shrank, or dead
@@ -97,8 +99,32 @@ func (c *session) run() {
 	c.mu.Unlock()
 	c.rouse()
 	<-written
+	if c.drained.Load() {
+		c.linger()
+	}
 	if err := c.stream.Close(); err != nil {
 		c.stream.Reset()
+	}
+}
+
+// stopReading has the stream end once what was read is answered. It may be called at any time.
+func (c *session) stopReading() {
+	c.drained.Store(true)
+	c.stream.SetReadDeadline(time.Now())
+}
+
+// linger waits until the peer has read all and ended the stream, or for drainLinger: the
+// connection is about to be closed, and what is still under way with it.
+func (c *session) linger() {
+	if c.stream.CloseWrite() != nil {
+		return
+	}
+	for until := time.Now().Add(drainLinger); time.Now().Before(until); {
+		c.stream.SetReadDeadline(until) // over that of stopReading
+		var b [512]byte
+		if _, err := c.stream.Read(b[:]); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+			return
+		}
 	}
 }
 
@@ -121,7 +147,7 @@ func (c *session) rouse() {
 
 // read takes in requests until the stream ends or says something malformed.
 func (c *session) read() error {
-	for {
+	for !c.drained.Load() {
 		b, err := c.in.Next()
 		if err != nil {
 			return err
@@ -160,6 +186,8 @@ func (c *session) read() error {
 			c.submit()
 		}
 	}
+	c.submit()
+	return nil
 }
 
 // owe counts a request and waits until there is room for it; false means that

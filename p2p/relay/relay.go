@@ -306,7 +306,8 @@ func (r *Relay) ID() peer.ID { return r.node.Host().ID() }
 // Addrs are where the relay can be reached, each with its PeerID.
 func (r *Relay) Addrs() []ma.Multiaddr { return r.node.PeerAddrs() }
 
-// Run serves until the context ends, then closes all and returns nil. It
+// Run serves until the context ends. Then it begins nothing new, answers the deposits that it
+// took in, which takes 5 seconds at most, closes all and returns nil. It
 // returns earlier if the store fails, with an error that wraps ErrDamaged.
 func (r *Relay) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, r.close()) }()
@@ -329,17 +330,19 @@ func (r *Relay) Run(ctx context.Context) (err error) {
 	if r.http != nil {
 		servers = append(servers, httpServer(r.log, r.healthHandler()))
 	}
+	var telling sync.WaitGroup
 	for i, l := range []net.Listener{r.status, r.http}[:len(servers)] {
-		running.Go(func() { servers[i].Serve(l) }) // ends by Close; a failure to accept costs the status, not the mail
+		telling.Go(func() { servers[i].Serve(l) }) // ends by Close; a failure to accept costs the status, not the mail
 	}
 	r.tell(Ready, "")
 	run(r.look)
 	<-ctx.Done()
 	r.tell(Stopping, "")
+	running.Wait() // the mailbox answers what it took in; meanwhile /readyz says that nothing begins
 	for _, s := range servers {
 		s.Close()
 	}
-	running.Wait()
+	telling.Wait()
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
 		return cause
 	}
