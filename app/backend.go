@@ -727,7 +727,13 @@ func (a *App) AddRelay(ctx context.Context, r api.AddRelayRequest) (api.Relay, e
 	if err != nil {
 		return api.Relay{}, err
 	}
-	if err := a.chat.AddRelay(ctx, at, store.RelayByHand); err != nil {
+	var token []byte
+	if r.Token != "" {
+		if token, err = config.ParseToken(r.Token); err != nil {
+			return api.Relay{}, problem.New(problem.BadToken, err)
+		}
+	}
+	if err := a.chat.AddRelay(ctx, at, store.RelayByHand, token); err != nil {
 		return api.Relay{}, storeProblem(err)
 	}
 	return a.relay(ctx, at.ID.String())

@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 
+	"github.com/godwit-im/godwit/app/config"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/node"
@@ -34,6 +35,27 @@ func RelayProblem(err error) error {
 		return problem.New(problem.RelayDir, err)
 	}
 	return err
+}
+
+// RelayLimits are the limits that the configuration gives a relay.
+func RelayLimits(cfg config.Config) relay.Limits {
+	c := cfg.Limits
+	l := relay.Limits{
+		MaxDisk: cfg.MaxDisk, Work: uint8(c.LeaseWork), Tokens: c.Tokens,
+		Quotas: mailbox.Quotas{QueueCells: uint16(c.QueueCells), QueueBytes: uint32(c.QueueSize), BoxQueues: uint32(c.BoxQueues), BoxBytes: uint64(c.BoxSize)},
+	}
+	switch c.Lease {
+	case config.LeaseOpen:
+		l.Leases = []mailbox.LeaseKind{mailbox.LeaseOpen}
+	case config.LeaseToken:
+		l.Leases = []mailbox.LeaseKind{mailbox.LeaseToken}
+	case config.LeaseWork:
+		l.Leases = []mailbox.LeaseKind{mailbox.LeaseWork}
+		if len(c.Tokens) > 0 {
+			l.Leases = append(l.Leases, mailbox.LeaseToken)
+		}
+	}
+	return l
 }
 
 // CheckRelay checks the relay at an address from outside; what is wrong with it is in the

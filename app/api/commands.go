@@ -134,8 +134,8 @@ type Backend interface {
 	Events(context.Context, EventsRequest, func(Event) error) error
 
 	// AddRelay keeps the account's box at one more relay. Adding one that is
-	// there already changes its addresses. Errors: problem.BadAddress,
-	// AddressNotInNet, TooManyRelays.
+	// there already changes its addresses and token. Errors: problem.BadAddress,
+	// AddressNotInNet, BadToken, TooManyRelays.
 	AddRelay(context.Context, AddRelayRequest) (Relay, error)
 	// RemoveRelay gives a relay up. Errors: problem.NoSuchRelay.
 	RemoveRelay(context.Context, RelayRequest) (Relay, error)
@@ -728,7 +728,8 @@ func (e Event) Sent() Sent {
 
 // AddRelayRequest adds a relay.
 type AddRelayRequest struct {
-	Addr string `json:"addr"` // multiaddr with the relay's PeerID
+	Addr  string `json:"addr"`            // multiaddr with the relay's PeerID
+	Token string `json:"token,omitempty"` // what its operator gave out, if it asks for one
 }
 
 // RelayRequest names a relay.

@@ -433,7 +433,7 @@ func TestAnotherRelay(t *testing.T) {
 		alice, bob := w.Person("alice", oak), w.Person("bob", yew)
 		alice.Meets(bob)
 		bob.Leaves()
-		w.check(alice.AddRelay(context.Background(), elm.info(), store.RelayByHand))
+		w.check(alice.AddRelay(context.Background(), elm.info(), store.RelayByHand, nil))
 		w.check(alice.RemoveRelay(context.Background(), oak.id()))
 		w.Advance(time.Minute)
 		if in, out := alice.uses(elm), alice.drains(oak); !in || out == nil || out.Unaware != 1 {

@@ -127,7 +127,7 @@ func TestARelayStalls(t *testing.T) {
 		oak.Starts()
 		alice, bob, carol := w.Person("alice", oak), w.Person("bob", oak), w.Person("carol", oak)
 		alice.Meets(bob)
-		w.check(alice.AddRelay(w.Context(), elm.info(), store.RelayByHand))
+		w.check(alice.AddRelay(w.Context(), elm.info(), store.RelayByHand, nil))
 		w.Advance(time.Minute) // Bob is told, and Carol below is not
 		alice.Meets(carol)
 		for _, p := range []*person{bob, carol} {
@@ -261,7 +261,7 @@ func TestMoreBoxesThanHosts(t *testing.T) {
 		for i, r := range old {
 			w.check(bob.RemoveRelay(w.Context(), r.id()))
 			another := w.Relay(fmt.Sprint("another ", i))
-			w.check(bob.AddRelay(w.Context(), another.info(), store.RelayByHand))
+			w.check(bob.AddRelay(w.Context(), another.info(), store.RelayByHand, nil))
 			inUse = append(inUse, another)
 		}
 		connected := func() (n int) {

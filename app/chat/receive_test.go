@@ -184,7 +184,7 @@ func TestNothingIsDoneForTheBlocked(t *testing.T) {
 		w.Advance(time.Minute)
 		elm.Starts()
 		calls, kept, queues := w.wires.dialled(mallory.address()), elm.deposits(), len(alice.ownQueues(mallory))
-		w.check(alice.AddRelay(w.Context(), yew.info(), store.RelayByHand))
+		w.check(alice.AddRelay(w.Context(), yew.info(), store.RelayByHand, nil))
 		w.Advance(time.Hour)
 		alice.Leaves()
 		w.Pass(6 * day) // the queues are old
@@ -228,7 +228,7 @@ func TestRemoved(t *testing.T) {
 			w.Errorf("%d rows wait for who was removed", n)
 		}
 		oak.Starts()
-		w.check(alice.AddRelay(w.Context(), elm.info(), store.RelayByHand)) // contacts are told
+		w.check(alice.AddRelay(w.Context(), elm.info(), store.RelayByHand, nil)) // contacts are told
 		w.Advance(time.Minute)
 		if n := len(alice.outbox(bob)) + len(alice.ownQueues(bob)); n != 0 {
 			w.Errorf("%d things were made for who was removed", n)

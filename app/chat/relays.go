@@ -21,8 +21,8 @@ import (
 const maxRelays = content.MaxDescriptors
 
 // AddRelay keeps a box at one more relay, or changes the addresses of one, and
-// tells contacts. Errors: problem.TooManyRelays.
-func (c *Chat) AddRelay(ctx context.Context, at peer.AddrInfo, source store.RelaySource) error {
+// tells contacts. A token, unless empty, pays for the box from now on. Errors: problem.TooManyRelays.
+func (c *Chat) AddRelay(ctx context.Context, at peer.AddrInfo, source store.RelaySource, token []byte) error {
 	var r store.Relay
 	var same bool
 	err := c.update(ctx, func(t *turn) error {
@@ -45,9 +45,13 @@ func (c *Chat) AddRelay(ctx context.Context, at peer.AddrInfo, source store.Rela
 		if !again {
 			r = store.Relay{Peer: store.PeerID(at.ID), Box: mailbox.GenerateBox().Seed(), Added: t.now}
 		}
+		fresh := len(token) > 0 && !bytes.Equal(token, r.Lease)
+		if fresh {
+			r.Lease = token
+		}
 		addrs := addrBytes(at.Addrs)
 		if again && r.Removed.IsZero() {
-			same = len(join(r.Addrs, addrs)) == len(r.Addrs)
+			same = len(join(r.Addrs, addrs)) == len(r.Addrs) && !fresh
 			if same && (r.Source == store.RelayByHand || r.Source == store.RelayByFlag) {
 				return nil
 			}

@@ -128,7 +128,7 @@ func (c *Chat) begin(ctx context.Context) error {
 		c.startBox(r)
 	}
 	for _, at := range c.relays {
-		if err := c.AddRelay(ctx, at, store.RelayByFlag); err != nil {
+		if err := c.AddRelay(ctx, at, store.RelayByFlag, nil); err != nil {
 			return err
 		}
 	}

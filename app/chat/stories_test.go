@@ -264,7 +264,7 @@ func TestDepositsAreRenewed(t *testing.T) {
 		alice, bob := w.Person("alice", oak), w.Person("bob", oak)
 		alice.Meets(bob)
 		bob.Leaves()
-		w.check(alice.AddRelay(context.Background(), elm.info(), store.RelayByHand))
+		w.check(alice.AddRelay(context.Background(), elm.info(), store.RelayByHand, nil))
 		w.Advance(time.Minute)
 		until := func() (t time.Time) {
 			for _, o := range alice.outbox(bob) {

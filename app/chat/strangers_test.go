@@ -345,7 +345,7 @@ func TestAnAddressLasts(t *testing.T) {
 			w.Pass(7 * day)
 			anna.Returns()
 			if week == 3 {
-				w.check(anna.AddRelay(w.Context(), elm.info(), store.RelayByHand))
+				w.check(anna.AddRelay(w.Context(), elm.info(), store.RelayByHand, nil))
 				anna.relays = append(anna.relays, elm.info())
 			}
 			w.Advance(time.Minute)

@@ -47,7 +47,7 @@ func (p *person) drains(r *relay) *api.Relay {
 func (p *person) Changes(from, to *relay) {
 	p.w.Helper()
 	p.relays = nil
-	p.w.check(p.AddRelay(p.w.Context(), to.info(), store.RelayByHand))
+	p.w.check(p.AddRelay(p.w.Context(), to.info(), store.RelayByHand, nil))
 	p.w.check(p.RemoveRelay(p.w.Context(), from.id()))
 	p.w.Advance(time.Minute)
 }

@@ -6,8 +6,12 @@ package config
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -64,6 +68,7 @@ type Config struct {
 	Relays    []string   // multiaddrs with PeerID: the account keeps its box there too
 	Choose    Choose     // whether other relays are found and judged by the node itself
 	MaxDisk   int64      // bytes that a relay may fill
+	Limits    Limits     // what else a relay gives to others
 	HTTP      string     // host:port of a relay's status page and metrics, on this computer; empty: none
 	Private   Private    // whether messages are left at relays by way of others
 	LogLevel  slog.Level // of the log file and of standard error
@@ -90,6 +95,51 @@ type Config struct {
 	Passphrase func(context.Context) (string, error)
 	// Logger takes what the account's parts have to say. Nil: nothing is said.
 	Logger *slog.Logger
+}
+
+// Limits are what a relay gives to others, beside MaxDisk.
+type Limits struct {
+	QueueCells int      // cells in one queue: what one contact leaves in a day
+	QueueSize  int64    // the same in bytes
+	BoxQueues  int      // queues open in one box: one for each contact and day ahead
+	BoxSize    int64    // bytes in one box: what one device has waiting
+	Lease      Lease    // what pays for a box
+	LeaseWork  int      // bits, for LeaseWork
+	Tokens     [][]byte // for LeaseToken
+}
+
+// Lease says what pays for a box at a relay.
+type Lease string
+
+// The values of lease.
+const (
+	LeaseAuto  Lease = "auto"  // nothing in loopback, else work; and a token if there are any
+	LeaseOpen  Lease = "open"  // nothing
+	LeaseWork  Lease = "work"  // proof of work, or a token if there are any
+	LeaseToken Lease = "token" // a token, and nothing else
+)
+
+// Bounds of the limits.
+const (
+	minLeaseWork, maxLeaseWork = 1, 32  // bits; a client does no more
+	minToken, maxToken         = 16, 64 // bytes
+	minRoom                    = 64 << 10
+)
+
+// ParseToken reads a token as `godwit relay token` prints it.
+func ParseToken(s string) ([]byte, error) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil || len(b) < minToken || len(b) > maxToken {
+		return nil, errors.New("not a token such as `godwit relay token` makes")
+	}
+	return b, nil
+}
+
+// NewToken makes a token, as text.
+func NewToken() string {
+	b := make([]byte, 24)
+	rand.Read(b) // never fails, see crypto/rand
+	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 // Choose says whether the node finds and judges relays itself.
@@ -165,6 +215,57 @@ func keys() []key {
 		{name: "max_disk", means: "what a relay may fill, such as 10GiB",
 			set:  one(func(c *Config, v string) (err error) { c.MaxDisk, err = parseDisk(v); return err }),
 			show: func(c *Config) []string { return []string{humanize.IBytes(uint64(c.MaxDisk))} }},
+		{name: "queue_cells", means: "cells that a relay keeps in one queue: what one contact leaves in a day",
+			set: one(func(c *Config, v string) (err error) {
+				c.Limits.QueueCells, err = parseCount(v, 1, math.MaxUint16)
+				return err
+			}),
+			show: func(c *Config) []string { return []string{strconv.Itoa(c.Limits.QueueCells)} }},
+		{name: "queue_size", means: "the same as a size, such as 8MiB",
+			set: one(func(c *Config, v string) (err error) {
+				c.Limits.QueueSize, err = parseRoom(v, math.MaxUint32)
+				return err
+			}),
+			show: func(c *Config) []string { return []string{humanize.IBytes(uint64(c.Limits.QueueSize))} }},
+		{name: "box_queues", means: "queues open in one box at a relay: one for each contact and day ahead",
+			set:  one(func(c *Config, v string) (err error) { c.Limits.BoxQueues, err = parseCount(v, 1, 1<<20); return err }),
+			show: func(c *Config) []string { return []string{strconv.Itoa(c.Limits.BoxQueues)} }},
+		{name: "box_size", means: "what a relay keeps for one device, such as 256MiB",
+			set:  one(func(c *Config, v string) (err error) { c.Limits.BoxSize, err = parseRoom(v, 1<<40); return err }),
+			show: func(c *Config) []string { return []string{humanize.IBytes(uint64(c.Limits.BoxSize))} }},
+		{name: "lease", means: "what pays for a box at a relay: open (nothing), work, token (nothing else), or auto: work, on loopback nothing. Tokens pay wherever there are any, but for open",
+			set: one(func(c *Config, v string) error {
+				switch c.Limits.Lease = Lease(v); c.Limits.Lease {
+				case LeaseAuto, LeaseOpen, LeaseWork, LeaseToken:
+					return nil
+				}
+				return fmt.Errorf("%q is not auto, open, work or token", v)
+			}),
+			show: func(c *Config) []string { return []string{string(c.Limits.Lease)} }},
+		{name: "lease_work", means: "how much work pays for a box, in bits: each more doubles it, 22 are about a second",
+			set: one(func(c *Config, v string) (err error) {
+				c.Limits.LeaseWork, err = parseCount(v, minLeaseWork, maxLeaseWork)
+				return err
+			}),
+			show: func(c *Config) []string { return []string{strconv.Itoa(c.Limits.LeaseWork)} }},
+		{name: "lease_token", list: true, means: "tokens that pay for a box; `godwit relay token` makes one",
+			set: func(c *Config, v []string) error {
+				c.Limits.Tokens = nil
+				for _, text := range v {
+					token, err := ParseToken(text)
+					if err != nil {
+						return err
+					}
+					c.Limits.Tokens = append(c.Limits.Tokens, token)
+				}
+				return nil
+			},
+			show: func(c *Config) (hidden []string) { // who sees them could use them
+				for range c.Limits.Tokens {
+					hidden = append(hidden, "(secret)")
+				}
+				return hidden
+			}},
 		{name: "http", means: "host:port of a relay's status page and metrics, on this computer; empty: none",
 			set: one(func(c *Config, v string) error { c.HTTP = v; return hostPort(v) }),
 			show: func(c *Config) []string {
@@ -196,7 +297,8 @@ func one(set func(*Config, string) error) func(*Config, []string) error {
 
 // defaults are the values that nothing was said about.
 func defaults() Config {
-	return Config{Network: Public, Choose: ChooseAuto, MaxDisk: DefaultMaxDisk, LogLevel: slog.LevelInfo, ReadReceipts: true}
+	limits := Limits{QueueCells: 512, QueueSize: 8 << 20, BoxQueues: 16 << 10, BoxSize: 256 << 20, Lease: LeaseAuto, LeaseWork: 22}
+	return Config{Limits: limits, Network: Public, Choose: ChooseAuto, MaxDisk: DefaultMaxDisk, LogLevel: slog.LevelInfo, ReadReceipts: true}
 }
 
 // ParseNetwork reads the name of a network.
@@ -238,6 +340,24 @@ func ParseSize(s string) (int64, error) {
 		return 0, fmt.Errorf("%q is not a size such as 10GiB", s)
 	}
 	return int64(n), nil
+}
+
+// parseCount reads a whole number within bounds.
+func parseCount(s string, least, most int) (int, error) {
+	n, err := strconv.Atoi(s)
+	if err != nil || n < least || n > most {
+		return 0, fmt.Errorf("%q is not a number from %d to %d", s, least, most)
+	}
+	return n, nil
+}
+
+// parseRoom reads a size that has room for a cell of the largest kind.
+func parseRoom(s string, most int64) (int64, error) {
+	n, err := ParseSize(s)
+	if err == nil && (n < minRoom || n > most) {
+		err = fmt.Errorf("%s is not a size from %s to %s", s, humanize.IBytes(minRoom), humanize.IBytes(uint64(most)))
+	}
+	return n, err
 }
 
 // parseDisk reads how much a relay may fill.

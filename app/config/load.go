@@ -87,6 +87,9 @@ func Load(s Sources) (Config, []Setting, error) {
 		set.Values = slices.Clone(k.show(&cfg))
 		settings = append(settings, set)
 	}
+	if cfg.Limits.Lease == LeaseToken && len(cfg.Limits.Tokens) == 0 {
+		return Config{}, nil, problem.Newf(problem.ConfigValue, "lease is token, but lease_token lists none, so nobody could have a box")
+	}
 	if err := cfg.readBootstrap(); err != nil {
 		return Config{}, nil, err
 	}

@@ -93,7 +93,7 @@ func (e *Error) Error() string {
 	if e.Cause == nil {
 		return e.Code.Error()
 	}
-	return fmt.Sprintf("%s: %v (%s)", e.What, e.Cause, e.Code)
+	return fmt.Sprintf("%s: %v (%s)", e.What, e.Cause, string(e.Code))
 }
 
 // Unwrap gives the cause.

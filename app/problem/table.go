@@ -94,6 +94,8 @@ const (
 	CheckToken     Code = "REL-24"
 	CheckFails     Code = "REL-25"
 	RelayStore     Code = "REL-26"
+	LimitsStay     Code = "REL-27"
+	BadToken       Code = "REL-28"
 
 	ConfigSyntax  Code = "CFG-01"
 	ConfigUnknown Code = "CFG-02"
@@ -377,6 +379,13 @@ var table = [...]Problem{
 	{CheckFails, ExitFailed, "The relay does not do all that a relay does",
 		"The first step that failed is told with its reason. If the mail steps hold, it can be used all the same; others then find it, or are reached through it, less well.",
 		"If it is yours, see its log and `godwit relay status`, and that all its addresses are reached from outside. Else use another."},
+
+	{LimitsStay, ExitConfig, "The relay goes on with the limits that it had",
+		"What it read is not to be used, so none of it is. It runs as before.",
+		"Mend what the detail names, and reload again."},
+	{BadToken, ExitUsage, "This is not a relay's token",
+		"A token is what `godwit relay token` prints: 22 letters, digits, - and _ or more.",
+		"Copy it whole from what the relay's operator gave you."},
 
 	{ConfigSyntax, ExitConfig, "The configuration cannot be read",
 		"Nothing was started, rather than starting with half of what you wanted.",

@@ -164,7 +164,7 @@ func (h *host) Relay(ctx context.Context) (string, error) {
 	}
 	ready := make(chan relay.Event, 1)
 	r, err := relay.New(relay.Config{
-		Data: h.cfg.Dirs.Relay, Mode: node.Mode(h.cfg.Network), Peers: h.cfg.Peers, Listed: h.cfg.Listed, MaxDisk: h.cfg.MaxDisk, Logger: h.cfg.Logger,
+		Data: h.cfg.Dirs.Relay, Mode: node.Mode(h.cfg.Network), Peers: h.cfg.Peers, Listed: h.cfg.Listed, Limits: app.RelayLimits(h.cfg), Logger: h.cfg.Logger,
 		Event: func(e relay.Event) {
 			if e.State == relay.Ready {
 				select {

@@ -70,7 +70,7 @@ func writeMan(w io.Writer, root *cobra.Command) error {
 	line(".SH ENVIRONMENT")
 	for _, e := range []struct{ name, means string }{
 		{"GODWIT_HOME", "as --profile"},
-		{"GODWIT_NETWORK, GODWIT_LISTEN, GODWIT_PEER, GODWIT_RELAY, GODWIT_CHOOSE_RELAYS, GODWIT_MAX_DISK, GODWIT_HTTP, GODWIT_READ_RECEIPTS, GODWIT_TYPING, GODWIT_LOG_LEVEL",
+		{"GODWIT_NETWORK, GODWIT_LISTEN, GODWIT_PEER, GODWIT_RELAY, GODWIT_CHOOSE_RELAYS, GODWIT_MAX_DISK, GODWIT_QUEUE_CELLS, GODWIT_QUEUE_SIZE, GODWIT_BOX_QUEUES, GODWIT_BOX_SIZE, GODWIT_LEASE, GODWIT_LEASE_WORK, GODWIT_LEASE_TOKEN, GODWIT_HTTP, GODWIT_READ_RECEIPTS, GODWIT_TYPING, GODWIT_LOG_LEVEL",
 			"settings, over those of config.toml; lists are separated by commas"},
 		{"GODWIT_PASSPHRASE", "the passphrase of a locked profile, for commands without a terminal"},
 		{"NO_COLOR", "if not empty, no colours are used"},

@@ -7,8 +7,13 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
+	"syscall"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -33,7 +38,9 @@ func (c *cli) relayCommand() *cobra.Command {
 		Use:   "relay",
 		Short: "Run a relay, or manage the relays of this account",
 		Long: "Runs a relay until SIGTERM: a peer that keeps sealed messages for people who are away. It needs no account and cannot read what it keeps.\n" +
-			"Its commands manage the relays that the account of this profile keeps its mail at.",
+			"What it gives to others (max_disk, queue_cells, queue_size, box_queues, box_size, lease, lease_work, lease_token in config.toml) is read anew on SIGHUP.\n" +
+			"On SIGTERM it begins nothing new, answers what it took in, and ends within 10 s. Its commands manage the relays that the account of this profile\n" +
+			"keeps its mail at.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.relay(cmd.Context(), data, store) },
 	}
@@ -44,7 +51,7 @@ func (c *cli) relayCommand() *cobra.Command {
 	c.setting(cmd, false, "bootstrap", "FILE", "start from the peers that this file lists, too")
 	c.setting(cmd, false, "max_disk", "SIZE", "keep at most this much, such as 10GiB (the default); "+humanize.IBytes(config.MinDisk)+" at the least")
 	c.setting(cmd, false, "http", "HOST:PORT", "serve the status page, /healthz, /readyz and /metrics there, on this computer")
-	cmd.AddCommand(c.relayStatusCommand(), c.relayCheckCommand(), c.relayAddCommand(), c.relayRemoveCommand(), c.relayListCommand())
+	cmd.AddCommand(c.relayStatusCommand(), c.relayCheckCommand(), c.relayReloadCommand(), c.relayTokenCommand(), c.relayAddCommand(), c.relayRemoveCommand(), c.relayListCommand())
 	return cmd
 }
 
@@ -84,15 +91,36 @@ func (c *cli) relay(ctx context.Context, data, store string) error {
 			return problem.New(problem.Usage, err)
 		}
 	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP) // from now on it does not end the process
+	defer signal.Stop(hangup)
 	r, err := relay.New(relay.Config{
 		Store:  keep,
-		Socket: socket, Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Peers: cfg.Peers, Listed: cfg.Listed, MaxDisk: cfg.MaxDisk, HTTP: cfg.HTTP, Version: config.Version,
+		Socket: socket, Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Peers: cfg.Peers, Listed: cfg.Listed, Limits: app.RelayLimits(cfg), HTTP: cfg.HTTP, Version: config.Version,
 		Logger: slog.New(slog.NewTextHandler(c.err, &level)),
 		Event:  c.relayEvent,
+		Reload: func() (relay.Limits, error) {
+			cfg, _, err := c.load()
+			return app.RelayLimits(cfg), err
+		},
 	})
 	if err != nil {
 		return app.RelayProblem(err)
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	var listening sync.WaitGroup
+	defer listening.Wait()
+	defer cancel()
+	listening.Go(func() {
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-hangup:
+				_, _ = r.Reload() // which logs what came of it
+			}
+		}
+	})
 	if err := r.Run(ctx); err != nil && ctx.Err() == nil {
 		return app.RelayProblem(err)
 	}
@@ -157,14 +185,7 @@ func (c *cli) relayStatusCommand() *cobra.Command {
 			"with exit status 0.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, _, err := c.load()
-			if err != nil {
-				return err
-			}
-			if data == "" {
-				data = cfg.Dirs.Relay
-			}
-			socket, err := config.RelaySocket(data, c.getenv)
+			socket, data, err := c.relaySocket(data)
 			if err != nil {
 				return err
 			}
@@ -241,14 +262,99 @@ func humanRates(w io.Writer, before, now relay.Report) {
 	fmt.Fprintln(w)
 }
 
-func (c *cli) relayAddCommand() *cobra.Command {
+func (c *cli) relayReloadCommand() *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Have a relay on this computer read its limits anew",
+		Long: "Has a relay on this computer read its limits anew, as SIGHUP does: all of them or, if one is not to be used, none. What it keeps stays, and so\n" +
+			"does what peers that are connected were told. Where it listens and what it starts from is read when it starts.",
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			socket, data, err := c.relaySocket(data)
+			if err != nil {
+				return err
+			}
+			changed, err := relay.Reload(cmd.Context(), socket)
+			switch {
+			case errors.Is(err, relay.ErrNotRunning):
+				return problem.Newf(problem.NoRelayHere, "%s", data)
+			case errors.Is(err, relay.ErrReload):
+				return problem.New(problem.LimitsStay, err)
+			case err != nil:
+				return err
+			}
+			return c.result(relayReloaded{Changed: changed}, func(w io.Writer) {
+				if len(changed) == 0 {
+					fmt.Fprintln(w, "Nothing has changed.")
+					return
+				}
+				fmt.Fprintf(w, "From now on: %s.\n", strings.Join(changed, ", "))
+			})
+		},
+	}
+	cmd.Flags().StringVar(&data, "data", "", "the relay's `DIR`")
+	return cmd
+}
+
+// relayReloaded is what `relay reload` prints.
+type relayReloaded struct {
+	Changed []string `json:"changed,omitempty"` // settings that have another value than before
+}
+
+// relaySocket is where the relay of a directory is asked: of --data, or else the usual one.
+func (c *cli) relaySocket(data string) (socket, dir string, err error) {
+	cfg, _, err := c.load()
+	if err != nil {
+		return "", "", err
+	}
+	if data == "" {
+		data = cfg.Dirs.Relay
+	}
+	socket, err = config.RelaySocket(data, c.getenv)
+	return socket, data, err
+}
+
+func (c *cli) relayTokenCommand() *cobra.Command {
 	return &cobra.Command{
+		Use:   "token",
+		Short: "Make a token that pays for a box at a relay of yours",
+		Long: "Makes a token. Write it into lease_token of the relay's config.toml and reload the relay; give it to those who may keep their mail there, who add the relay\n" +
+			"with `godwit relay add ADDRESS --token TOKEN`. With lease = \"token\" nobody else may.",
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			t := relayToken{config.NewToken()}
+			return c.result(t, func(w io.Writer) { fmt.Fprintln(w, t.Token) })
+		},
+	}
+}
+
+// relayToken is what `relay token` prints.
+type relayToken struct {
+	Token string `json:"token"`
+}
+
+// tokenFlag reads a token that was given by --token; empty is none.
+func tokenFlag(text string) ([]byte, error) {
+	if text == "" {
+		return nil, nil
+	}
+	token, err := config.ParseToken(text)
+	if err != nil {
+		return nil, problem.New(problem.BadToken, err)
+	}
+	return token, nil
+}
+
+func (c *cli) relayAddCommand() *cobra.Command {
+	var token string
+	cmd := &cobra.Command{
 		Use:   "add MULTIADDR",
 		Short: "Keep this account's mail at a relay",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.changeRelay(cmd.Context(), func(ctx context.Context, a account) (api.Relay, error) {
-				r, err := a.AddRelay(ctx, api.AddRelayRequest{Addr: args[0]})
+				r, err := a.AddRelay(ctx, api.AddRelayRequest{Addr: args[0], Token: token})
 				if err != nil || !a.own {
 					return r, err
 				}
@@ -261,6 +367,8 @@ func (c *cli) relayAddCommand() *cobra.Command {
 			}, humanRelay)
 		},
 	}
+	cmd.Flags().StringVar(&token, "token", "", "the `TOKEN` that the relay's operator gave you")
+	return cmd
 }
 
 func (c *cli) relayRemoveCommand() *cobra.Command {

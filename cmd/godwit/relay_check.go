@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/base64"
 	"fmt"
 	"io"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/godwit-im/godwit/app"
-	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/relay"
 )
@@ -52,9 +50,9 @@ func (c *cli) relayCheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			pay, err := parseToken(token)
+			pay, err := tokenFlag(token)
 			if err != nil {
-				return problem.Newf(problem.Usage, "--token: %w", err)
+				return err
 			}
 			seen, err := app.CheckRelay(cmd.Context(), node.Mode(cfg.Network), args[0], pay)
 			if err != nil {
@@ -69,18 +67,6 @@ func (c *cli) relayCheckCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&token, "token", "", "the `TOKEN` that the relay's operator gave you")
 	return cmd
-}
-
-// parseToken reads a token as `relay token` and config.toml write it.
-func parseToken(s string) ([]byte, error) {
-	if s == "" {
-		return nil, nil
-	}
-	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
-	if err != nil || len(b) < 16 || len(b) > 64 {
-		return nil, fmt.Errorf("not a token")
-	}
-	return b, nil
 }
 
 func checked(addr string, seen relay.Check) relayCheck {

@@ -38,7 +38,7 @@ func TestScripts(t *testing.T) {
 			e.Setenv("XDG_RUNTIME_DIR", filepath.Join(e.WorkDir, "run"))
 			return os.Mkdir(filepath.Join(e.WorkDir, "run"), 0o700)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "node": nodeRuns, "relay": relayRuns, "port": freePort, "reads": reads, "shows": shows, "fill": fill, "field": field},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "node": nodeRuns, "relay": relayRuns, "port": freePort, "reads": reads, "shows": shows, "fill": fill, "field": field, "withtoken": withToken},
 	})
 }
 
@@ -135,6 +135,15 @@ func fill(ts *testscript.TestScript, neg bool, args []string) {
 	n, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), bytes.Repeat([]byte("a"), n), 0o600))
+}
+
+// withToken writes good.toml and the token of a file into a configuration, and the token into
+// TOKEN: withtoken FILE CONFIG
+func withToken(ts *testscript.TestScript, neg bool, args []string) {
+	token := strings.TrimSpace(ts.ReadFile(args[0]))
+	ts.Setenv("TOKEN", token)
+	text := ts.ReadFile("good.toml") + "lease_token = [" + strconv.Quote(token) + "]\n"
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o600))
 }
 
 // field puts a text of the last command's first line of JSON, or the first N letters

@@ -23,12 +23,12 @@ const (
 // introGate bounds what proofs of work may cost a relay, and says how much work
 // is asked for.
 type introGate struct {
-	least uint8
 	turns chan struct{} // one for each Argon2id at once
 
 	groups rate.Groups
 
 	mu      sync.Mutex
+	least   uint8 // bits
 	all     rate.Bucket
 	waiting int
 	load    float64 // proofs looked at, fading with loadWindow
@@ -39,6 +39,12 @@ func newIntroGate(least uint8) *introGate {
 	// Half the cores at most, so that deposits go on, and never more than 4
 	// times introMemory.
 	return &introGate{least: least, turns: make(chan struct{}, min(max(runtime.GOMAXPROCS(0)/2, 1), 4)), groups: rate.Groups{Limit: rate.Limit{Burst: groupProofs, PerSecond: groupRate}}}
+}
+
+func (g *introGate) setLeast(bits uint8) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.least = bits
 }
 
 // work is how many bits are asked for a queue: more the more is pending in it, and the

@@ -77,7 +77,7 @@ type Server struct {
 	host  host.Host
 	key   Signer
 	store Store
-	cfg   ServerConfig
+	cfg   atomic.Pointer[ServerConfig] // as they are now, complete
 	log   *slog.Logger
 	relay peer.ID
 
@@ -104,6 +104,32 @@ func NewServer(h host.Host, key Signer, store Store, cfg ServerConfig) (*Server,
 	if _, err := relayKey(h.ID()); err != nil {
 		return nil, err
 	}
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	cfg, err := cfg.complete()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		host: h, key: key, store: store, log: cfg.Log, relay: h.ID(),
+		queue:    make(chan *batch, 64),
+		waiting:  semaphore.NewWeighted(waitingBytes),
+		intros:   newIntroGate(cfg.IntroWork),
+		sessions: make(map[*session]struct{}),
+		peers:    make(map[peer.ID]int),
+		watchers: make(map[BoxPublic][]*session),
+	}
+	s.cfg.Store(&cfg)
+	if shared, ok := store.(SharedStore); ok {
+		shared.Others(func(box BoxPublic) { s.tell(map[BoxPublic]struct{}{box: {}}) })
+	}
+	h.SetStreamHandler(Protocol, s.serve)
+	return s, nil
+}
+
+// complete puts what is not said in its place. Its error tells what cannot be.
+func (cfg ServerConfig) complete() (ServerConfig, error) {
 	if cfg.Quotas == (Quotas{}) {
 		cfg.Quotas = DefaultQuotas()
 	}
@@ -117,30 +143,28 @@ func NewServer(h host.Host, key Signer, store Store, cfg ServerConfig) (*Server,
 		cfg.IntroWork = DefaultIntroWork
 	}
 	if cfg.IntroWork > MaxIntroWork {
-		return nil, fmt.Errorf("mailbox: %d bits of work for strangers, more than %d", cfg.IntroWork, MaxIntroWork)
-	}
-	if cfg.Log == nil {
-		cfg.Log = slog.New(slog.DiscardHandler)
+		return cfg, fmt.Errorf("mailbox: %d bits of work for strangers, more than %d", cfg.IntroWork, MaxIntroWork)
 	}
 	for _, t := range cfg.Tokens {
 		if len(t) < minToken || len(t) > maxToken {
-			return nil, fmt.Errorf("mailbox: a token of %d bytes, not %d to %d", len(t), minToken, maxToken)
+			return cfg, fmt.Errorf("mailbox: a token of %d bytes, not %d to %d", len(t), minToken, maxToken)
 		}
 	}
-	s := &Server{
-		host: h, key: key, store: store, cfg: cfg, log: cfg.Log, relay: h.ID(),
-		queue:    make(chan *batch, 64),
-		waiting:  semaphore.NewWeighted(waitingBytes),
-		intros:   newIntroGate(cfg.IntroWork),
-		sessions: make(map[*session]struct{}),
-		peers:    make(map[peer.ID]int),
-		watchers: make(map[BoxPublic][]*session),
+	return cfg, nil
+}
+
+// SetTerms changes the terms for streams that begin from now on; Routes and Log stay as
+// they were, and so does what was told on streams that are there. What the Store
+// enforces is its owner's to change. On an error nothing is changed.
+func (s *Server) SetTerms(cfg ServerConfig) error {
+	cfg, err := cfg.complete()
+	if err != nil {
+		return err
 	}
-	if shared, ok := store.(SharedStore); ok {
-		shared.Others(func(box BoxPublic) { s.tell(map[BoxPublic]struct{}{box: {}}) })
-	}
-	h.SetStreamHandler(Protocol, s.serve)
-	return s, nil
+	cfg.Routes, cfg.Log = s.cfg.Load().Routes, s.log
+	s.intros.setLeast(cfg.IntroWork)
+	s.cfg.Store(&cfg)
+	return nil
 }
 
 // Run serves until the context ends. Then no streams begin any more, no requests are read, and what
@@ -234,9 +258,9 @@ func (s *Server) serve(stream network.Stream) {
 	switch {
 	case s.draining != nil:
 		full = ErrTryLater
-	case len(s.sessions) >= s.cfg.Streams:
+	case len(s.sessions) >= c.cfg.Streams:
 		full = ErrTryLater
-	case s.peers[who] >= s.cfg.PeerStreams:
+	case s.peers[who] >= c.cfg.PeerStreams:
 		full = ErrTooMany
 	default:
 		s.sessions[c] = struct{}{}
@@ -294,10 +318,11 @@ func (s *Server) tell(boxes map[BoxPublic]struct{}) {
 }
 
 func (s *Server) routes() (list []ma.Multiaddr) {
-	if s.cfg.Routes == nil {
+	routes := s.cfg.Load().Routes
+	if routes == nil {
 		return nil
 	}
-	for _, a := range s.cfg.Routes() {
+	for _, a := range routes() {
 		if isCircuit(a) && len(list) < MaxRoutes {
 			list = append(list, a)
 		}
@@ -306,11 +331,13 @@ func (s *Server) routes() (list []ma.Multiaddr) {
 }
 
 // Limits are what the server tells in HELLO.
-func (s *Server) Limits() Limits {
+func (s *Server) Limits() Limits { return s.cfg.Load().limits() }
+
+func (cfg *ServerConfig) limits() Limits {
 	return Limits{
-		Difficulty: s.cfg.Difficulty, Leases: s.cfg.Leases, Proofs: rememberProofs, Window: window, MaxTTL: MaxTTL,
-		QueueCells: s.cfg.Quotas.QueueCells, QueueBytes: s.cfg.Quotas.QueueBytes,
-		BoxBytes: s.cfg.Quotas.BoxBytes, BoxQueues: s.cfg.Quotas.BoxQueues,
+		Difficulty: cfg.Difficulty, Leases: cfg.Leases, Proofs: rememberProofs, Window: window, MaxTTL: MaxTTL,
+		QueueCells: cfg.Quotas.QueueCells, QueueBytes: cfg.Quotas.QueueBytes,
+		BoxBytes: cfg.Quotas.BoxBytes, BoxQueues: cfg.Quotas.BoxQueues,
 	}
 }
 

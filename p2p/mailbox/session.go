@@ -24,6 +24,7 @@ import (
 // answered from there.
 type session struct {
 	server    *Server
+	cfg       *ServerConfig // as they were when the stream began, which HELLO told
 	stream    network.Stream
 	in        *frame.Reader
 	challenge [32]byte
@@ -59,7 +60,7 @@ type watches struct {
 
 func newSession(s *Server, stream network.Stream) *session {
 	c := &session{
-		server: s, stream: stream, in: frame.NewReader(stream, maxFrame, firstTimeout),
+		server: s, cfg: s.cfg.Load(), stream: stream, in: frame.NewReader(stream, maxFrame, firstTimeout),
 		proofs: proofs[*claim]{max: rememberProofs}, wake: make(chan struct{}, 1),
 	}
 	c.room = sync.NewCond(&c.mu)
@@ -82,7 +83,7 @@ func (c *session) turnAway(reason error) {
 // run serves the stream until its end.
 func (c *session) run() {
 	defer c.in.Close()
-	c.answer(answered{frame: encode(nil, 0, &hello{time.Now(), c.challenge, c.server.Limits()})})
+	c.answer(answered{frame: encode(nil, 0, &hello{time.Now(), c.challenge, c.cfg.limits()})})
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
@@ -459,7 +460,7 @@ func (c *session) login(m *login) (message, error) {
 		return nil, err
 	}
 	c.box = &m.box
-	info.Limit = c.server.cfg.Quotas.BoxBytes
+	info.Limit = c.cfg.Quotas.BoxBytes
 	return &loginAnswer{info}, nil
 }
 
@@ -467,7 +468,7 @@ func (c *session) lease(m *lease, id uint32, size int, now time.Time) error {
 	if c.leased {
 		return ErrTooMany
 	}
-	if !slices.Contains(c.server.cfg.Leases, m.proof) || !c.pays(m) {
+	if !slices.Contains(c.cfg.Leases, m.proof) || !c.pays(m) {
 		return ErrLease
 	}
 	c.leased = true
@@ -482,12 +483,12 @@ func (c *session) pays(m *lease) bool {
 		return len(m.bytes) == 0
 	case LeaseToken:
 		good := 0
-		for _, t := range c.server.cfg.Tokens {
+		for _, t := range c.cfg.Tokens {
 			good |= subtle.ConstantTimeCompare(t, m.bytes)
 		}
 		return good == 1
 	case LeaseWork:
-		return len(m.bytes) == 8 && worked(workText(c.server.relay, c.challenge, *c.box), m.bytes, int(c.server.cfg.Difficulty))
+		return len(m.bytes) == 8 && worked(workText(c.server.relay, c.challenge, *c.box), m.bytes, int(c.cfg.Difficulty))
 	}
 	return false
 }

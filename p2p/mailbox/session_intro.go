@@ -45,7 +45,7 @@ func (c *session) terms(m *terms, now time.Time) (message, error) {
 		return nil, err
 	}
 	a := &termsAnswer{work: c.server.intros.work(pending, now), good: introGood}
-	if pending >= c.server.cfg.Quotas.Pending() {
+	if pending >= c.server.cfg.Load().Quotas.Pending() {
 		a.work = max(a.work, weakest+1)
 	}
 	if a.work > MaxIntroWork {
@@ -82,7 +82,7 @@ func (c *session) intro(m *intro, id uint32, size int, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if pending >= c.server.cfg.Quotas.Pending() && m.work <= weakest {
+	if pending >= c.server.cfg.Load().Quotas.Pending() && m.work <= weakest {
 		return ErrQuota
 	}
 	if err := c.server.intros.enter(&c.asks, node.GroupOf(c.stream.Conn().RemoteMultiaddr()), now); err != nil {

@@ -134,7 +134,7 @@ func TestTranscript(t *testing.T) {
 	q := d.Queue(21915)
 	midnight := time.Unix(1893456000, 0)
 	c1, c2 := [32]byte(bytes.Repeat([]byte{0x33}, 32)), [32]byte(bytes.Repeat([]byte{0x44}, 32))
-	limits := (&Server{cfg: ServerConfig{Quotas: DefaultQuotas(), Leases: []LeaseKind{LeaseOpen, LeaseWork}}}).Limits()
+	limits := (&ServerConfig{Quotas: DefaultQuotas(), Leases: []LeaseKind{LeaseOpen, LeaseWork}}).limits()
 	cell, err := q.Key.Seal(pattern(CellSmall - CellOverhead))
 	if err != nil {
 		t.Fatal(err)

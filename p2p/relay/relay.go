@@ -73,13 +73,14 @@ type Config struct {
 	Listen  []string                         // multiaddrs; the mode's own
 	Peers   []string                         // multiaddrs with PeerID, connected to at the start; none
 	Listed  []string                         // the same, of a list: they are not met, only started from
-	MaxDisk int64                            // cap, bytes; 10 GiB
+	Limits  Limits                           // what others get; see there
 	HTTP    string                           // host:port of the status page, /healthz, /readyz and /metrics; none
 	Version string                           // of the program, to be told there
 	Socket  string                           // unix socket of the status, in a directory that is there and private; see Socket
-	Tokens  [][]byte                         // that pay for a box, 16 to 64 bytes each; none
 	Store   func(StoreConfig) (Store, error) // keeps the mail; that of package disk
 	Logger  *slog.Logger                     // nothing is logged
+	// Reload gives the limits anew, for Relay.Reload; nil: they stay.
+	Reload func() (Limits, error)
 	// Event is told what happens, one at a time, the first being Ready. It
 	// must not call the Relay; nil is told nothing.
 	Event func(Event)
@@ -149,6 +150,10 @@ type Relay struct {
 	state  atomic.Value // State
 
 	history history
+	limits  struct {
+		sync.Mutex
+		now Limits
+	}
 }
 
 // New opens the directory and listens, but serves nothing before Run, which must
@@ -161,11 +166,11 @@ func New(cfg Config) (_ *Relay, err error) {
 	if cfg.Event == nil {
 		cfg.Event = func(Event) {}
 	}
-	if cfg.MaxDisk == 0 {
-		cfg.MaxDisk = disk.DefaultMaxBytes
-	}
 	r := &Relay{cfg: cfg, log: cfg.Logger, began: time.Now()}
 	r.state.Store(Ready)
+	if r.limits.now, err = cfg.Limits.in(cfg.Mode); err != nil {
+		return nil, err
+	}
 	if r.peers, err = parsePeers(cfg.Peers); err != nil {
 		return nil, err
 	}
@@ -188,23 +193,15 @@ func New(cfg Config) (_ *Relay, err error) {
 	if err != nil {
 		return nil, err
 	}
-	quotas := mailbox.DefaultQuotas()
 	if cfg.Store == nil {
 		cfg.Store = openDisk
 	}
-	if r.store, err = cfg.Store(StoreConfig{Dir: filepath.Join(cfg.Data, "mail"), MaxBytes: uint64(max(cfg.MaxDisk, 0)), Quotas: quotas, Log: r.log}); err != nil {
+	limits := r.limits.now
+	if r.store, err = cfg.Store(StoreConfig{Dir: filepath.Join(cfg.Data, "mail"), MaxBytes: uint64(limits.MaxDisk), Quotas: limits.Quotas, Log: r.log}); err != nil {
 		return nil, err
 	}
 	if err := r.listen(key); err != nil {
 		return nil, err
-	}
-	terms := mailbox.ServerConfig{Quotas: quotas, Leases: []mailbox.LeaseKind{mailbox.LeaseWork}, Difficulty: DefaultDifficulty, Tokens: cfg.Tokens, Log: r.log}
-	if cfg.Mode == node.Loopback {
-		terms.Leases, terms.Difficulty = []mailbox.LeaseKind{mailbox.LeaseOpen}, 0
-		terms.IntroWork = 1
-	}
-	if len(cfg.Tokens) > 0 {
-		terms.Leases = append(terms.Leases, mailbox.LeaseToken)
 	}
 	if r.dht, err = dht.New(r.node.Host(), dht.Config{Mode: cfg.Mode, Relay: true, Bootstrap: r.peers, Listed: listed, Last: r.lastDHT(), Save: r.saveDHT}); err != nil {
 		return nil, err
@@ -213,7 +210,8 @@ func New(cfg Config) (_ *Relay, err error) {
 		return nil, err
 	}
 	r.holder = circuit.NewHolder(r.node.Host(), circuit.HolderConfig{Mode: cfg.Mode, Peers: r.peers, Find: r.dht.FindRelays, Log: r.log})
-	terms.Routes = r.holder.Addrs
+	terms := limits.terms(cfg.Mode)
+	terms.Routes, terms.Log = r.holder.Addrs, r.log
 	if r.server, err = mailbox.NewServer(r.node.Host(), key, r.store, terms); err != nil {
 		return nil, err
 	}

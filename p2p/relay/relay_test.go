@@ -236,7 +236,7 @@ func TestDeepDirectory(t *testing.T) {
 // loses nothing, and takes mail again once some was fetched.
 func TestRelayFills(t *testing.T) {
 	dir := t.TempDir()
-	h := run(t, relay.Config{Data: dir, MaxDisk: 8 << 20})
+	h := run(t, relay.Config{Data: dir, Limits: relay.Limits{MaxDisk: 8 << 20}})
 	h.until(t, relay.Serving)
 	bob, alice := moveIn(t, h.info()), dial(t, h.info())
 	var kept []mailbox.CellID

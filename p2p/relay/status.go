@@ -61,7 +61,7 @@ func (r *Relay) report() Report {
 	rep := Report{
 		State: r.state.Load().(State), Peer: r.ID().String(),
 		Cells: int64(u.Cells), Bytes: int64(u.Bytes), Queues: int64(u.Queues), Boxes: int64(u.Boxes), Notices: int64(u.Notices),
-		Disk: int64(u.Disk), MaxDisk: r.cfg.MaxDisk, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())), DHT: int64(r.dht.Status().Peers),
+		Disk: int64(u.Disk), MaxDisk: r.Limits().MaxDisk, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())), DHT: int64(r.dht.Status().Peers),
 		Hops: int64(r.holder.Len()), Reserved: hop.Reservations, Circuits: hop.Circuits,
 		Deposits: int64(s.Deposits), Fetches: int64(s.Fetches), Deletions: int64(s.Deletions), Refusals: int64(s.Refusals),
 		Groups: int64(s.Groups), Committing: s.Committing.Seconds(), Version: r.cfg.Version, Uptime: time.Since(r.began).Seconds(), Allows: AllowsOf(r.server.Limits()),
@@ -82,7 +82,22 @@ func (r *Relay) statusHandler() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(r.report()) // the reader is gone if it fails
 	})
+	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, _ *http.Request) {
+		var a reloaded
+		changed, err := r.Reload()
+		if a.Changed = changed; err != nil {
+			a.Error = err.Error()
+		}
+		w.Header().Set("Content-Type", "application/json")
+		json.NewEncoder(w).Encode(a) // the reader is gone if it fails
+	})
 	return mux
+}
+
+// reloaded is the answer to /reload.
+type reloaded struct {
+	Changed []string `json:"changed"`
+	Error   string   `json:"error,omitempty"`
 }
 
 // healthHandler tells people how the relay does, on one page, and monitors whether the process lives
@@ -127,9 +142,31 @@ func listenStatus(path string) (net.Listener, error) {
 	return l, nil
 }
 
+// ErrReload wraps why a relay kept the limits that it had.
+var ErrReload = errors.New("relay: the limits stay as they were")
+
 // Status asks the relay of this computer whose Socket is given. The error wraps
 // ErrNotRunning if none answers.
-func Status(ctx context.Context, socket string) (Report, error) {
+func Status(ctx context.Context, socket string) (r Report, err error) {
+	return r, ask(ctx, socket, http.MethodGet, "/status", &r)
+}
+
+// Reload has the relay of this computer whose Socket is given read its limits anew, and
+// tells which changed. The error wraps ErrNotRunning if none answers, and ErrReload if it
+// could not: then none did.
+func Reload(ctx context.Context, socket string) (changed []string, err error) {
+	var a reloaded
+	if err := ask(ctx, socket, http.MethodPost, "/reload", &a); err != nil {
+		return nil, err
+	}
+	if a.Error != "" {
+		return nil, fmt.Errorf("%w: %s", ErrReload, a.Error)
+	}
+	return a.Changed, nil
+}
+
+// ask asks a relay of this computer.
+func ask(ctx context.Context, socket, method, path string, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
 	transport := &http.Transport{
@@ -139,18 +176,20 @@ func Status(ctx context.Context, socket string) (Report, error) {
 		},
 	}
 	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://relay/status", nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://relay"+path, nil)
 	if err != nil {
-		return Report{}, fmt.Errorf("relay: status: %w", err)
+		return fmt.Errorf("relay: %s: %w", path, err)
 	}
 	res, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
-		return Report{}, fmt.Errorf("%w: %w", ErrNotRunning, err)
+		return fmt.Errorf("%w: %w", ErrNotRunning, err)
 	}
 	defer res.Body.Close()
-	var r Report
-	if err := json.NewDecoder(io.LimitReader(res.Body, maxStatus)).Decode(&r); err != nil {
-		return Report{}, fmt.Errorf("relay: status: %w", err)
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("relay: %s: it answers %s", path, res.Status)
 	}
-	return r, nil
+	if err := json.NewDecoder(io.LimitReader(res.Body, maxStatus)).Decode(answer); err != nil {
+		return fmt.Errorf("relay: %s: %w", path, err)
+	}
+	return nil
 }

@@ -70,7 +70,7 @@ func (s *Store) deleteDead() error {
 		return s.broken
 	}
 	s.mu.Lock()
-	if a := s.active; a != nil && s.lives[a.number] == 0 && a.size > s.segment/8 {
+	if a := s.active; a != nil && s.lives[a.number] == 0 && a.size > s.segment()/8 {
 		s.active = nil
 	}
 	var dead []*segment
@@ -132,7 +132,7 @@ func (s *Store) forget(dead []*segment) error {
 // enough to be worth moving; nil otherwise.
 func (s *Store) sparse() (least *segment) {
 	enough := 0.5
-	if s.Usage().Disk > s.max/5*4 {
+	if s.Usage().Disk > s.max.Load()/5*4 {
 		enough = 0.9
 	}
 	s.commit.Lock()

@@ -92,9 +92,10 @@ func (s *Store) begin(now time.Time) (*group, error) {
 // Room is how many bytes deposits may still add, and, in words, what bounds
 // it: the cap or the file system.
 func (s *Store) Room() (bytes int64, bound string) {
-	bytes, bound = int64(s.max)-2*s.segment-int64(s.Usage().Disk), "the relay holds as much as it may"
+	most := s.max.Load()
+	bytes, bound = int64(most)-2*s.segment()-int64(s.Usage().Disk), "the relay holds as much as it may"
 	if u, err := s.fs.GetDiskUsage(s.dir); err == nil {
-		if left := int64(u.AvailBytes) - int64(min(keepFree, s.max/8)); left < bytes {
+		if left := int64(u.AvailBytes) - int64(min(keepFree, most/8)); left < bytes {
 			bytes, bound = left, "the disk is full"
 		}
 	}
@@ -133,7 +134,7 @@ func (s *Store) finish(g *group) error {
 	seg.size = int64(end.offset)
 	s.totals = g.t.totals
 	s.segments[seg.number], s.active = seg, seg
-	if seg.size >= s.segment {
+	if seg.size >= s.segment() {
 		s.active = nil
 	}
 	s.mu.Unlock()

@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -61,12 +62,11 @@ type Store struct {
 	ballast *ballasted // fs, for the index
 	dir     string
 	log     *slog.Logger
-	quotas  mailbox.Quotas
-	max     uint64 // cap, bytes
-	segment int64  // size at which a segment is closed, bytes
+	max     atomic.Uint64 // cap, bytes
 	reader
 
 	commit    sync.Mutex // held by Commit and the collector; guards what follows
+	quotas    mailbox.Quotas
 	lives     map[uint64]int64
 	buf       []byte
 	unflushed int64 // bytes of log since the index was last asked to flush
@@ -109,14 +109,14 @@ func Open(cfg Config) (_ *Store, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	if cfg.MaxBytes < minMaxBytes {
-		return nil, fmt.Errorf("disk: a cap of %d bytes is too small, at least %d", cfg.MaxBytes, minMaxBytes)
+	if err := checkCap(cfg.MaxBytes); err != nil {
+		return nil, err
 	}
 	s := &Store{
-		fs: cfg.FS, dir: cfg.Dir, log: cfg.Log, quotas: cfg.Quotas, max: cfg.MaxBytes,
-		segment: int64(min(max(cfg.MaxBytes/128, minSegment), maxSegment)),
-		lives:   make(map[uint64]int64), segments: make(map[uint64]*segment), next: 1,
+		fs: cfg.FS, dir: cfg.Dir, log: cfg.Log, quotas: cfg.Quotas,
+		lives: make(map[uint64]int64), segments: make(map[uint64]*segment), next: 1,
 	}
+	s.max.Store(cfg.MaxBytes)
 	if err := makeDir(s.fs, s.path("log")); err != nil {
 		return nil, fmt.Errorf("disk: make directory: %w", err)
 	}

@@ -1,0 +1,142 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/mailbox/disk"
+	"github.com/godwit-im/godwit/p2p/node"
+)
+
+// Limits are what a relay gives to others, which can be changed while it runs. The zero
+// values stand for what the comments say.
+type Limits struct {
+	MaxDisk int64               // cap, bytes; 10 GiB
+	Quotas  mailbox.Quotas      // of queues and boxes; mailbox.DefaultQuotas
+	Leases  []mailbox.LeaseKind // what pays for a box; nil: in loopback LeaseOpen, else LeaseWork, and LeaseToken if there are any
+	Work    uint8               // for LeaseWork, bits; DefaultDifficulty
+	Tokens  [][]byte            // for LeaseToken, 16 to 64 bytes each; none
+}
+
+// in puts what is not said in its place, for a mode. Its error tells what cannot be.
+func (l Limits) in(m node.Mode) (Limits, error) {
+	if l.MaxDisk == 0 {
+		l.MaxDisk = disk.DefaultMaxBytes
+	}
+	if l.Quotas == (mailbox.Quotas{}) {
+		l.Quotas = mailbox.DefaultQuotas()
+	}
+	if l.Work == 0 {
+		l.Work = DefaultDifficulty
+	}
+	if l.Leases == nil {
+		l.Leases = []mailbox.LeaseKind{mailbox.LeaseWork}
+		if m == node.Loopback {
+			l.Leases = []mailbox.LeaseKind{mailbox.LeaseOpen}
+		}
+		if len(l.Tokens) > 0 {
+			l.Leases = append(l.Leases, mailbox.LeaseToken)
+		}
+	}
+	slices.Sort(l.Leases)
+	switch q := l.Quotas; {
+	case l.MaxDisk < 0:
+		return l, errors.New("relay: a negative cap")
+	case q.QueueCells == 0 || q.QueueBytes < mailbox.CellLarge || q.BoxQueues == 0 || q.BoxBytes < mailbox.CellLarge:
+		return l, errors.New("relay: a queue and a box must have room for one cell of 64 KiB")
+	case slices.Contains(l.Leases, mailbox.LeaseToken) && len(l.Tokens) == 0:
+		return l, errors.New("relay: nobody has a token, so nobody could have a box")
+	case !slices.Contains(l.Leases, mailbox.LeaseWork):
+		l.Work = 0
+	}
+	return l, nil
+}
+
+// terms are the limits as the mailbox knows them.
+func (l Limits) terms(m node.Mode) mailbox.ServerConfig {
+	t := mailbox.ServerConfig{Quotas: l.Quotas, Leases: l.Leases, Difficulty: l.Work, Tokens: l.Tokens}
+	if m == node.Loopback {
+		t.IntroWork = 1
+	}
+	return t
+}
+
+// SetLimits changes the limits while the relay runs, all of them or, on an error, none. What
+// is kept stays, and what streams that are there were told holds for them.
+func (r *Relay) SetLimits(l Limits) error {
+	l, err := l.in(r.cfg.Mode)
+	if err != nil {
+		return err
+	}
+	r.limits.Lock()
+	defer r.limits.Unlock()
+	old := r.limits.now
+	if err := r.limitStore(old, l); err != nil {
+		return fmt.Errorf("relay: %w", err)
+	}
+	if err := r.server.SetTerms(l.terms(r.cfg.Mode)); err != nil {
+		return errors.Join(fmt.Errorf("relay: %w", err), r.limitStore(l, old))
+	}
+	r.limits.now = l
+	r.log.Info("the limits were read anew", "changed", strings.Join(changed(old, l), ", "))
+	return nil
+}
+
+// limitStore changes what the Store enforces. One that several relays share cannot have
+// another limit with one of them.
+func (r *Relay) limitStore(from, to Limits) error {
+	if from.MaxDisk == to.MaxDisk && from.Quotas == to.Quotas {
+		return nil
+	}
+	if s, ok := r.store.(interface {
+		SetLimits(maxBytes uint64, q mailbox.Quotas) error
+	}); ok {
+		return s.SetLimits(uint64(to.MaxDisk), to.Quotas)
+	}
+	return errors.New("a store that relays share takes max_disk and the limits of queues and boxes only when they are started")
+}
+
+// Limits are those that hold now.
+func (r *Relay) Limits() Limits {
+	r.limits.Lock()
+	defer r.limits.Unlock()
+	return r.limits.now
+}
+
+// Reload reads the limits anew, as Config says, and tells what changed. On an error nothing is changed.
+func (r *Relay) Reload() (what []string, err error) {
+	if r.cfg.Reload == nil {
+		return nil, errors.New("relay: it was not told where its limits are")
+	}
+	old := r.Limits()
+	l, err := r.cfg.Reload()
+	if err == nil {
+		err = r.SetLimits(l)
+	}
+	if err != nil {
+		r.log.Error("the limits could not be read anew, and stay as they were", "error", err)
+		return nil, err
+	}
+	return changed(old, r.Limits()), nil
+}
+
+// changed names what differs, as the settings are called.
+func changed(a, b Limits) (names []string) {
+	note := func(name string, differs bool) {
+		if differs {
+			names = append(names, name)
+		}
+	}
+	note("max_disk", a.MaxDisk != b.MaxDisk)
+	note("queue_cells", a.Quotas.QueueCells != b.Quotas.QueueCells)
+	note("queue_size", a.Quotas.QueueBytes != b.Quotas.QueueBytes)
+	note("box_queues", a.Quotas.BoxQueues != b.Quotas.BoxQueues)
+	note("box_size", a.Quotas.BoxBytes != b.Quotas.BoxBytes)
+	note("lease", !slices.Equal(a.Leases, b.Leases))
+	note("lease_work", a.Work != b.Work)
+	note("lease_token", !slices.EqualFunc(a.Tokens, b.Tokens, func(x, y []byte) bool { return string(x) == string(y) }))
+	return names
+}

@@ -1,0 +1,101 @@
+package relay_test
+
+import (
+	"errors"
+	"slices"
+	"sync/atomic"
+	"testing"
+
+	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
+	"github.com/godwit-im/godwit/p2p/relay"
+)
+
+// An operator changes the limits of a relay in use. Who is connected stays so, with all
+// mail; who comes from now on gets the new limits; and limits that cannot be leave all as it was.
+func TestLimitsChangeWhileItRuns(t *testing.T) {
+	token := []byte("a token for a few friends")
+	var next atomic.Pointer[relay.Limits]
+	dir := t.TempDir()
+	h := run(t, relay.Config{Data: dir, Reload: func() (relay.Limits, error) {
+		if l := next.Load(); l != nil {
+			return *l, nil
+		}
+		return relay.Limits{}, errors.New("config.toml:3: that is no size")
+	}})
+	h.until(t, relay.Serving)
+	reload := func(l relay.Limits) ([]string, error) {
+		next.Store(&l)
+		return relay.Reload(t.Context(), relay.Socket(dir))
+	}
+	bob, alice := moveIn(t, h.info()), dial(t, h.info())
+	put := func(size int) error {
+		_, err := alice.Put(t.Context(), bob.queue.Write, mailboxtest.Random(size), 0)
+		return err
+	}
+	if err := put(mailbox.CellLarge); err != nil {
+		t.Fatal(err)
+	}
+
+	smaller := relay.Limits{MaxDisk: 20 << 20, Tokens: [][]byte{token}, Leases: []mailbox.LeaseKind{mailbox.LeaseToken},
+		Quotas: mailbox.Quotas{QueueCells: 2, QueueBytes: 64 << 10, BoxBytes: 1 << 20, BoxQueues: 10}}
+	changed, err := reload(smaller)
+	if want := []string{"max_disk", "queue_cells", "queue_size", "box_queues", "box_size", "lease", "lease_token"}; err != nil || !slices.Equal(changed, want) {
+		t.Errorf("%q has changed, %v", changed, err)
+	}
+	if changed, err := reload(smaller); err != nil || len(changed) > 0 {
+		t.Errorf("nothing was changed, but %q has, %v", changed, err)
+	}
+	if err := put(mailbox.CellSmall); !errors.Is(err, mailbox.ErrQuota) {
+		t.Errorf("a queue that is full now takes more: %v", err)
+	}
+	if entries, _, err := bob.List(t.Context(), 0); err != nil || len(entries) != 1 {
+		t.Errorf("of what was kept %d are left, %v", len(entries), err)
+	}
+	carol := dial(t, h.info())
+	if l := relay.AllowsOf(carol.Limits()); !slices.Equal(l.Leases, []string{"token"}) || l.BoxBytes != 1<<20 || l.WorkBits != 0 {
+		t.Errorf("Carol is told %+v", l)
+	}
+	key := mailbox.GenerateBox()
+	if _, err := carol.Login(t.Context(), key); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := carol.Lease(t.Context(), key.Public(), nil); !errors.Is(err, mailbox.ErrLease) {
+		t.Errorf("without a token: %v", err)
+	}
+	if _, err := carol.Lease(t.Context(), key.Public(), token); err != nil {
+		t.Errorf("with a token: %v", err)
+	}
+	// Bob's connection began on other terms, which go on.
+	if _, err := bob.Lease(t.Context(), bob.key.Public(), nil); !errors.Is(err, mailbox.ErrTooMany) {
+		t.Errorf("Bob, who had his lease: %v", err)
+	}
+
+	for name, bad := range map[string]relay.Limits{
+		"a cap that holds nothing": {MaxDisk: 1},
+		"a negative cap":           {MaxDisk: -1},
+		"a queue without room":     {Quotas: mailbox.Quotas{QueueCells: 1, QueueBytes: 1, BoxBytes: 1 << 20, BoxQueues: 1}},
+		"tokens that nobody has":   {Leases: []mailbox.LeaseKind{mailbox.LeaseToken}},
+		"a short token":            {Tokens: [][]byte{[]byte("short")}},
+	} {
+		if changed, err := reload(bad); !errors.Is(err, relay.ErrReload) || len(changed) > 0 {
+			t.Errorf("%s: %q %v", name, changed, err)
+		}
+	}
+	next.Store(nil)
+	if _, err := h.Reload(); err == nil {
+		t.Error("what could not be read was taken")
+	}
+	if now := h.Limits(); now.MaxDisk != 20<<20 || now.Quotas != smaller.Quotas || len(now.Tokens) != 1 {
+		t.Errorf("bad limits left %+v", now)
+	}
+	if err := put(mailbox.CellSmall); !errors.Is(err, mailbox.ErrQuota) {
+		t.Error(err)
+	}
+	if _, err := reload(relay.Limits{}); err != nil { // what it began with
+		t.Error(err)
+	}
+	if err := put(mailbox.CellLarge); err != nil {
+		t.Error(err)
+	}
+}
