@@ -85,6 +85,19 @@ uninstall: ## remove what `make install` put there
 	-rmdir $(ROOT)/share/doc/godwit
 	$(refresh)
 
+UNIT := lib/systemd/system/godwit-relay.service
+
+.PHONY: relay-install
+relay-install: build ## install the program and its service for systemd, for a relay (PREFIX, DESTDIR)
+	install -Dm755 -t $(ROOT)/bin $(BIN)/godwit
+	mkdir -p $(ROOT)/$(dir $(UNIT))
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' assets/relay/godwit-relay.service >$(ROOT)/$(UNIT)
+	chmod 644 $(ROOT)/$(UNIT)
+
+.PHONY: relay-uninstall
+relay-uninstall: ## remove what `make relay-install` put there, but nothing of what the relay keeps
+	rm -f $(ROOT)/bin/godwit $(ROOT)/$(UNIT)
+
 # Desktops keep a cache of desktop files and icons; a package's DESTDIR has none.
 refresh = @[ -n "$(DESTDIR)" ] || { \
 	! command -v update-desktop-database >/dev/null || update-desktop-database -q $(PREFIX)/share/applications; \

@@ -91,6 +91,7 @@ func (c *cli) relay(ctx context.Context, data, store string) error {
 			return problem.New(problem.Usage, err)
 		}
 	}
+	systemd := supervised(c.getenv)
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP) // from now on it does not end the process
 	defer signal.Stop(hangup)
@@ -98,7 +99,18 @@ func (c *cli) relay(ctx context.Context, data, store string) error {
 		Store:  keep,
 		Socket: socket, Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Peers: cfg.Peers, Listed: cfg.Listed, Limits: app.RelayLimits(cfg), HTTP: cfg.HTTP, Version: config.Version,
 		Logger: slog.New(slog.NewTextHandler(c.err, &level)),
-		Event:  c.relayEvent,
+		Event: func(e relay.Event) {
+			c.relayEvent(e)
+			status := "STATUS=" + strings.TrimSuffix(string(e.State)+": "+e.Reason, ": ")
+			switch e.State {
+			case relay.Ready:
+				systemd.tell("READY=1", status)
+			case relay.Stopping:
+				systemd.tell("STOPPING=1", status)
+			default:
+				systemd.tell(status)
+			}
+		},
 		Reload: func() (relay.Limits, error) {
 			cfg, _, err := c.load()
 			return app.RelayLimits(cfg), err
@@ -117,10 +129,11 @@ func (c *cli) relay(ctx context.Context, data, store string) error {
 			case <-ctx.Done():
 				return
 			case <-hangup:
-				_, _ = r.Reload() // which logs what came of it
+				systemd.reloading(func() { _, _ = r.Reload() }) // which logs what came of it
 			}
 		}
 	})
+	listening.Go(func() { systemd.watch(ctx, func() { r.Report() }) })
 	if err := r.Run(ctx); err != nil && ctx.Err() == nil {
 		return app.RelayProblem(err)
 	}

@@ -42,7 +42,7 @@ type collected struct{ relay *Relay }
 func (*collected) Describe(chan<- *prometheus.Desc) {}
 
 func (c *collected) Collect(to chan<- prometheus.Metric) {
-	r := c.relay.report()
+	r := c.relay.Report()
 	tell := func(kind prometheus.ValueType, name, help string, v float64, labels ...string) {
 		var names, values []string
 		for i := 0; i+1 < len(labels); i += 2 {

@@ -94,7 +94,7 @@ type named struct{ Name, Value string }
 type line struct{ Name, Now, Most, Points, Area string }
 
 func (r *Relay) pageData() pageData {
-	rep, past := r.report(), r.history.last()
+	rep, past := r.Report(), r.history.last()
 	bytes := func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 	d := pageData{
 		Report: rep, Style: template.CSS(pageCSS), Level: rep.level(), Version: rep.Version,

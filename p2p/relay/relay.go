@@ -376,7 +376,7 @@ func (r *Relay) look(ctx context.Context) error {
 		if r.state.Load() != next {
 			r.tell(next, reason)
 		}
-		r.history.note(time.Now(), r.report)
+		r.history.note(time.Now(), r.Report)
 		select {
 		case <-ctx.Done():
 			return nil

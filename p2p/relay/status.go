@@ -56,7 +56,8 @@ type Report struct {
 	Allows     Allows   `json:"allows"`
 }
 
-func (r *Relay) report() Report {
+// Report is how the relay does now.
+func (r *Relay) Report() Report {
 	u, s, hop := r.store.Usage(), r.server.Stats(), r.hop.Stats()
 	rep := Report{
 		State: r.state.Load().(State), Peer: r.ID().String(),
@@ -80,7 +81,7 @@ func (r *Relay) statusHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(r.report()) // the reader is gone if it fails
+		json.NewEncoder(w).Encode(r.Report()) // the reader is gone if it fails
 	})
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, _ *http.Request) {
 		var a reloaded
