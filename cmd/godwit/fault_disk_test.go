@@ -7,9 +7,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf16"
@@ -145,7 +148,8 @@ func TestRevealFindsEachForm(t *testing.T) {
 // TestNothingReadableOnDisk looks through everything that two nodes and a relay
 // write, while they run, after a kill and after an end in order: database, WAL,
 // temporary files, logs. There is no text of a message, no name; at the relay no
-// account and no device, in its log and in those of the nodes no id and no address.
+// account and no device, in its log and in those of the nodes no id and no address; and in what
+// it shows of itself, its page, metrics and status, nobody who was there.
 func TestNothingReadableOnDisk(t *testing.T) {
 	tmp := t.TempDir()
 	for _, name := range []string{"TMPDIR", "HOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"} {
@@ -164,7 +168,7 @@ func TestNothingReadableOnDisk(t *testing.T) {
 			t.Fatal(withStderr(err, out))
 		}
 	}
-	relay, err := w.startRelay(ctx, "relay")
+	relay, err := w.start(ctx, "relay", "relay", "--data", filepath.Join(w.dir, "relay"), "--listen", "/ip4/127.0.0.1/tcp/0", "--http", "127.0.0.1:0")
 	check(t, err)
 	flags := []string{"--relay", relay.ready.Addrs[0]}
 	one, err := w.startNode(ctx, "one", flags...)
@@ -185,6 +189,10 @@ func TestNothingReadableOnDisk(t *testing.T) {
 		check(t, err)
 		accounts = append(accounts, key("an account", id[:]), key("a device", device[:]), key("a device", []byte(s.Device)))
 		peers = append(peers, key("a PeerID", []byte(p.ready.Peer)))
+	}
+	shown := slices.Clone(peers) // not to be, of those who are people
+	for _, p := range []*process{one, two} {
+		shown = append(shown, key("an address", []byte(p.ready.Addrs[0])))
 	}
 	peers = append(peers, key("a PeerID", []byte(relay.ready.Peer)), key("an address", []byte("127.0.0.1")), key("an address", []byte("/ip4/")))
 	looked := 0
@@ -213,6 +221,29 @@ func TestNothingReadableOnDisk(t *testing.T) {
 		hidden(logs, append(accounts, peers...)...)
 	}
 
+	// What the relay shows of itself.
+	ask := func(when string) {
+		t.Helper()
+		dir := t.TempDir()
+		for _, path := range []string{"", "metrics", "healthz", "readyz"} {
+			res, err := http.Get("http://" + relay.ready.HTTP + "/" + path)
+			check(t, err)
+			b, err := io.ReadAll(res.Body)
+			check(t, errors.Join(err, res.Body.Close()))
+			check(t, os.WriteFile(filepath.Join(dir, "shown-"+path), b, 0o600))
+		}
+		b, err := w.command(ctx, "relay", "status", "--data", filepath.Join(w.dir, "relay"), "--json").Output()
+		check(t, err)
+		if !bytes.Contains(b, []byte("deposits")) {
+			t.Errorf("%s: the relay's status says nothing: %s", when, b)
+		}
+		check(t, os.WriteFile(filepath.Join(dir, "status"), b, 0o600))
+		found, _ := reveal(t, dir, slices.Concat(secrets, accounts, shown)...)
+		for _, f := range found {
+			t.Errorf("%s the relay shows %s", when, f)
+		}
+	}
+
 	invitation, err := one.client.Invite(ctx, api.InviteRequest{})
 	check(t, err)
 	_, err = two.client.Accept(ctx, api.AcceptRequest{Link: invitation.Link, Message: first})
@@ -222,6 +253,7 @@ func TestNothingReadableOnDisk(t *testing.T) {
 	check(t, err)
 	check(t, one.delivered(ctx, petname, second))
 	look("while both run")
+	ask("while both run")
 	check(t, two.kill())
 	s, err := one.client.Send(ctx, api.SendRequest{Contact: petname, Text: third, Wait: api.Kept, Timeout: api.Duration(faultTime)})
 	check(t, err)
@@ -229,6 +261,7 @@ func TestNothingReadableOnDisk(t *testing.T) {
 		t.Fatalf("the third message is %s: %s", s.State, s.Reason)
 	}
 	look("while one is killed and the relay keeps a message")
+	ask("while it keeps a message")
 	two, err = w.startNode(ctx, "two", append(flags, "-v")...)
 	check(t, err)
 	check(t, two.has(ctx, winnie, third))
