@@ -217,6 +217,13 @@ func TestRecover(t *testing.T) {
 func TestTheWordsAreForgotten(t *testing.T) {
 	cfg := account(t)
 	a, closed := open(t, cfg)
+	here := func(want bool) {
+		t.Helper()
+		if s, err := a.Status(t.Context(), api.StatusRequest{}); err != nil || s.Words != want {
+			t.Errorf("the status says that the words are here: %v, %v", s.Words, err)
+		}
+	}
+	here(true)
 	if p, err := a.Phrase(t.Context(), api.PhraseRequest{Written: true}); err != nil || !p.Forgotten || p.Words != nil {
 		t.Errorf("%+v, %v", p, err)
 	}
@@ -224,8 +231,10 @@ func TestTheWordsAreForgotten(t *testing.T) {
 		_, err := a.Phrase(t.Context(), r)
 		wants(t, "asked again", err, problem.WordsGone)
 	}
+	here(false)
 	closed()
 	a, _ = open(t, cfg)
+	here(false)
 	_, err := a.Phrase(t.Context(), api.PhraseRequest{})
 	wants(t, "after a restart", err, problem.WordsGone)
 }

@@ -32,6 +32,9 @@ func (a *App) Status(ctx context.Context, _ api.StatusRequest) (s api.Status, er
 		Account: self.Account, Device: self.Device, Name: self.Name, Peer: a.node.Host().ID().String(), Addrs: a.addrs(), Network: string(a.cfg.Network), Private: a.routing() != chat.Straight, NeverStraight: a.routing() == chat.OnlyPrivate,
 		Connected: a.chat.Connected(), Protection: a.protection(), Version: config.Version, Started: api.Time{Time: a.started}, PID: os.Getpid(),
 	}
+	a.mu.Lock()
+	s.Words = a.vault.Secrets().Entropy != nil
+	a.mu.Unlock()
 	if at := a.chat.Revoked(); !at.IsZero() {
 		s.Revoked = api.Time{Time: at}
 	}

@@ -250,6 +250,7 @@ type Status struct {
 	Asked         int        `json:"asked,omitempty"`        // of the queued, those that a device has seen whose owner has to decide: by a reusable address
 	OutOfTouch    int        `json:"out_of_touch,omitempty"` // contacts for whom messages wait that none of the relays they named has taken for a day (MSG-10)
 	Protection    Protection `json:"protection"`
+	Words         bool       `json:"words,omitempty"` // the recovery words are on this device still: see Phrase
 	Version       string     `json:"version"`
 	Started       Time       `json:"started,omitzero"`
 	Revoked       Time       `json:"revoked,omitzero"` // when this device learned that the account was recovered on another

@@ -49,6 +49,7 @@ type account struct {
 	find      finding
 	present   bool // somebody looks at the window
 	draftDue  *time.Timer
+	offered   bool          // the recovery words are, in the list
 	accepting string        // the introduction that is being accepted; empty: none
 	choices   *api.Settings // nil: not known yet
 	typing    typing
@@ -387,6 +388,7 @@ func (a *account) refreshStatus() {
 			if first {
 				a.openLine() // now it is known which are one's own
 			}
+			a.showOffer()
 		}
 		a.showFoot()
 		if a.statusDue {

@@ -56,6 +56,7 @@ func (a *account) commands() []shell.Command {
 		{ID: "light", Group: shell.View, Name: lang.Mark("Light colours"), Run: mode(theme.Light), When: not(theme.Light)},
 		{ID: "dark", Group: shell.View, Name: lang.Mark("Dark colours"), Run: mode(theme.Dark), When: not(theme.Dark)},
 		{ID: "system", Group: shell.View, Name: lang.Mark("Colours as the system has them"), Run: mode(theme.System), When: not(theme.System)},
+		{ID: "words", Group: shell.View, Name: lang.Mark("Recovery words"), Run: a.showWords, When: func() bool { return a.status != nil && a.status.Words }},
 		{ID: "help", Group: shell.View, Name: lang.Mark("Keyboard"), Keys: []shell.Key{shell.Ctrl(fyne.KeySlash)}, Run: func() { shell.ShowHelp(a.win.Canvas(), a.l, a.table) }},
 		{ID: "quit", Group: shell.View, Name: lang.Mark("Quit"), Keys: []shell.Key{shell.Ctrl(fyne.KeyQ)}, Run: a.quit},
 	}

@@ -6,8 +6,6 @@ import (
 	"strconv"
 	"strings"
 
-	"fyne.io/fyne/v2/container"
-
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/desktop/notify"
 	"github.com/godwit-im/godwit/app/ui/lang"
@@ -16,7 +14,6 @@ import (
 	"github.com/godwit-im/godwit/app/ui/shell"
 	"github.com/godwit-im/godwit/app/ui/task"
 	"github.com/godwit-im/godwit/app/ui/theme"
-	"github.com/godwit-im/godwit/app/ui/widget"
 )
 
 // Session is how the program is registered with the person's session; see
@@ -199,43 +196,6 @@ func (a *account) register(change func() error) {
 		a.registered = r
 		a.prefs.Update()
 	})
-}
-
-// showWords shows the recovery words, after asking whether anybody else looks.
-func (a *account) showWords() {
-	people.ShowConfirm(a.win.Canvas(), a.l, a.l.T("Is nobody looking?"), a.l.T("Whoever sees the words can be you. Have paper and a pen ready."), a.l.T("Show the words"), func() {
-		task.Load(a.work, func(ctx context.Context) (api.Phrase, error) { return a.b.Phrase(ctx, api.PhraseRequest{}) }, func(p api.Phrase, err error) {
-			if err != nil {
-				a.fail(err)
-				return
-			}
-			a.wordsDialog(p.Words)
-		})
-	})
-}
-
-func (a *account) wordsDialog(words []string) {
-	l := a.l
-	grid := container.NewGridWithColumns(3)
-	for i, w := range words {
-		grid.Add(widget.Row(theme.Space3, widget.Exactly(22, 20, widget.NewText(strconv.Itoa(i+1), theme.TextCaption, theme.Faint)), widget.NewText(w, theme.TextBody, theme.Text).Mono()))
-	}
-	var d *widget.Dialog
-	forget := widget.NewButton(l.T("Erase them here"), widget.Plain, func() {
-		d.Close()
-		people.ShowConfirm(a.win.Canvas(), l, l.T("Erase the words from this computer?"), l.T("They are then on your paper only. Your account goes on working."), l.T("Erase"), func() {
-			task.Load(a.work, func(ctx context.Context) (api.Phrase, error) {
-				return a.b.Phrase(ctx, api.PhraseRequest{Written: true})
-			}, func(_ api.Phrase, err error) {
-				if err != nil {
-					a.fail(err)
-				}
-			})
-		})
-	})
-	d = widget.ShowDialog(a.win.Canvas(), l.T("Recovery words"), l.T("Close"), 440,
-		widget.Col(theme.Space5, widget.NewPara(l.T("Write them down in this order, and keep them where you keep what is dear to you."), theme.TextBody, theme.Dim), grid), nil,
-		forget, widget.NewButton(l.T("Done"), widget.Primary, func() { d.Close() }))
 }
 
 // lock asks for a passphrase, twice in one line of thought: it is shown while typed.

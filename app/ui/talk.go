@@ -135,10 +135,14 @@ func (a *account) read() {
 		return
 	}
 	id, upTo := a.openID, a.seen
-	a.work.Go(func(ctx context.Context) {
-		if _, err := a.b.MarkRead(ctx, api.MarkReadRequest{Conversation: id, UpTo: upTo}); err != nil && ctx.Err() == nil {
+	task.Load(a.work, func(ctx context.Context) (api.Conversation, error) {
+		return a.b.MarkRead(ctx, api.MarkReadRequest{Conversation: id, UpTo: upTo})
+	}, func(_ api.Conversation, err error) {
+		if err != nil {
 			a.opt.Log.Warn("what was read could not be noted", "err", err)
+			return
 		}
+		a.offerAfter(id)
 	})
 }
 

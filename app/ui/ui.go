@@ -256,6 +256,7 @@ func (d *Desk) showRestore(name string) {
 				failed(d.sentence(err))
 				return
 			}
+			d.look.Words = shell.WordsWritten // they were just read
 			d.enter(b)
 		})
 	}))

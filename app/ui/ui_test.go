@@ -90,7 +90,7 @@ func (h *house) TestNetwork(context.Context, api.TestNetworkRequest) (api.Networ
 func (h *house) Status(context.Context, api.StatusRequest) (api.Status, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return api.Status{Account: "me", Name: "Jonas", Network: "loopback", Relays: slices.Clone(h.relays)}, nil
+	return api.Status{Account: "me", Name: "Jonas", Network: "loopback", Words: !h.forgot, Relays: slices.Clone(h.relays)}, nil
 }
 func (h *house) Conversations(_ context.Context, r api.ConversationsRequest) (list []api.Conversation, err error) {
 	h.mu.Lock()

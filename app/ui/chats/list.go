@@ -36,6 +36,7 @@ type List struct {
 	chips  [3]*widget.Chip
 	star   *widget.Chip
 	empty  *widget.Para
+	offer  *fyne.Container
 	foot   *widget.Press
 	icon   *widget.Icon
 	dot    *widget.Fill
@@ -45,7 +46,7 @@ type List struct {
 
 // NewList is a list without rows.
 func NewList(l *lang.Lang, do ListActions) *List {
-	v := &List{l: l, do: do, Search: widget.NewField(l.T("Search"))}
+	v := &List{l: l, do: do, offer: widget.Stack(), Search: widget.NewField(l.T("Search"))}
 	v.Search.OnChanged = do.Search
 	v.Search.Arrow = do.Key
 	v.Search.Enter = func(bool) { do.Enter() }
@@ -77,7 +78,7 @@ func NewList(l *lang.Lang, do ListActions) *List {
 	search := widget.Inset(theme.Space5, 0, theme.Space5, theme.Space3, v.Search)
 	chips := widget.Inset(theme.Space5, 0, theme.Space5, theme.Space3, container.NewHScroll(widget.Row(theme.Space3, v.chips[0], v.chips[1], v.chips[2], v.star)))
 	rows := widget.Stack(widget.Inset(theme.Space3, 0, theme.Space3, 0, v.list), widget.Inset(theme.Space6, theme.Space6, theme.Space6, 0, widget.ColumnTop(theme.ListMax, v.empty)))
-	v.all = widget.Edge(widget.Col(0, head, search, chips), widget.Col(0, widget.Rule(false), v.foot), nil, nil, rows)
+	v.all = widget.Edge(widget.Col(0, head, search, chips), widget.Col(0, v.offer, widget.Rule(false), v.foot), nil, nil, rows)
 	v.ExtendBaseWidget(v)
 	return v
 }
@@ -127,6 +128,15 @@ func (v *List) Chips(on Filter, unread, archived int, starred bool) {
 	v.star.Select(on == Starred)
 	v.star.Hidden = !starred && on != Starred
 	v.Refresh()
+}
+
+// Offer shows a card below the rows; nil takes it away.
+func (v *List) Offer(card fyne.CanvasObject) {
+	v.offer.Objects = nil
+	if card != nil {
+		v.offer.Objects = []fyne.CanvasObject{widget.Inset(theme.Space4, theme.Space3, theme.Space4, theme.Space4, card)}
+	}
+	v.all.Refresh()
 }
 
 // Foot shows the status line.

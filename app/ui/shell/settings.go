@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/godwit-im/godwit/app/ui/theme"
 )
@@ -24,7 +25,21 @@ type Look struct {
 	Relay  bool       `json:"relay,omitempty"`  // a relay runs with the window
 	Notify string     `json:"notify,omitempty"` // how much notifications tell: a notify.Level
 	Tray   bool       `json:"tray,omitempty"`   // a window that is closed stays in the tray
+
+	Words   Words     `json:"words,omitempty"`   // what became of the recovery words
+	WordsAt time.Time `json:"words_at,omitzero"` // if WordsLater: when they are offered again
 }
+
+// Words is what became of the recovery words, so that they are offered in time and no more
+// once they are on paper.
+type Words string
+
+// The zero value is that there was no reason yet to offer them.
+const (
+	WordsOffered Words = "offered"
+	WordsLater   Words = "later"
+	WordsWritten Words = "written"
+)
 
 // The bounds of Look.Scale.
 const (

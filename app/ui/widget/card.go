@@ -16,6 +16,6 @@ func Card(icon string, colour fyne.ThemeColorName, title, text string, buttons .
 	if len(buttons) > 0 {
 		words.Add(Inset(0, theme.Space3, 0, 0, Row(theme.Space4, buttons...)))
 	}
-	body := Edge(nil, nil, Inset(0, 0, theme.Space4, 0, AtLeast(0, 24, NewIcon(icon, 22, colour))), nil, words)
+	body := Edge(nil, nil, Inset(0, 0, theme.Space4, 0, ColumnTop(22, AtLeast(22, 22, NewIcon(icon, 22, colour)))), nil, words)
 	return Stack(NewFill(theme.Pane, theme.RadiusCard).Edged(theme.Line), Inset(theme.Space5, theme.Space4, theme.Space5, theme.Space4, body))
 }
