@@ -48,7 +48,7 @@ func play(role, dir string) error {
 	}
 	most, _ := strconv.ParseInt(os.Getenv(diskEnv), 10, 64)
 	r, err := relay.New(relay.Config{
-		MaxDisk: most, Data: dir, Mode: node.Loopback, Listen: []string{"/ip4/127.0.0.1/tcp/0"},
+		Limits: relay.Limits{MaxDisk: most}, Data: dir, Mode: node.Loopback, Listen: []string{"/ip4/127.0.0.1/tcp/0"},
 		Event: func(e relay.Event) {
 			if e.State == relay.Ready {
 				fmt.Println(e.Addrs[0])
