@@ -2,18 +2,23 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/godwit-im/godwit/app/api"
 	mailstore "github.com/godwit-im/godwit/p2p/mailbox/disk"
+	"github.com/godwit-im/godwit/p2p/mailbox/jetstream"
+	"github.com/godwit-im/godwit/p2p/mailbox/jetstream/servers"
 	"github.com/godwit-im/godwit/p2p/relay"
 )
 
@@ -33,12 +38,70 @@ func benchStock() relay.Stock { return relay.Stock{Boxes: 1000, Queues: 100, Cel
 
 // benchRelay measures what a relay can bear: each part in a world of its own.
 func (c *cli) benchRelay(ctx context.Context, report func(figure) error) error {
-	for _, part := range []func(context.Context, func(figure) error) error{benchMailbox, benchStore, c.benchSteady, benchPeople, benchMillion} {
+	for _, part := range []func(context.Context, func(figure) error) error{benchMailbox, benchStore, c.benchSteady, benchPeople, benchMillion, c.benchCluster} {
 		if err := part(ctx, report); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// benchCluster measures deposits at a relay whose mail three servers keep, against as many
+// messages that they take in by themselves.
+func (c *cli) benchCluster(ctx context.Context, report func(figure) error) error {
+	binary, err := exec.LookPath(c.natsServer)
+	if err != nil {
+		fmt.Fprintf(c.err, "cluster_deposit_ratio is left out: %s (`make test-cluster` builds it; --nats-server says where it is)\n", err)
+		return nil
+	}
+	return inWorld(ctx, func(ctx context.Context, w *world) error {
+		cluster, err := servers.Start(ctx, binary, w.dir, 3)
+		if err != nil {
+			return err
+		}
+		defer cluster.Close()
+		r, err := w.start(ctx, "relay", "relay", "--data", filepath.Join(w.dir, "relay"), "--listen", "/ip4/127.0.0.1/tcp/0", "--store", "nats://"+strings.ReplaceAll(cluster.URL(), "nats://", ""))
+		if err != nil {
+			return err
+		}
+		info, err := r.info()
+		if err != nil {
+			return err
+		}
+		var publishers []func() error
+		for range depositClients {
+			p, err := cluster.Publisher(ctx, jetstream.StreamConfig("ground", 3))
+			if err != nil {
+				return err
+			}
+			defer p.Close()
+			cell := make([]byte, mailboxCell)
+			rand.Read(cell) // never fails, see crypto/rand
+			publishers = append(publishers, func() error { return p.Publish(context.WithoutCancel(ctx), cell) })
+		}
+		load := relay.Load{Clients: depositClients, Warm: depositWarm, Measure: depositMeasure}
+		var deposits, grounds []float64
+		for range depositRounds {
+			d, err := relay.Deposit(ctx, info, load)
+			if err != nil {
+				return err
+			}
+			g, err := load.Run(ctx, publishers)
+			if err != nil {
+				return err
+			}
+			deposits, grounds = append(deposits, d.PerSecond), append(grounds, g.PerSecond)
+		}
+		slices.Sort(deposits)
+		slices.Sort(grounds)
+		d, g := deposits[depositRounds/2], grounds[depositRounds/2]
+		for _, f := range []figure{{"cluster_deposit_ratio", d / g, "ratio"}, {"cluster_deposits", d, "deposits/s"}, {"jetstream_messages", g, "messages/s"}} {
+			if err := report(f); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // benchStore measures the store alone, against appending the same and syncing it, by turns.

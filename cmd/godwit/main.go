@@ -50,6 +50,8 @@ type cli struct {
 	verbose bool                // -v
 	window  time.Duration       // bench --window
 	steady  time.Duration       // bench --steady
+
+	natsServer string // bench --nats-server
 }
 
 // run executes one command line and returns the exit status.

@@ -86,11 +86,11 @@ func Deposit(ctx context.Context, relay peer.AddrInfo, load Load) (Rate, error) 
 		return Rate{}, context.Cause(ctx)
 	case <-time.After(settle):
 	}
-	return load.run(ctx, work)
+	return load.Run(ctx, work)
 }
 
-// run lets the clients work until the time is over.
-func (l Load) run(ctx context.Context, work []func() error) (r Rate, err error) {
+// Run lets each client do its work, again and again until the time is over. An error ends it.
+func (l Load) Run(ctx context.Context, work []func() error) (r Rate, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var done atomic.Int64
@@ -418,5 +418,5 @@ func DepositBare(ctx context.Context, addr string, load Load) (Rate, error) {
 			return nil
 		}
 	}
-	return load.run(ctx, work)
+	return load.Run(ctx, work)
 }

@@ -206,14 +206,16 @@ func Steady(ctx context.Context, relay peer.AddrInfo, load Load, perSecond float
 	}
 	reading, leave := context.WithCancel(ctx)
 	var collecting sync.WaitGroup
-	for _, p := range pairs {
+	for i, p := range pairs {
 		collecting.Go(func() {
-			for n := 0; ; n++ {
+			wait := collectEvery * time.Duration(i) / time.Duration(len(pairs)) // by turns
+			for n := i; ; n++ {
 				select {
 				case <-reading.Done():
 					return
-				case <-time.After(collectEvery):
+				case <-time.After(wait):
 				}
+				wait = collectEvery
 				if err := p.reader.most(reading, n%10 == 9); err != nil && reading.Err() == nil {
 					stop(fmt.Errorf("relay: collect at half of full load: %w", err))
 					return

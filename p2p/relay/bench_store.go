@@ -114,7 +114,7 @@ func (l Load) gathered(ctx context.Context, clients []*storeClient, commit func(
 			return <-done
 		}
 	}
-	rate, err := l.run(ctx, work)
+	rate, err := l.Run(ctx, work)
 	close(queue)
 	committing.Wait()
 	return rate, err

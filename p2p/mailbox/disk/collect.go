@@ -17,7 +17,7 @@ const (
 	collectEvery = 5 * time.Second
 	// moveBytes is how much is moved in one group, so that deposits do not
 	// wait long behind it.
-	moveBytes = 1 << 20
+	moveBytes = 256 << 10
 )
 
 // Run gives space back until the context ends. It returns nil then, and an error

@@ -203,7 +203,7 @@ func (s *Store) connect(ctx context.Context) (err error) {
 	if s.js, err = jetstream.New(s.nc, jetstream.WithDefaultTimeout(attempt)); err != nil {
 		return fmt.Errorf("jetstream: %w", err)
 	}
-	want := streamConfig(s.cfg.Stream, s.cfg.Replicas)
+	want := StreamConfig(s.cfg.Stream, s.cfg.Replicas)
 	s.stream, err = s.js.Stream(ctx, want.Name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		s.stream, err = s.js.CreateStream(ctx, want)
@@ -222,7 +222,8 @@ func (s *Store) connect(ctx context.Context) (err error) {
 	return nil
 }
 
-func streamConfig(name string, replicas int) jetstream.StreamConfig {
+// StreamConfig is how a Store's stream is set up.
+func StreamConfig(name string, replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name: name, Description: "a Godwit relay's mail", Subjects: []string{name + ".>"}, Storage: jetstream.FileStorage, Replicas: replicas,
 		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxMsgsPerSubject: 1, AllowDirect: true, AllowMsgTTL: true, AllowAtomicPublish: true,

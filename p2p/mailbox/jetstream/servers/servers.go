@@ -5,6 +5,7 @@ package servers
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -171,3 +172,40 @@ func (c *Cluster) Ready(ctx context.Context) error {
 		}
 	}
 }
+
+// Publisher is a client of the servers that has a stream take in one message after the other,
+// each to a subject of its own, and waits for each: the ground that cluster_deposit_ratio
+// stands on.
+type Publisher struct {
+	nc   *nats.Conn
+	js   jetstream.JetStream
+	name string
+	n    int
+}
+
+// Publisher makes a client for a stream, which it makes too if it is not there.
+func (c *Cluster) Publisher(ctx context.Context, stream jetstream.StreamConfig) (*Publisher, error) {
+	nc, err := nats.Connect(c.URL())
+	if err != nil {
+		return nil, fmt.Errorf("servers: %w", err)
+	}
+	p := &Publisher{nc: nc, name: stream.Name + "." + rand.Text()}
+	if p.js, err = jetstream.New(nc); err == nil {
+		_, err = p.js.CreateOrUpdateStream(ctx, stream)
+	}
+	if err != nil {
+		nc.Close()
+		return nil, fmt.Errorf("servers: %w", err)
+	}
+	return p, nil
+}
+
+// Publish returns once the servers have the message.
+func (p *Publisher) Publish(ctx context.Context, data []byte) error {
+	p.n++
+	_, err := p.js.Publish(ctx, fmt.Sprintf("%s.%d", p.name, p.n), data)
+	return err
+}
+
+// Close ends the connection.
+func (p *Publisher) Close() { p.nc.Close() }
