@@ -3,6 +3,7 @@ package chat
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -73,6 +74,8 @@ func TestTheDiskIsFull(t *testing.T) {
 			w.Errorf("Bob writes: %v", err)
 		}
 		bob.ReadsNow(alice, "before")
+		_, err := bob.Search(w.Context(), "before", nil, "", 20) // what there is no room to index is not found
+		w.check(err)
 
 		// He starts anew, and can read what is there.
 		bob.Leaves()
@@ -84,6 +87,9 @@ func TestTheDiskIsFull(t *testing.T) {
 		w.Advance(10 * time.Minute)
 		bob.ReadsNow(alice, "before", "directly")
 		bob.ReadsNow(carol, "by mailbox")
+		if _, found := bob.searches("before", nil); !slices.Equal(found, []string{"[before]"}) {
+			w.Errorf("Bob finds %q", found)
+		}
 		alice.Returns()
 		alice.Sees(id, api.Delivered)
 		carol.Sees(late, api.Delivered)

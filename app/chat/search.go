@@ -27,14 +27,15 @@ const (
 // problem.NoSuchContact, NoSuchMessage, and those of the look-up.
 func (c *Chat) Search(ctx context.Context, text string, with Find, before string, limit int) (found api.Found, err error) {
 	q := words.Parse(text)
+	var newest int64
 	if !q.Empty() {
-		if err := c.indexNewest(ctx); err != nil {
+		if newest, err = c.indexNewest(ctx); err != nil {
 			return found, err
 		}
 	}
 	err = c.store.View(ctx, func(tx *store.Tx) error {
 		found = api.Found{People: []api.Conversation{}, Messages: []api.FoundMessage{}}
-		newest, oldest, err := tx.Unindexed()
+		_, oldest, err := tx.Unindexed()
 		if err != nil || q.Empty() {
 			return err
 		}
@@ -115,22 +116,16 @@ func (c *Chat) findMessages(tx *store.Tx, q words.Query, with Find, before strin
 	return list, more, err
 }
 
-// indexNewest puts into the index of words what was said in the last moment, so that all that
-// was said before a search is found by it, also on a full disk as far as it goes.
-func (c *Chat) indexNewest(ctx context.Context) error {
-	for {
-		newest, _, err := c.unindexed(ctx)
-		if err != nil || newest == 0 {
-			return err
-		}
-		err = c.indexSome(ctx)
-		if errors.Is(err, store.ErrFull) {
-			return nil
-		}
-		if err != nil {
-			return err
+// indexNewest puts into the index of words what was said before now and is not in it yet, so
+// that a search finds it. It tells how many row ids are left if the disk is full.
+func (c *Chat) indexNewest(ctx context.Context) (left int64, err error) {
+	left, _, err = c.unindexed(ctx)
+	for err == nil && left > 0 {
+		if err = c.indexSome(ctx); err == nil {
+			left = max(left-indexPart, 0)
 		}
 	}
+	return left, ignore(err, store.ErrFull)
 }
 
 // index puts into the index of words what is not in it yet, until the context ends: what was
