@@ -62,11 +62,6 @@ func (a *account) commands() []shell.Command {
 	}
 }
 
-func (a *account) quit() {
-	a.Keep()
-	a.app.Quit()
-}
-
 func (a *account) toggleMute() {
 	c := a.conversation(a.openID)
 	until := api.Time{Time: a.now()}

@@ -52,10 +52,7 @@ func (d *Desk) dressTray() {
 }
 
 func quitItem(d *Desk) *fyne.MenuItem {
-	quit := fyne.NewMenuItem(d.l.T("Quit"), func() {
-		d.Keep()
-		d.app.Quit()
-	})
+	quit := fyne.NewMenuItem(d.l.T("Quit"), d.quit)
 	quit.IsQuit = true
 	return quit
 }

@@ -59,7 +59,7 @@ type Options struct {
 	Do        func(func())      // runs on the window's thread; nil: fyne.Do
 	Scale     func(percent int) // changes the scale of the whole program; nil: it cannot be
 	Log       *slog.Logger      // nil: nothing is said
-	Elsewhere func()            // called if another window has the account; may be nil
+	Quit      func()            // ends the program, its window being closed or another one having the account; nil: the window closes by itself
 	Painted   func()            // called once, when the first screen with content is shown; may be nil
 	Version   string
 	Notices   notify.Notifier // shows notifications; nil: none are shown
@@ -114,13 +114,13 @@ func New(ctx context.Context, a fyne.App, host Host, opt Options) *Desk {
 		a.SetIcon(opt.Icon)
 	}
 	d.win.SetCloseIntercept(func() {
-		d.Keep()
 		if d.stays() {
+			d.Keep()
 			d.hidden = true
 			d.win.Hide()
 			return
 		}
-		d.win.Close()
+		d.quit()
 	})
 	d.notices = newNotices(d)
 	d.watchTray()
@@ -153,6 +153,16 @@ func (d *Desk) Keep() {
 		d.inner.keepDraft()
 	}
 	d.keepLook()
+}
+
+// quit ends the program.
+func (d *Desk) quit() {
+	d.Keep()
+	if d.opt.Quit != nil {
+		d.opt.Quit()
+		return
+	}
+	d.win.Close()
 }
 
 // dress puts the theme on.
@@ -193,9 +203,7 @@ func (d *Desk) open(passphrase string) {
 		case err == nil:
 			d.enter(b)
 		case errors.Is(err, ErrElsewhere):
-			if d.opt.Elsewhere != nil {
-				d.opt.Elsewhere()
-			}
+			d.quit()
 		case errors.Is(err, problem.NoAccount):
 			d.showFirst()
 		case errors.Is(err, problem.Locked):

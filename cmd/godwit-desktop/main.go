@@ -16,9 +16,12 @@ import (
 	"os/user"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 	"unicode"
 
 	"fyne.io/fyne/v2"
@@ -127,6 +130,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, out, er
 func show(ctx context.Context, cfg config.Config, text string, quiet bool, getenv func(string) string) (err error) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
+	if getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
 	h := newHost(ctx, cfg, text, single.Token(getenv))
 	inputMethod(getenv)
 	var begin link.Link
@@ -141,27 +147,52 @@ func show(ctx context.Context, cfg config.Config, text string, quiet bool, geten
 	if notices != nil {
 		defer func() { err = errors.Join(err, notices.Close()) }()
 	}
+	thread := newIdle(ctx)
 	desk := ui.New(ctx, a, h, ui.Options{
 		Name: userName(), Look: filepath.Join(cfg.Dirs.State, "window.json"), Languages: []string{string(fynelang.SystemLocale())},
-		Scale: setScale, Log: cfg.Logger, Version: config.Version, Elsewhere: stop,
+		Scale: setScale, Log: cfg.Logger, Version: config.Version, Quit: stop, Do: thread.do,
 		Notices: notices, Session: session(cfg, getenv), Tray: tray.Watch, Icon: fyne.NewStaticResource("im.godwit.desktop.svg", assets.AppIcon),
 	})
 	h.window(desk)
 	if text != "" {
 		desk.Raise(begin, "")
 	}
+	finish := sync.OnceValue(func() error {
+		desk.Wait()
+		return h.close()
+	})
+	over := make(chan struct{})
 	context.AfterFunc(ctx, func() {
-		fyne.Do(func() {
+		thread.do(func() {
 			desk.Keep()
 			a.Quit()
 		})
+		// Fyne 2.8.1 loses its own last event if that comes at the wrong moment, and then
+		// waits for it for ever: the account is closed without it.
+		select {
+		case <-over:
+		case <-time.After(patience):
+			cfg.Logger.Warn("the window did not end by itself")
+			if err := finish(); err != nil {
+				cfg.Logger.Error("what was behind the window did not end well", "err", err)
+				os.Exit(1)
+			}
+			os.Exit(0)
+		}
 	})
 	desk.Start(quiet)
 	a.Run()
+	close(over)
 	stop()
-	desk.Wait()
-	return h.close()
+	return finish()
 }
+
+// garbage is how much there may be, in percent of what is in use: half of what is usual.
+// A window stands open all day, and works little.
+const garbage = 50
+
+// patience is how long the window has to end.
+const patience = 5 * time.Second
 
 // notifier shows notifications, where that can be; nil otherwise. Desktops that do not
 // find the icon by its name, because the program is not installed, are given a file.

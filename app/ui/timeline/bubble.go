@@ -43,7 +43,7 @@ type item struct {
 
 type metaObjects struct {
 	icon *canvas.Image
-	text *canvas.Text
+	text *text.Block
 }
 
 type chipObjects struct {
@@ -195,8 +195,7 @@ func (i *item) paintButtons() {
 func (i *item) paintMeta(ink fyne.ThemeColorName) {
 	s := i.shape
 	for len(i.meta) < len(s.meta) {
-		m := metaObjects{icon: canvas.NewImageFromResource(nil), text: canvas.NewText("", nil)}
-		m.text.TextSize = theme.TextMeta
+		m := metaObjects{icon: canvas.NewImageFromResource(nil), text: text.NewBlock(i.t.cfg.Fonts)}
 		i.meta = append(i.meta, m)
 	}
 	x := s.metaAt.X
@@ -211,10 +210,12 @@ func (i *item) paintMeta(ink fyne.ThemeColorName) {
 			put(o.icon, fyne.NewPos(x, s.metaAt.Y-11), fyne.NewSquareSize(iconSize))
 			o.icon.Refresh()
 		} else {
-			o.text.Text, o.text.Color = p.text, theme.Color(ink)
-			o.text.Refresh()
-			size := fyne.NewSize(p.width, i.t.metaSize.Height)
-			put(o.text, fyne.NewPos(x, s.metaAt.Y-i.t.metaBase), size)
+			// Not a text of Fyne's: it keeps a picture of each for a minute, and there
+			// are three thousand times of day in two colours.
+			width := p.width + 2
+			line := i.t.cfg.Fonts.Cut(text.Parse(p.text, text.Options{Plain: true}), theme.TextMeta, width, 1)
+			o.text.Set(line, text.Colours{Text: theme.Color(ink)}, width)
+			o.text.Move(fyne.NewPos(x, s.metaAt.Y-line.Rows[0].Baseline))
 		}
 		x += p.width + 4
 	}
@@ -314,7 +315,7 @@ func (i *item) arrange() {
 		if p.icon != "" {
 			list = append(list, i.meta[n].icon)
 		} else {
-			list = append(list, i.meta[n].text)
+			list = append(list, i.meta[n].text.Objects()...)
 		}
 	}
 	for n := range s.chips {

@@ -122,8 +122,6 @@ type Timeline struct {
 	bar         *canvas.Rectangle
 	pill        *pill
 	cursor      desktop.Cursor
-	metaSize    fyne.Size
-	metaBase    float32
 	countHeight float32
 	icons       map[string]fyne.Resource
 	ground      string // the colours that the items are painted in
@@ -196,8 +194,6 @@ func ceil(v float32) float32 {
 
 // metrics looks at the fonts of the words of ours.
 func (t *Timeline) metrics() {
-	size, base := fyne.CurrentApp().Driver().RenderedTextSize("0", theme.TextMeta, fyne.TextStyle{}, nil)
-	t.metaSize, t.metaBase = size, base
 	t.countHeight = fyne.MeasureText("0", theme.TextCaption, fyne.TextStyle{}).Height
 	t.bar.FillColor = theme.Color("scrollBar")
 }
