@@ -171,7 +171,7 @@ vuln: need-go need-desktop ## govulncheck, where its database can be reached
 #
 # The tests that start processes and wait for them come first, with more at once than there
 # may be processors: others are built and run beside them. `make vet` has vetted everything.
-RACE := GODEBUG=asyncpreemptoff=1 CGO_ENABLED=1 go test -race -vet=off -p 4 \
+RACE := GODEBUG=asyncpreemptoff=1 CGO_ENABLED=1 go test -race -vet=off -p 3 \
 	-gcflags=github.com/ncruces/...=-race=false \
 	-gcflags=lukechampine.com/adiantum/...=-race=false
 
