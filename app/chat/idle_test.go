@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/p2p/rendezvous"
 )
 
 // What passes an account when nobody says anything, in KiB an hour (issue's figure for 50
@@ -66,8 +67,8 @@ func TestNobodySaysAnything(t *testing.T) {
 }
 
 // All of Alice's friends are away, and she starts anew at another address. They can reach her by her
-// relays, so each is told once, at one relay, and no records are written. When but one of her relays is left,
-// they are, and a friend who comes back then finds her by them though that relay is gone too.
+// relays, so each is told once, at one relay, and a record is written every other day at most. When but one of
+// her relays is left, there are records at once, and a friend who comes back then finds her by them though that relay is gone too.
 func TestARestartIsNoNewBeginning(t *testing.T) {
 	long(t)
 	inWorld(t, func(w *world) {
@@ -98,38 +99,74 @@ func TestARestartIsNoNewBeginning(t *testing.T) {
 			}
 			return sum
 		}
-		for range 3 {
+		for range 2 {
 			alice.Leaves()
 			alice.Moves()
-			before, had := passed(), left()
+			before, had, puts := passed(), left(), b.put()
 			alice.Returns()
-			w.Advance(8 * time.Hour)
+			w.Advance(6 * time.Hour)
+			if n := b.put() - puts; n > len(friends) {
+				t.Errorf("in six hours Alice wrote %d records, for %d friends", n, len(friends))
+			}
 			if n := left() - had; n != len(friends) {
 				t.Errorf("a new start left %d things at relays, for %d friends", n, len(friends))
 			}
-			if kib := (passed() - before) >> 10; kib > len(friends)*idlePerContact+8*len(relays)*idlePerRelay {
-				t.Errorf("in eight hours after a new start pass %d KiB", kib)
+			if kib := (passed() - before) >> 10; kib > len(friends)*idlePerContact+6*len(relays)*idlePerRelay {
+				t.Errorf("in six hours after a new start pass %d KiB", kib)
 			}
 		}
-		if b.looks() > 0 || len(b.records) > 0 {
-			t.Errorf("Alice looked %d times for friends, and wrote %d records", b.looks(), len(b.records))
+		if b.looks() > 0 {
+			t.Errorf("Alice looked %d times for friends", b.looks())
 		}
 		relays[0].Stops()
-		w.Advance(time.Hour)
-		if len(b.records) > 0 {
-			t.Error("with two relays Alice wrote records")
-		}
+		b.forgets()
 		relays[1].Stops()
-		w.Advance(publishGrace + 2*tidyEvery)
-		for _, f := range friends {
-			if _, ok := b.written(alice, f); !ok {
-				t.Errorf("with one relay Alice wrote no record for %s", f.name)
-			}
+		w.Advance(rendezvous.Period + publishJitter + publishGrace + 2*tidyEvery) // one may have been written just before
+		if n := len(b.records); n != len(friends) {
+			t.Errorf("with one relay Alice wrote %d records for %d friends", n, len(friends))
 		}
 		relays[2].Stops()
 		friends[0].Returns()
 		friends[0].Sees(friends[0].Says(alice, "where are your relays?"), api.Delivered)
 	})
+}
+
+// Who reaches us by relays is written a record every other day, who does not in each period; and those
+// relays may be called for a while at the start, and be gone for a moment.
+func TestWhenRecordsAreDue(t *testing.T) {
+	begun := time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+	count := func(relays int, serving func(passed time.Duration) int, within time.Duration) (n int) {
+		p := newPublisher(begun)
+		for passed := publishAfter; passed < within; passed += tidyEvery {
+			s := stranger{relays: relays, serving: serving(passed)}
+			if p.due(s, begun.Add(passed)) {
+				n++
+				p.wrote(s.device, begun.Add(passed))
+			}
+		}
+		return n
+	}
+	always := func(n int) func(time.Duration) int { return func(time.Duration) int { return n } }
+	if n := count(3, always(2), 10*day); n < 4 || n > 6 {
+		t.Errorf("in ten days with two relays %d records", n)
+	}
+	for _, serving := range []int{0, 1} {
+		if n := count(3, always(serving), 10*day); n != 40 {
+			t.Errorf("in ten days with %d relays %d records", serving, n)
+		}
+	}
+	if n := count(0, always(0), time.Minute); n != 1 {
+		t.Error("who knows no relay is not written a record at once")
+	}
+	late := func(passed time.Duration) int {
+		if passed > 10*time.Second && passed%time.Hour > 3*time.Minute {
+			return 3
+		}
+		return 0
+	}
+	if n := count(3, late, 10*day); n > 6 {
+		t.Errorf("in ten days with relays that are gone for a moment each hour %d records", n)
+	}
 }
 
 // Bob's computer falls asleep without a word. Alice, who says nothing, is told that he is

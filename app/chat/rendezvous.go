@@ -33,6 +33,10 @@ const (
 	// until publishStart after the start all are still being called.
 	publishRelays              = 2
 	publishGrace, publishStart = 5 * time.Minute, 15 * time.Second
+	// Relays that serve us may turn others away, and who tests them may not notice: such a
+	// device is written a record every publishSeldom all the same. Who looks for us in vain
+	// does so every lookSeldom, and a record lives for half a day.
+	publishSeldom = 48 * time.Hour
 	// publishers is how many records are put at once.
 	publishers = 4
 	// A device that could not be reached is looked for after lookFirst, then
@@ -132,10 +136,7 @@ func (c *Chat) knows(device identity.DevicePublic) bool {
 // publish writes, for each device that neither knows where we listen now nor reaches us by
 // relays, a record that tells it, in every period anew, until the context ends.
 func (c *Chat) publish(ctx context.Context) {
-	written := make(map[identity.DevicePublic]rendezvous.Time)
-	served := make(map[identity.DevicePublic]time.Time) // when relays that it knows served last
-	begun := time.Now()
-	jitter := rand.N(publishJitter)
+	p := newPublisher(time.Now())
 	timer := time.NewTimer(publishAfter)
 	defer timer.Stop()
 	for {
@@ -145,13 +146,11 @@ func (c *Chat) publish(ctx context.Context) {
 		case <-timer.C:
 		}
 		now := time.Now()
-		if starting := begun.Add(publishStart).Sub(now); starting > 0 {
+		if starting := p.begun.Add(publishStart).Sub(now); starting > 0 {
 			timer.Reset(starting)
 		} else {
 			timer.Reset(tidyEvery)
 		}
-		period := rendezvous.At(now)
-		late := now.Sub(period.Start()) < jitter
 		strangers, err := c.strangersToOurAddress(ctx)
 		if err != nil {
 			c.log.Error("records cannot be written", "err", err)
@@ -159,13 +158,7 @@ func (c *Chat) publish(ctx context.Context) {
 		}
 		var due []identity.DevicePublic
 		for _, s := range strangers {
-			if s.serving >= publishRelays {
-				served[s.device] = now
-			}
-			last, ok := written[s.device]
-			wrote := ok && (last == period || last+1 == period && late)
-			starting := s.relays >= publishRelays && now.Sub(begun) < publishStart
-			if lately := now.Sub(served[s.device]) < publishGrace; !wrote && !starting && !lately {
+			if p.due(s, now) {
 				due = append(due, s.device)
 			}
 		}
@@ -178,9 +171,45 @@ func (c *Chat) publish(ctx context.Context) {
 			continue
 		}
 		for _, device := range c.putRecords(ctx, record, due) {
-			written[device] = period
+			p.wrote(device, now)
 		}
 	}
+}
+
+// publisher knows when records are due.
+type publisher struct {
+	begun   time.Time
+	jitter  time.Duration
+	written map[identity.DevicePublic]rendezvous.Time
+	served  map[identity.DevicePublic]time.Time // when relays that it knows served last
+	seldom  map[identity.DevicePublic]time.Time // when a record is due although they do
+}
+
+func newPublisher(now time.Time) *publisher {
+	return &publisher{begun: now, jitter: rand.N(publishJitter), written: make(map[identity.DevicePublic]rendezvous.Time),
+		served: make(map[identity.DevicePublic]time.Time), seldom: make(map[identity.DevicePublic]time.Time)}
+}
+
+// due says whether a device is to be written a record now.
+func (p *publisher) due(s stranger, now time.Time) bool {
+	if s.serving >= publishRelays {
+		p.served[s.device] = now
+	}
+	if p.seldom[s.device].IsZero() {
+		p.seldom[s.device] = p.begun.Add(rand.N(publishSeldom))
+	}
+	period := rendezvous.At(now)
+	last, wrote := p.written[s.device]
+	if wrote && (last == period || last+1 == period && now.Sub(period.Start()) < p.jitter) {
+		return false
+	}
+	starting := s.relays >= publishRelays && now.Sub(p.begun) < publishStart
+	reached := starting || now.Sub(p.served[s.device]) < publishGrace
+	return !reached || !now.Before(p.seldom[s.device])
+}
+
+func (p *publisher) wrote(device identity.DevicePublic, now time.Time) {
+	p.written[device], p.seldom[device] = rendezvous.At(now), now.Add(publishSeldom)
 }
 
 // stranger is a device that does not know where we listen now.

@@ -23,6 +23,7 @@ type board struct {
 	hides   bool // what is there
 	records map[rendezvous.Seed]dht.Found
 	looked  int
+	puts    int
 	ways    []peer.ID // that it was told to start from
 }
 
@@ -32,6 +33,7 @@ func (b *board) Publish(_ context.Context, seed rendezvous.Seed, c rendezvous.Co
 	if b.down {
 		return 0, dht.ErrNoPeers
 	}
+	b.puts++
 	b.records[seed] = dht.Found{Content: c, Seq: now, Expiry: now.Add(rendezvous.MaxLife)}
 	return 20, nil
 }
@@ -55,6 +57,20 @@ func (b *board) looks() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.looked
+}
+
+// put counts how often somebody wrote a record.
+func (b *board) put() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.puts
+}
+
+// forgets has all records be gone.
+func (b *board) forgets() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.records)
 }
 
 func (b *board) AddPeers(ps ...peer.AddrInfo) {

@@ -21,7 +21,7 @@ const (
 // hour (some 15 KiB), and a look at the DHT, which comes after one hour, two more, four, and then
 // every six (some 0.5 MiB with 50 servers). A window of hours has them in it. Who starts
 // anew also leaves word for each contact who is away (some 10 KiB, once), and who has fewer than two relays
-// that serve writes a record for each of them, every six hours (80 KiB).
+// that serve writes a record for each of them, every six hours (80 KiB), others every two days.
 func (c *cli) benchTraffic(ctx context.Context, report func(figure) error) error {
 	if c.window < idleWindow || c.window%idleWindow != 0 {
 		return fmt.Errorf("the window is %s, and has to be a multiple of %s", c.window, idleWindow)
