@@ -25,6 +25,10 @@ func RelayProblem(err error) error {
 		return problem.New(problem.RelayData, err)
 	case errors.Is(err, relay.ErrStore):
 		return problem.New(problem.RelayStore, err)
+	case errors.Is(err, relay.ErrThere):
+		return problem.New(problem.RelayThere, err)
+	case errors.Is(err, relay.ErrExport):
+		return problem.New(problem.BadExport, err)
 	case errors.Is(err, relay.ErrPeer):
 		return problem.New(problem.BadAddress, err)
 	case errors.Is(err, node.ErrOutside):

@@ -96,6 +96,9 @@ const (
 	RelayStore     Code = "REL-26"
 	LimitsStay     Code = "REL-27"
 	BadToken       Code = "REL-28"
+	RelayThere     Code = "REL-29"
+	BadExport      Code = "REL-30"
+	FileThere      Code = "REL-31"
 
 	ConfigSyntax  Code = "CFG-01"
 	ConfigUnknown Code = "CFG-02"
@@ -386,6 +389,16 @@ var table = [...]Problem{
 	{BadToken, ExitUsage, "This is not a relay's token",
 		"A token is what `godwit relay token` prints: 22 letters, digits, - and _ or more.",
 		"Copy it whole from what the relay's operator gave you."},
+
+	{RelayThere, ExitCannotMake, "There is something in the relay's directory already",
+		"An import overwrites nothing. Nothing was touched.",
+		"Choose another --data, or move away what is there."},
+	{BadExport, ExitFailed, "This is not a whole export of a relay",
+		"It is cut short, was changed, or is something else. Nothing was made of it.",
+		"Export the relay again, and see that all of the file arrives."},
+	{FileThere, ExitCannotMake, "The file cannot be made",
+		"It is there already, or the place is read-only, is full, or belongs to somebody else. Nothing was overwritten.",
+		"Choose another file."},
 
 	{ConfigSyntax, ExitConfig, "The configuration cannot be read",
 		"Nothing was started, rather than starting with half of what you wanted.",

@@ -150,6 +150,7 @@ type Relay struct {
 	state  atomic.Value // State
 
 	history history
+	exports sync.WaitGroup // under way
 	limits  struct {
 		sync.Mutex
 		now Limits
@@ -341,6 +342,7 @@ func (r *Relay) Run(ctx context.Context) (err error) {
 		s.Close()
 	}
 	telling.Wait()
+	r.exports.Wait() // who reads them is cut off
 	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
 		return cause
 	}

@@ -83,6 +83,7 @@ func (r *Relay) statusHandler() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		json.NewEncoder(w).Encode(r.Report()) // the reader is gone if it fails
 	})
+	mux.HandleFunc("GET /export", r.serveExport)
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, _ *http.Request) {
 		var a reloaded
 		changed, err := r.Reload()
@@ -170,12 +171,7 @@ func Reload(ctx context.Context, socket string) (changed []string, err error) {
 func ask(ctx context.Context, socket, method, path string, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	transport := &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
-		},
-	}
+	transport := unixTransport(socket)
 	defer transport.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, method, "http://relay"+path, nil)
 	if err != nil {
@@ -193,4 +189,13 @@ func ask(ctx context.Context, socket, method, path string, answer any) error {
 		return fmt.Errorf("relay: %s: %w", path, err)
 	}
 	return nil
+}
+
+func unixTransport(socket string) *http.Transport {
+	return &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		},
+	}
 }

@@ -40,6 +40,8 @@ func (s *Store) Run(ctx context.Context) error {
 // Collect gives back what space it can now: it deletes segments in which
 // nothing lives and moves what lives in those where little does. Run calls it.
 func (s *Store) Collect(ctx context.Context) error {
+	s.collecting.Lock()
+	defer s.collecting.Unlock()
 	for {
 		if err := s.deleteDead(); err != nil {
 			return err

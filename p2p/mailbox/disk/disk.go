@@ -65,6 +65,8 @@ type Store struct {
 	max     atomic.Uint64 // cap, bytes
 	reader
 
+	collecting sync.Mutex // held by the collector and a snapshot, which must not be together
+
 	commit    sync.Mutex // held by Commit and the collector; guards what follows
 	quotas    mailbox.Quotas
 	lives     map[uint64]int64

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/godwit-im/godwit/app"
+	"github.com/godwit-im/godwit/app/api"
+	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/p2p/relay"
+)
+
+// relayMoved is what `relay export` and `relay import` print.
+type relayMoved struct {
+	File  string   `json:"file"`
+	Cells uint64   `json:"cells"`
+	Time  api.Time `json:"time"` // every receipt before it is honoured
+}
+
+func (c *cli) relayExportCommand() *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use:   "export FILE",
+		Short: "Copy a relay with all its mail into a file",
+		Long: "Copies a relay, its identity and all its mail, into a file that is not there yet: as a backup, or to go on elsewhere with `godwit relay import`. FILE - is\n" +
+			"standard output. A relay that runs goes on meanwhile: in the file is all for which it gave a receipt before the time that is printed, and was not\n" +
+			"deleted. What it takes in later is not, so to move it stop it first; the command works on it all the same.\n" +
+			"Whoever has the file can be the relay: it is readable by you alone, and not encrypted. Two relays must never run as one: they would promise to keep\n" +
+			"mail that the other does not have.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			socket, data, err := c.relaySocket(data)
+			if err != nil {
+				return err
+			}
+			out := c.out
+			if args[0] != "-" {
+				file, openErr := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+				if openErr != nil {
+					return problem.New(problem.FileThere, openErr)
+				}
+				defer func() {
+					if err = errors.Join(err, file.Close()); err != nil {
+						os.Remove(args[0])
+					}
+				}()
+				out = file
+			} else if c.terminalOut() {
+				return problem.Newf(problem.Usage, "an export is not for a terminal to show")
+			}
+			e, err := relay.ExportRunning(cmd.Context(), socket, out)
+			if errors.Is(err, relay.ErrNotRunning) {
+				e, err = relay.Export(data, out)
+				if errors.Is(err, fs.ErrNotExist) {
+					return problem.Newf(problem.NoRelayHere, "%s", data)
+				}
+			}
+			if err != nil {
+				return app.RelayProblem(err)
+			}
+			if file, ok := out.(*os.File); ok && args[0] != "-" {
+				if err := file.Sync(); err != nil {
+					return err
+				}
+			}
+			c.note("It holds the relay's key: whoever has it can be this relay. Keep it as you would keep a password.")
+			if args[0] == "-" {
+				return nil
+			}
+			return c.result(moved(args[0], e), func(w io.Writer) {
+				fmt.Fprintf(w, "%s holds the relay as it was at %s, with %s.\n", args[0], e.Time.UTC().Format(time.RFC3339Nano), count(int(e.Cells), "cell"))
+			})
+		},
+	}
+	cmd.Flags().StringVar(&data, "data", "", "the relay's `DIR`")
+	return cmd
+}
+
+func (c *cli) relayImportCommand() *cobra.Command {
+	var data string
+	cmd := &cobra.Command{
+		Use:   "import FILE",
+		Short: "Go on with a relay that was exported",
+		Long: "Makes a relay's directory of what `godwit relay export` wrote; FILE - is standard input. The directory must be empty or not there, and is made whole or not\n" +
+			"at all. Start the relay then as ever. It must not run anywhere else any more.",
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			_, data, err := c.relaySocket(data)
+			if err != nil {
+				return err
+			}
+			in := c.in
+			if args[0] != "-" {
+				file, err := os.Open(args[0])
+				if err != nil {
+					return problem.New(problem.BadExport, err)
+				}
+				defer file.Close()
+				in = file
+			}
+			e, err := relay.Import(data, in)
+			if err != nil {
+				return app.RelayProblem(err)
+			}
+			c.note("Two relays must never run as one: see that it does not run where it was.")
+			return c.result(moved(args[0], e), func(w io.Writer) {
+				fmt.Fprintf(w, "%s is the relay as it was at %s, with %s.\n", data, e.Time.UTC().Format(time.RFC3339Nano), count(int(e.Cells), "cell"))
+			})
+		},
+	}
+	cmd.Flags().StringVar(&data, "data", "", "the relay's `DIR`")
+	return cmd
+}
+
+func moved(file string, e relay.Exported) relayMoved {
+	return relayMoved{File: file, Cells: e.Cells, Time: api.Time{Time: e.Time}}
+}

@@ -1,0 +1,317 @@
+package relay
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"golang.org/x/crypto/cryptobyte"
+
+	"github.com/godwit-im/godwit/p2p/mailbox/disk"
+)
+
+// An export is a tar of a relay's directory, by which the relay goes on elsewhere: its key,
+// where it listens, what it knows of the DHT, and the mail (p2p/mailbox/disk, FORMAT.md).
+// Its last file, end, holds
+//
+//	version 1 (=1) ‖ time 8 (unix milliseconds) ‖ cells 8 ‖ SHA-256 32
+//
+// the hash being over name ‖ 0 ‖ size 8 ‖ bytes of each file before it. In it is every
+// cell for which a receipt of an earlier time was given and that was not deleted.
+
+var (
+	// ErrExport says that what was read is not a whole export.
+	ErrExport = errors.New("relay: this is not a whole export of a relay")
+	// ErrThere says that nothing is imported where something is.
+	ErrThere = errors.New("relay: there is something in the directory")
+	// ErrShared says that the mail is not in the relay's directory.
+	ErrShared = errors.New("relay: its mail is in a store that relays share, which is kept and copied by its own means")
+)
+
+const (
+	exportVersion = 1
+	endFile       = "end"
+	maxSmall      = 1 << 20 // bytes of a file beside the mail
+)
+
+// Exported tells what is in an export.
+type Exported struct {
+	Time  time.Time // every receipt before it is honoured
+	Cells uint64
+}
+
+func (e Exported) marshal(sum []byte) []byte {
+	var b cryptobyte.Builder
+	b.AddUint8(exportVersion)
+	b.AddUint64(uint64(e.Time.UnixMilli()))
+	b.AddUint64(e.Cells)
+	b.AddBytes(sum)
+	return b.BytesOrPanic()
+}
+
+func parseEnd(raw []byte) (e Exported, sum []byte, err error) {
+	s := cryptobyte.String(raw)
+	var version uint8
+	var milli uint64
+	if !s.ReadUint8(&version) || version != exportVersion || !s.ReadUint64(&milli) || milli > 1<<48 || !s.ReadUint64(&e.Cells) || !s.ReadBytes(&sum, sha256.Size) || !s.Empty() {
+		return e, nil, fmt.Errorf("%w: its end", ErrExport)
+	}
+	e.Time = time.UnixMilli(int64(milli))
+	return e, sum, nil
+}
+
+// small are the files beside the mail.
+var small = regexp.MustCompile(`^(relay\.key|(listen|dht)\.(public|lan|loopback))$`)
+
+// mail are those of the store.
+var mail = regexp.MustCompile(`^mail/(log/[0-9]{16}\.log|index/[A-Za-z0-9][A-Za-z0-9._-]{0,60})$`)
+
+// archive writes an export.
+type archive struct {
+	tar *tar.Writer
+	sum hash.Hash
+}
+
+func newHeading(name string, size int64) []byte {
+	return binary.BigEndian.AppendUint64(append([]byte(name), 0), uint64(size))
+}
+
+func (a *archive) add(name string, size int64, r io.Reader) error {
+	a.sum.Write(newHeading(name, size))
+	if err := a.tar.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: name, Size: size, Mode: 0o600, Format: tar.FormatPAX}); err != nil {
+		return err
+	}
+	n, err := io.Copy(io.MultiWriter(a.tar, a.sum), r)
+	if err == nil && n != size {
+		err = io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// export writes the export of a relay's directory, whose store is open.
+func export(data string, store *disk.Store, to io.Writer) (e Exported, err error) {
+	a := &archive{tar.NewWriter(to), sha256.New()}
+	entries, err := os.ReadDir(data)
+	if err != nil {
+		return e, fmt.Errorf("relay: export: %w", err)
+	}
+	for _, entry := range entries {
+		if !small.MatchString(entry.Name()) {
+			continue
+		}
+		b, err := os.ReadFile(filepath.Join(data, entry.Name()))
+		if err == nil {
+			err = a.add(entry.Name(), int64(len(b)), bytes.NewReader(b))
+		}
+		if err != nil {
+			return e, fmt.Errorf("relay: export: %w", err)
+		}
+	}
+	e.Time, e.Cells, err = store.Snapshot(func(name string, size int64, r io.Reader) error { return a.add("mail/"+name, size, r) })
+	if err != nil {
+		return e, fmt.Errorf("relay: export: %w", err)
+	}
+	end := e.marshal(a.sum.Sum(nil))
+	if err := a.add(endFile, int64(len(end)), bytes.NewReader(end)); err != nil {
+		return e, fmt.Errorf("relay: export: %w", err)
+	}
+	return e, a.tar.Close()
+}
+
+// Export writes an export of the relay in a directory, which does not run. Errors are those of New.
+func Export(data string, to io.Writer) (e Exported, err error) {
+	if _, err := os.Stat(filepath.Join(data, "relay.key")); err != nil {
+		return e, fmt.Errorf("relay: export: %w", err)
+	}
+	r := &Relay{cfg: Config{Data: data}}
+	if err := r.acquire(); err != nil {
+		return e, err
+	}
+	defer func() { err = errors.Join(err, r.close()) }()
+	if _, err := os.Stat(filepath.Join(data, "mail", "log")); err != nil {
+		return e, ErrShared
+	}
+	store, err := disk.Open(disk.Config{Dir: filepath.Join(data, "mail")})
+	if err != nil {
+		return e, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	return export(data, store, to)
+}
+
+// serveExport lets a program of this computer export a relay that runs.
+func (r *Relay) serveExport(w http.ResponseWriter, req *http.Request) {
+	r.exports.Add(1)
+	defer r.exports.Done()
+	store, ok := r.store.(*disk.Store)
+	if !ok {
+		http.Error(w, ErrShared.Error(), http.StatusNotImplemented)
+		return
+	}
+	if err := http.NewResponseController(w).SetWriteDeadline(time.Time{}); err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/x-tar")
+	if e, err := export(r.cfg.Data, store, w); err != nil {
+		r.log.Warn("an export was not finished", "error", err) // who reads it sees that its end is missing
+	} else {
+		r.log.Info("the relay was exported", "cells", e.Cells)
+	}
+}
+
+// ExportRunning is Export of a relay that runs, whose Socket is given. The error wraps
+// ErrNotRunning, ErrShared or ErrExport.
+func ExportRunning(ctx context.Context, socket string, to io.Writer) (Exported, error) {
+	transport := unixTransport(socket)
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://relay/export", nil)
+	if err != nil {
+		return Exported{}, fmt.Errorf("relay: export: %w", err)
+	}
+	res, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		return Exported{}, fmt.Errorf("%w: %w", ErrNotRunning, err)
+	}
+	defer res.Body.Close()
+	switch res.StatusCode {
+	case http.StatusOK:
+	case http.StatusNotImplemented:
+		return Exported{}, ErrShared
+	default:
+		return Exported{}, fmt.Errorf("%w: the relay answers %s", ErrExport, res.Status)
+	}
+	return readExport(io.TeeReader(res.Body, to), func(string, int64, io.Reader) error { return nil })
+}
+
+// readExport reads an export to its end and checks it. take need not read all of a file.
+func readExport(from io.Reader, take func(name string, size int64, r io.Reader) error) (e Exported, err error) {
+	r, sum := tar.NewReader(from), sha256.New()
+	seen := map[string]bool{}
+	for {
+		h, err := r.Next()
+		if err != nil {
+			return e, fmt.Errorf("%w: %w", ErrExport, err)
+		}
+		switch {
+		case h.Typeflag != tar.TypeReg || seen[h.Name] || h.Size < 0:
+			return e, fmt.Errorf("%w: it holds %q", ErrExport, h.Name)
+		case h.Name == endFile:
+			raw, err := io.ReadAll(io.LimitReader(r, 1<<10))
+			if err != nil {
+				return e, fmt.Errorf("%w: %w", ErrExport, err)
+			}
+			e, want, err := parseEnd(raw)
+			if err == nil && !bytes.Equal(want, sum.Sum(nil)) {
+				err = fmt.Errorf("%w: it was changed", ErrExport)
+			}
+			if err == nil && !seen["relay.key"] {
+				err = fmt.Errorf("%w: it has no key", ErrExport)
+			}
+			if err != nil {
+				return e, err
+			}
+			if _, err := r.Next(); err != io.EOF {
+				return e, fmt.Errorf("%w: something follows its end", ErrExport)
+			}
+			_, err = io.Copy(io.Discard, from) // what fills the last block
+			return e, err
+		case !mail.MatchString(h.Name) && (!small.MatchString(h.Name) || h.Size > maxSmall):
+			return e, fmt.Errorf("%w: it holds %q", ErrExport, h.Name)
+		}
+		seen[h.Name] = true
+		sum.Write(newHeading(h.Name, h.Size))
+		body := io.TeeReader(r, sum)
+		if err := take(h.Name, h.Size, body); err != nil {
+			return e, err
+		}
+		if _, err := io.Copy(io.Discard, body); err != nil {
+			return e, fmt.Errorf("%w: %w", ErrExport, err)
+		}
+	}
+}
+
+// Import makes a relay's directory of an export. The directory must not be there, or be
+// empty; it is there afterwards whole or not at all. The error wraps ErrExport,
+// ErrThere, ErrKey, ErrNewer, ErrDamaged or the operating system's.
+func Import(data string, from io.Reader) (e Exported, err error) {
+	if entries, err := os.ReadDir(data); len(entries) > 0 {
+		return e, ErrThere
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return e, fmt.Errorf("relay: import: %w", err)
+	}
+	data, err = filepath.Abs(data)
+	if err != nil {
+		return e, fmt.Errorf("relay: import: %w", err)
+	}
+	if err := os.MkdirAll(filepath.Dir(data), 0o700); err != nil {
+		return e, fmt.Errorf("relay: import: %w", err)
+	}
+	dir, err := os.MkdirTemp(filepath.Dir(data), ".import-*") // 0700
+	if err != nil {
+		return e, fmt.Errorf("relay: import: %w", err)
+	}
+	defer os.RemoveAll(dir)
+	for _, below := range []string{"mail/log", "mail/index"} {
+		if err := os.MkdirAll(filepath.Join(dir, below), 0o700); err != nil {
+			return e, fmt.Errorf("relay: import: %w", err)
+		}
+	}
+	if e, err = readExport(from, func(name string, size int64, r io.Reader) error {
+		return putFile(filepath.Join(dir, filepath.FromSlash(name)), size, r)
+	}); err != nil {
+		return e, err
+	}
+	for _, below := range []string{"mail/log", "mail/index", "mail", "."} {
+		if err := syncDir(filepath.Join(dir, below)); err != nil {
+			return e, fmt.Errorf("relay: import: %w", err)
+		}
+	}
+	if _, err := loadKey(filepath.Join(dir, "relay.key")); err != nil {
+		return e, err
+	}
+	store, err := disk.Open(disk.Config{Dir: filepath.Join(dir, "mail")})
+	if err != nil {
+		return e, err
+	}
+	if got := store.Usage().Cells; got != e.Cells {
+		err = fmt.Errorf("%w: it holds %d cells, not %d", ErrExport, got, e.Cells)
+	}
+	if err = errors.Join(err, store.Close()); err != nil {
+		return e, err
+	}
+	if err := os.Remove(data); err != nil && !errors.Is(err, fs.ErrNotExist) { // an empty one
+		return e, fmt.Errorf("relay: import: %w", err)
+	}
+	if err := os.Rename(dir, data); err != nil {
+		return e, fmt.Errorf("relay: import: %w", err)
+	}
+	return e, syncDir(filepath.Dir(data))
+}
+
+func putFile(path string, size int64, r io.Reader) (err error) {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return fmt.Errorf("relay: import: %w", err)
+	}
+	n, err := io.Copy(f, r)
+	switch {
+	case err != nil && n < size:
+		err = fmt.Errorf("%w: %w", ErrExport, err) // cut short, or the disk is full, which the cause says
+	case err == nil:
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,251 @@
+package relay_test
+
+import (
+	"archive/tar"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
+	"github.com/godwit-im/godwit/p2p/relay"
+)
+
+// A relay moves while people leave mail there, fetch and delete it, and while it gives space back.
+// On the new computer it is the same relay, with every cell that it gave a receipt for before the
+// time that the export names and that was not deleted, and it goes on.
+func TestRelayMovesUnderLoad(t *testing.T) {
+	dir := t.TempDir()
+	// A small cap has small segments, so that some die and are moved meanwhile.
+	h := run(t, relay.Config{Data: filepath.Join(dir, "old"), Limits: relay.Limits{MaxDisk: 64 << 20}})
+	h.until(t, relay.Serving)
+	bob := moveIn(t, h.info())
+	type left struct {
+		id   mailbox.CellID
+		cell []byte
+		at   time.Time // by the receipt
+	}
+	var mu sync.Mutex
+	var all []left
+	deleted := map[mailbox.CellID]bool{}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	enough, once := make(chan struct{}), new(sync.Once)
+	var working sync.WaitGroup
+	for range 4 {
+		alice := dial(t, h.info())
+		working.Go(func() {
+			for ctx.Err() == nil {
+				cell := mailboxtest.Random(mailbox.CellMedium)
+				r, err := alice.Put(ctx, bob.queue.Write, cell, 0)
+				if errors.Is(err, mailbox.ErrQuota) || ctx.Err() != nil {
+					continue // Bob makes room
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				all = append(all, left{mailbox.IDOf(cell), cell, r.Time})
+				if len(all) > 300 {
+					once.Do(func() { close(enough) })
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	working.Go(func() { // Bob deletes what came first, and keeps some 200
+		for ctx.Err() == nil {
+			mu.Lock()
+			var gone []mailbox.CellID
+			if n := len(all) - len(deleted); n > 200 {
+				for _, l := range all {
+					if len(gone) < n-200 && !deleted[l.id] {
+						gone = append(gone, l.id)
+						deleted[l.id] = true // from now on it may be there or not
+					}
+				}
+			}
+			mu.Unlock()
+			if len(gone) == 0 {
+				runtime.Gosched()
+				continue
+			}
+			if _, err := bob.Ack(ctx, gone...); err != nil && ctx.Err() == nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	<-enough
+	var file bytes.Buffer
+	e, err := relay.ExportRunning(t.Context(), relay.Socket(h.data), &file)
+	stop()
+	working.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, err := relay.Status(t.Context(), relay.Socket(h.data))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	elsewhere := filepath.Join(dir, "new")
+	got, err := relay.Import(elsewhere, &file)
+	if err != nil || got != e {
+		t.Fatalf("exported %+v, imported %+v, %v", e, got, err)
+	}
+	n := run(t, relay.Config{Data: elsewhere})
+	if n.ID() != h.ID() || n.Addrs()[0].String() != before.Addrs[0] {
+		t.Errorf("it is %v now", n.Addrs())
+	}
+	reader := dial(t, n.info())
+	if _, err := reader.Login(t.Context(), bob.key); err != nil {
+		t.Fatal(err)
+	}
+	promised := 0
+	for _, l := range all {
+		if deleted[l.id] || !l.at.Before(e.Time) {
+			continue
+		}
+		promised++
+		if cell, err := reader.Get(t.Context(), l.id); err != nil || !bytes.Equal(cell, l.cell) {
+			t.Fatalf("a cell of %v is lost: %v", l.at, err)
+		}
+	}
+	if promised == 0 || len(deleted) == 0 {
+		t.Errorf("%d cells were promised, %d deleted", promised, len(deleted))
+	}
+	if _, err := dial(t, n.info()).Put(t.Context(), bob.queue.Write, mailboxtest.Random(mailbox.CellSmall), 0); err != nil {
+		t.Error(err)
+	}
+}
+
+// A relay that does not run is exported too, and imported only where nothing is. Whatever is wrong
+// with an export, nothing is made of it.
+func TestExportsThatAreNoneMakeNothing(t *testing.T) {
+	dir := t.TempDir()
+	h := run(t, relay.Config{Data: filepath.Join(dir, "old")})
+	h.until(t, relay.Serving)
+	bob, addr := moveIn(t, h.info()), h.Addrs()[0]
+	if _, err := bob.Put(t.Context(), bob.queue.Write, mailboxtest.Random(mailbox.CellSmall), 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := relay.Export(h.data, io.Discard); !errors.Is(err, relay.ErrInUse) {
+		t.Errorf("beside the one that runs: %v", err)
+	}
+	if err := h.stop(); err != nil {
+		t.Fatal(err)
+	}
+	var file bytes.Buffer
+	if e, err := relay.Export(h.data, &file); err != nil || e.Cells != 1 {
+		t.Fatal(e, err)
+	}
+	good := file.Bytes()
+	if _, err := relay.ExportRunning(t.Context(), relay.Socket(h.data), io.Discard); !errors.Is(err, relay.ErrNotRunning) {
+		t.Error(err)
+	}
+	if _, err := relay.Export(filepath.Join(dir, "none"), io.Discard); err == nil {
+		t.Error("nothing was exported")
+	}
+	if _, err := relay.Import(h.data, bytes.NewReader(good)); !errors.Is(err, relay.ErrThere) {
+		t.Errorf("over a relay: %v", err)
+	}
+	// with is the export, changed: edit returns what becomes of a file, nil for none.
+	with := func(edit func(name string, b []byte) []byte, more ...string) []byte {
+		var out bytes.Buffer
+		r, w := tar.NewReader(bytes.NewReader(good)), tar.NewWriter(&out)
+		put := func(name string, b []byte) {
+			if err := errors.Join(w.WriteHeader(&tar.Header{Name: name, Size: int64(len(b)), Mode: 0o600, Typeflag: tar.TypeReg}), second(w.Write(b))); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range more {
+			put(name, nil)
+		}
+		for {
+			head, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			b, err2 := io.ReadAll(r)
+			if err := errors.Join(err, err2); err != nil {
+				t.Fatal(err)
+			}
+			if b = edit(head.Name, b); b != nil {
+				put(head.Name, b)
+			}
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	same := func(_ string, b []byte) []byte { return b }
+	flip := func(which string) func(string, []byte) []byte {
+		return func(name string, b []byte) []byte {
+			if name == which {
+				b = bytes.Clone(b)
+				b[len(b)-1] ^= 1
+			}
+			return b
+		}
+	}
+	without := func(which string) func(string, []byte) []byte {
+		return func(name string, b []byte) []byte {
+			if name == which {
+				return nil
+			}
+			return b
+		}
+	}
+	bad := map[string][]byte{
+		"empty": {}, "noise": bytes.Repeat([]byte{7}, 5000), "cut short": good[:len(good)/2], "cut at its end": good[:len(good)-2000],
+		"another key": with(flip("relay.key")), "another end": with(flip("end")), "a changed log": with(flip("mail/log/0000000000000001.log")),
+		"no key": with(without("relay.key")), "no end": with(without("end")), "no log": with(without("mail/log/0000000000000001.log")),
+	}
+	for _, name := range []string{"../escaped", "/etc/passwd", "mail/log/../../../x", "relay.sock", "mail/index/a/b", "mail/index/..", "config.toml", "relay.lock"} {
+		bad[fmt.Sprintf("%q in it", name)] = with(same, name)
+	}
+	place := filepath.Join(dir, "new")
+	for name, raw := range bad {
+		if _, err := relay.Import(place, bytes.NewReader(raw)); !errors.Is(err, relay.ErrExport) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+			t.Fatalf("%s: %v %v", name, entries, err)
+		}
+	}
+	if _, err := relay.Import(place, bytes.NewReader(with(same))); err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS != "windows" {
+		for _, name := range []string{"", "relay.key", "mail/log", "mail/log/0000000000000001.log"} {
+			if info, err := os.Stat(filepath.Join(place, name)); err != nil || info.Mode().Perm()&0o077 != 0 {
+				t.Errorf("%s: %v %v", name, info.Mode(), err)
+			}
+		}
+	}
+	n := run(t, relay.Config{Data: place})
+	again := dial(t, n.info())
+	if _, err := again.Login(t.Context(), bob.key); err != nil {
+		t.Fatal(err)
+	}
+	if entries, _, err := again.List(t.Context(), 0); err != nil || len(entries) != 1 || !slices.ContainsFunc(n.Addrs(), addr.Equal) {
+		t.Errorf("%v %v at %v", entries, err, n.Addrs())
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
