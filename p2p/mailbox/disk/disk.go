@@ -122,6 +122,9 @@ func Open(cfg Config) (_ *Store, err error) {
 	if err := makeDir(s.fs, s.path("log")); err != nil {
 		return nil, fmt.Errorf("disk: make directory: %w", err)
 	}
+	if err := s.fs.RemoveAll(s.path(snapshotDir)); err != nil { // of a process that was killed: it holds room
+		return nil, fmt.Errorf("disk: remove an old snapshot: %w", err)
+	}
 	s.ballast = newBallasted(s.fs, s.path("ballast"))
 	if err := s.ballast.lay(); err != nil {
 		// Some of what it gave free may be left. If others took that as well, Pebble could end

@@ -22,9 +22,6 @@ func (s *Store) Snapshot(take func(name string, size int64, r io.Reader) error) 
 	s.collecting.Lock() // no segment goes, or is moved from, before it is read
 	defer s.collecting.Unlock()
 	dir := s.path(snapshotDir)
-	if err := s.fs.RemoveAll(dir); err != nil { // of a process that was killed
-		return end, 0, fmt.Errorf("disk: snapshot: %w", err)
-	}
 	defer func() { err = errors.Join(err, s.fs.RemoveAll(dir)) }()
 	// The index first: it may lag behind the log but not be ahead of it.
 	if err := s.db.Checkpoint(dir); err != nil {
