@@ -94,11 +94,13 @@ func TestACardIsReachedByKeys(t *testing.T) {
 	s.inner.open("anna")
 	s.until("the card", func() bool { return s.says("Ignore") })
 	c := s.win.Canvas()
-	for range 20 {
-		if a, ok := c.Focused().(fyne.Accessible); ok && a.AccessibilityLabel() == "Accept" {
-			break
-		}
-		c.FocusNext()
+	var names []string
+	for range 4 { // back from what is written: the messages, the way to the newest one, the card
+		c.FocusPrevious()
+		names = append(names, c.Focused().(fyne.Accessible).AccessibilityLabel())
+	}
+	if want := []string{"Messages", "Go to the newest message", "Ignore", "Accept"}; !slices.Equal(names, want) {
+		t.Fatalf("Shift+Tab leads through %q, want %q", names, want)
 	}
 	c.Focused().TypedKey(enter)
 	s.until("it is accepted", func() bool { return s.says("You have agreed") })

@@ -16,4 +16,7 @@ func TestKeysOfTheWindowWorkWhileWriting(t *testing.T) {
 	if keys != "F6" || w.entry.Text != "" {
 		t.Errorf("keys %q, text %q", keys, w.entry.Text)
 	}
+	if tab, ok := w.window.Canvas().Focused().(fyne.Tabbable); ok && tab.AcceptsTab() {
+		t.Error("Tab does not lead away from what is written")
+	}
 }

@@ -38,6 +38,10 @@ func newEntry(c *Composer) *entry {
 	return e
 }
 
+// AcceptsTab implements fyne.Tabbable: Tab and Shift+Tab go on to what is beside it, as a person
+// without a mouse needs it. Nobody writes tabs into messages.
+func (e *entry) AcceptsTab() bool { return false }
+
 // TypedRune writes a letter; a colon may end a :shortcode:.
 func (e *entry) TypedRune(r rune) {
 	now := e.c.cfg.Now()

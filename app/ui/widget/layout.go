@@ -10,7 +10,7 @@ import (
 func Edge(top, bottom, left, right, centre fyne.CanvasObject) *fyne.Container {
 	l := &edge{top, bottom, left, right, centre}
 	c := container.New(l)
-	for _, o := range []fyne.CanvasObject{centre, top, bottom, left, right} {
+	for _, o := range []fyne.CanvasObject{top, left, centre, right, bottom} { // as Tab goes through them
 		if o != nil {
 			c.Add(o)
 		}

@@ -147,13 +147,22 @@ func (p *Press) CreateRenderer() fyne.WidgetRenderer {
 	return r
 }
 
+// inside is how far within its edge the ring of the focus is: on the accent, whose colour the
+// ring has elsewhere, it stands within, in the colour of the words.
+func (p *Press) inside() float32 {
+	if p.fill == theme.Accent || p.fill == theme.Danger {
+		return 3
+	}
+	return 0
+}
+
 type pressRenderer struct {
 	p                  *Press
 	ground, over, ring *Fill
 }
 
 func (r *pressRenderer) Refresh() {
-	r.ground.radius, r.over.radius, r.ring.radius = r.p.radius, r.p.radius, r.p.radius
+	r.ground.radius, r.over.radius, r.ring.radius = r.p.radius, r.p.radius, r.p.radius-r.p.inside()
 	r.ground.Paint(r.p.fill, r.p.edge)
 	over, ring := fyne.ThemeColorName(""), fyne.ThemeColorName("")
 	if r.p.hovered && r.p.tap != nil && !r.p.Disabled() {
@@ -165,16 +174,26 @@ func (r *pressRenderer) Refresh() {
 	if r.p.focused {
 		ring = theme.Focus
 	}
+	if ring != "" && r.p.inside() > 0 {
+		ring = theme.OnAccent
+	}
 	r.over.Paint(over, "")
+	r.placeRing(r.p.Size())
 	r.ring.thick = 2
 	r.ring.Paint("", ring)
 	r.p.content.Refresh()
 }
 
+func (r *pressRenderer) placeRing(s fyne.Size) {
+	in := r.p.inside()
+	r.ring.Resize(s.SubtractWidthHeight(2*in, 2*in))
+	r.ring.Move(fyne.NewSquareOffsetPos(in))
+}
+
 func (r *pressRenderer) Layout(s fyne.Size) {
-	for _, o := range []*Fill{r.ground, r.over, r.ring} {
-		o.Resize(s)
-	}
+	r.ground.Resize(s)
+	r.over.Resize(s)
+	r.placeRing(s)
 	m := r.p.content.MinSize()
 	h := min(m.Height, s.Height)
 	if stretches(r.p.content) {
