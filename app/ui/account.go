@@ -125,6 +125,9 @@ func newAccount(d *Desk, b api.Backend) *account {
 		a.keepLook()
 	})
 	a.prefs = settings.NewView(l, a.pages)
+	for _, screen := range []fyne.CanvasObject{a.prefs, a.net, a.reqs, a.pane, a.welcome} { // all follow the colours from now on
+		a.frame.SetContent(screen)
+	}
 	a.dressNotices()
 	a.go_(shell.Chats)
 	a.showFoot()

@@ -81,9 +81,9 @@ func (a *account) palette() {
 			}
 		}
 		for _, c := range shell.Find(a.l, a.table, query) {
-			h := shell.Hit{Name: a.l.T(c.Name), Icon: "chevron", Do: c.Run}
+			h := shell.Hit{Name: a.l.T(c.Name), Icon: "go", Do: c.Run}
 			if len(c.Keys) > 0 {
-				h.Hint = c.Keys[0].String()
+				h.Hint = c.Keys[0].Name(a.l)
 			}
 			hits = append(hits, h)
 		}

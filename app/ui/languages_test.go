@@ -1,10 +1,13 @@
 package ui
 
 import (
+	"errors"
+	"strings"
 	"testing"
 
 	"fyne.io/fyne/v2"
 
+	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/ui/lang"
 	"github.com/godwit-im/godwit/app/ui/shell"
 	"github.com/godwit-im/godwit/app/ui/theme"
@@ -65,7 +68,7 @@ func TestTheLanguageChangesAtOnce(t *testing.T) {
 		}
 	}
 	i.Choice.Set(at)
-	s.until("German", func() bool { return s.says("Einstellungen") && s.says("Sprache") && len(s.inner.convs) == 2 })
+	s.until("German", func() bool { return s.says("Optionen") && s.says("Sprache") && len(s.inner.convs) == 2 })
 	h.events <- said("b1", "ben", "psst")
 	s.until("one note", out.showing("Ben: Neue Nachricht"))
 	if s.item("lang").Choice.At != at || !s.item("lang").Changed() {
@@ -73,4 +76,59 @@ func TestTheLanguageChangesAtOnce(t *testing.T) {
 	}
 	s.item("lang").Choice.Set(0)
 	s.until("English again", func() bool { return s.says("Language") })
+}
+
+// Every dialog and each of the first screens has room in the least window, in each
+// language, with nothing cut in a title or on the rail.
+func TestEveryDialogFits(t *testing.T) {
+	least := fyne.NewSize(theme.WindowMinW, theme.WindowMinH)
+	open := func(t *testing.T, h *house, tag string) *sight {
+		return look(t, h, least, func(o *Options) { o.Languages = []string{tag} })
+	}
+	for _, tag := range lang.Available() {
+		t.Run(tag, func(t *testing.T) {
+			h := harbour()
+			s := open(t, h, tag)
+			s.until("the window", func() bool { return s.inner != nil && s.inner.status != nil && len(s.inner.convs) == 2 })
+			for _, name := range []string{"Chats", "Requests", "Network", "Settings"} {
+				if w := fyne.MeasureText(s.l.T(name), theme.TextMeta, fyne.TextStyle{}).Width; w > theme.RailWidth-10 {
+					t.Errorf("%q is %v wide on the rail", s.l.T(name), w)
+				}
+			}
+			for name, show := range map[string]func(){
+				"an error": func() {
+					s.inner.fail(problem.New(problem.DeviceRevoked, errors.New("a cause that is told in a line or two, as causes are")))
+					s.press(s.l.T("Details"))
+				},
+				"a relay's address": s.inner.addRelay,
+				"a question":        func() { s.inner.askRemove("anna") },
+				"a name":            func() { s.inner.askName("anna") },
+				"an invitation":     func() { s.inner.makeInvitation(true) },
+				"an address":        s.inner.askLink,
+				"no relay":          func() { h.relays = nil; s.inner.invite() },
+				"the words":         func() { s.inner.wordsDialog(strings.Fields(strings.Repeat("squirrel ", 24))) },
+				"a passphrase":      s.inner.lock,
+				"the palette":       s.inner.palette,
+				"the keys":          func() { s.does("help") },
+				"stopping a relay":  s.inner.stopRelay,
+			} {
+				show()
+				s.until(name, func() bool { return s.win.Canvas().Overlays().Top() != nil })
+				top := s.win.Canvas().Overlays().Top()
+				if m := top.MinSize(); m.Width > least.Width || m.Height > least.Height || m.Height < 100 {
+					t.Errorf("%s is %v", name, m)
+				}
+				s.win.Canvas().Overlays().Remove(top)
+			}
+			for _, err := range []error{problem.New(problem.NoAccount, nil), problem.New(problem.Locked, nil), problem.New(problem.KeyMissing, errors.New("open /home/somebody/.local/share/godwit/vault.key: no such file or directory"))} {
+				h := newHouse()
+				h.err = err
+				s := open(t, h, tag)
+				s.until("a screen", func() bool { return len(s.words()) > 1 })
+				if m := s.win.Content().MinSize(); m.Width > least.Width {
+					t.Errorf("%v makes the window %v", err, m)
+				}
+			}
+		})
+	}
 }

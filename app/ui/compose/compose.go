@@ -112,7 +112,13 @@ func (c *Composer) Open(name, draft string) {
 
 // Called says what whoever is written to is called now.
 func (c *Composer) Called(name string) {
-	if p := c.cfg.Lang.T("Message {name}", "name", text.OneLine(name)); p != c.entry.PlaceHolder {
+	var b strings.Builder
+	for cluster := range emoji.Clusters(text.OneLine(name)) { // Fyne writes here, in whatever fonts there are
+		if _, ok := c.cfg.Fonts.Emoji().Lookup(cluster); !ok {
+			b.WriteString(cluster)
+		}
+	}
+	if p := strings.TrimSpace(c.cfg.Lang.T("Message {name}", "name", strings.Join(strings.Fields(b.String()), " "))); p != c.entry.PlaceHolder {
 		c.entry.SetPlaceHolder(p)
 	}
 }

@@ -74,7 +74,7 @@ func (v *Requests) Set(list []Stranger) {
 }
 
 func (v *Requests) card(s Stranger) fyne.CanvasObject {
-	name := widget.Ends(widget.Row(0, widget.NewText(s.Name, theme.TextTitle, theme.Text).Bold().Shrink()), widget.NewText(s.When, theme.TextCaption, theme.Dim))
+	name := widget.Ends(widget.Inset(0, 0, theme.Space3, 0, widget.Row(0, widget.NewText(s.Name, theme.TextTitle, theme.Text).Bold().Shrink())), widget.NewText(s.When, theme.TextCaption, theme.Dim))
 	words := widget.Col(theme.Space3, name)
 	if s.Warning != "" {
 		words.Add(Warning(s.Warning))

@@ -66,6 +66,11 @@ func CtrlShift(k fyne.KeyName) Key {
 // Alt is the key with Alt.
 func Alt(k fyne.KeyName) Key { return Key{fyne.KeyModifierAlt, k} }
 
+// Name is String as keyboards of a language have it: Strg+Umschalt+M.
+func (k Key) Name(l *lang.Lang) string {
+	return strings.NewReplacer("Ctrl", l.T("Ctrl"), "Shift", l.T("Shift"), "Space", l.T("Space")).Replace(k.String())
+}
+
 // String is the key as on a keyboard: Ctrl+Shift+M.
 func (k Key) String() string {
 	var parts []string

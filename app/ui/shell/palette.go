@@ -87,7 +87,7 @@ func ShowPalette(c fyne.Canvas, l *lang.Lang, what string, find func(query strin
 	show("")
 	width := min(540, c.Size().Width-2*theme.Space6)
 	body := widget.Edge(widget.Inset(0, 0, 0, theme.Space3, widget.Roomy(field)), nil, nil, nil, lines)
-	sheet := widget.Exactly(width, 56+maxHits*40, widget.Inset(theme.Space3, theme.Space3, theme.Space3, theme.Space3, body))
+	sheet := widget.Exactly(width, theme.Primary+2*theme.Space3+theme.Space3+maxHits*(38+theme.Space1)+theme.Space3, widget.Inset(theme.Space3, theme.Space3, theme.Space3, theme.Space3, body))
 	pop = fynewidget.NewModalPopUp(sheet, c)
 	pop.Show()
 	c.Focus(field)
@@ -106,7 +106,7 @@ func ShowHelp(c fyne.Canvas, l *lang.Lang, commands []Command) {
 				first = false
 				column.Add(widget.Inset(0, theme.Space3, 0, 0, widget.NewText(g.Title(l), theme.TextCaption, theme.Dim).Bold()))
 			}
-			column.Add(widget.Ends(widget.Row(0, widget.NewText(l.T(cmd.Name), theme.TextBody, theme.Text).Shrink()), keyCap(cmd.Keys[0].String())))
+			column.Add(widget.Ends(widget.Row(0, widget.NewText(l.T(cmd.Name), theme.TextBody, theme.Text).Shrink()), keyCap(cmd.Keys[0].Name(l))))
 		}
 	}
 	scroll := container.NewVScroll(widget.Inset(0, 0, theme.Space4, 0, column))

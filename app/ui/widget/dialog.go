@@ -25,7 +25,8 @@ type Dialog struct {
 // foot. Close is the name of the cross. What closed is called once, if it is not nil.
 func ShowDialog(c fyne.Canvas, title, closeName string, width float32, content fyne.CanvasObject, closed func(), buttons ...fyne.CanvasObject) *Dialog {
 	d := &Dialog{canvas: c, closed: closed, keys: c.OnTypedKey()}
-	head := Row(theme.Space3, NewText(title, theme.TextSection, theme.Text).Bold().Shrink(), Grow(Gap(0, 0)), NewIconButton("close", closeName, d.Close))
+	cross := Inset(theme.Space3, 0, 0, 0, ColumnTop(36, NewIconButton("close", closeName, d.Close)))
+	head := Edge(nil, nil, nil, cross, Inset(0, 4, 0, 0, NewPara(title, theme.TextSection, theme.Text).Bold()))
 	body := Col(theme.Space5, head, content)
 	if len(buttons) > 0 {
 		body.Add(container.New(footer{}, buttons...))
@@ -117,7 +118,7 @@ func (f footer) Layout(o []fyne.CanvasObject, s fyne.Size) {
 		m := b.MinSize()
 		x -= m.Width
 		b.Resize(m)
-		b.Move(fyne.NewPos(x, 0))
+		b.Move(fyne.NewPos(x, (s.Height-m.Height)/2))
 		x -= theme.Space4
 	}
 }
