@@ -61,6 +61,7 @@ func (a *account) lookItems() []settings.Item {
 		{ID: "scale", Name: l.T("Size of everything"), Help: l.T("Text, pictures and buttons grow together."), Number: &settings.Number{
 			Value: a.look.Scale, Usual: 100, Min: shell.MinScale, Max: shell.MaxScale, Step: shell.ScaleStep,
 			Text: func(n int) string { return l.T("{n} %", "n", strconv.Itoa(n)) }, Set: func(n int) { a.zoom(n - a.look.Scale) }}},
+		{ID: "motion", Name: l.T("Motion"), Help: l.T("Nothing in this window slides or fades, whatever the system is set to. A message that you were led to is marked for two seconds.")},
 		{ID: "lang", Name: l.T("Language"), Help: l.T("Of the window. What people write stays as they wrote it."), Choice: &settings.Choice{
 			Names: names, At: max(0, slices.Index(tongues, a.look.Lang)), Set: func(n int) { a.speak(tongues[n]) }}},
 	}
