@@ -2,6 +2,7 @@ package mailbox_test
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,9 +14,11 @@ import (
 // A relay tells anybody through which others it is reached, as it is now; what is no
 // circuit it does not tell, and no more than there is room for in a descriptor.
 func TestRoutes(t *testing.T) {
-	var now []ma.Multiaddr
-	r := startRelay(t, terms{config: mailbox.ServerConfig{Routes: func() []ma.Multiaddr { return now }}})
+	var reached atomic.Value
+	reached.Store([]ma.Multiaddr{})
+	r := startRelay(t, terms{config: mailbox.ServerConfig{Routes: func() []ma.Multiaddr { return reached.Load().([]ma.Multiaddr) }}})
 	bob := r.as(t)
+	var now []ma.Multiaddr
 	for _, c := range []struct {
 		now  []string
 		want int
@@ -30,6 +33,7 @@ func TestRoutes(t *testing.T) {
 		for _, a := range c.now {
 			now = append(now, ma.StringCast(a))
 		}
+		reached.Store(now)
 		got, err := bob.Routes(t.Context())
 		if err != nil || len(got) != c.want || c.want > 0 && !slices.ContainsFunc(now, got[0].Equal) {
 			t.Errorf("a relay at %v told %v, %v", now, got, err)
