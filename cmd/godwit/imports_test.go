@@ -56,6 +56,11 @@ var importRules = []importRule{
 		why: "only app/store imports the database: what is on disk, its encryption and its transactions are one package's promise",
 	},
 	{
+		of:  func(dir string) bool { return !in(dir, "p2p/mailbox/jetstream", "cmd/godwit") },
+		not: func(path string) bool { return in(path, "github.com/nats-io", module+"/p2p/mailbox/jetstream") },
+		why: "only the relay's own program can keep its mail on servers: the window, which can be a relay too, is not made larger by what it never uses",
+	},
+	{
 		of: func(dir string) bool { return in(dir, "identity") },
 		not: func(path string) bool {
 			dir, ok := ours(path)
