@@ -55,6 +55,8 @@ const (
 	settleTime = 100 * time.Millisecond
 	// lookEvery is how often the servers are asked how much room is taken.
 	lookEvery = 2 * time.Second
+	// stalled is how long nothing may come though there is more.
+	stalled = time.Second
 	// applyMost bounds the messages that are taken in at once.
 	applyMost = 512
 )
@@ -120,9 +122,12 @@ type Store struct {
 	stream jetstream.Stream
 	view   *disk.View
 
+	running  context.Context // until Close
 	stop     context.CancelFunc
 	ends     sync.WaitGroup
+	reading  sync.Mutex // guards what follows
 	consumed jetstream.ConsumeContext
+	began    time.Time // when that was made
 	came     chan jetstream.Msg
 	moved    chan struct{} // something was applied
 
@@ -131,6 +136,7 @@ type Store struct {
 
 	mu    sync.Mutex // guards what follows
 	used  uint64     // bytes of the stream, as last seen, and added since
+	heard time.Time  // when something came last
 	tells func(mailbox.BoxPublic)
 }
 
@@ -153,8 +159,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Store{cfg: cfg, log: cfg.Log, came: make(chan jetstream.Msg, 2*applyMost), moved: make(chan struct{}, 1)}
-	running, stop := context.WithCancel(context.Background())
-	s.stop = stop
+	s.running, s.stop = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -171,11 +176,11 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 		return nil, err
 	}
 	s.used = info.State.Bytes
-	if err := s.consume(ctx, running); err != nil {
+	if err := s.consume(ctx); err != nil {
 		return nil, err
 	}
-	s.ends.Go(func() { s.apply(running) })
-	s.ends.Go(func() { s.look(running) })
+	s.ends.Go(func() { s.apply(s.running) })
+	s.ends.Go(func() { s.look(s.running) })
 	for {
 		if end, _ := s.view.End(); end >= info.State.LastSeq {
 			return s, nil
@@ -271,7 +276,13 @@ func (s *Store) openView(info *jetstream.StreamInfo) (err error) {
 }
 
 // consume lets what the index does not know come, without the cells.
-func (s *Store) consume(ctx, running context.Context) error {
+func (s *Store) consume(ctx context.Context) error {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	if s.consumed != nil {
+		s.consumed.Stop()
+	}
+	s.began = time.Now()
 	end, _ := s.view.End()
 	c, err := s.js.OrderedConsumer(ctx, s.cfg.Stream, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: end + 1, HeadersOnly: true, MaxResetAttempts: -1,
@@ -280,7 +291,7 @@ func (s *Store) consume(ctx, running context.Context) error {
 		s.consumed, err = c.Consume(func(m jetstream.Msg) {
 			select {
 			case s.came <- m:
-			case <-running.Done():
+			case <-s.running.Done():
 			}
 		})
 	}
@@ -288,6 +299,25 @@ func (s *Store) consume(ctx, running context.Context) error {
 		return fmt.Errorf("jetstream: read the stream: %w", err)
 	}
 	return nil
+}
+
+// resume consumes anew if nothing has come for some time though there is more: whoever sent
+// it is gone with a server, which takes a client long to see.
+func (s *Store) resume(ctx context.Context) {
+	s.mu.Lock()
+	quiet := time.Since(s.heard)
+	s.mu.Unlock()
+	s.reading.Lock()
+	young := time.Since(s.began) < stalled
+	s.reading.Unlock()
+	if quiet < stalled || young {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, attempt)
+	defer cancel()
+	if err := s.consume(ctx); err != nil {
+		s.log.Debug("an election, perhaps", "error", err) // it is tried again
+	}
 }
 
 // apply takes in what others appended.
@@ -314,6 +344,7 @@ func (s *Store) apply(ctx context.Context) {
 		}
 		s.mu.Lock()
 		tell := s.tells
+		s.heard = time.Now()
 		s.mu.Unlock()
 		if tell != nil {
 			for box := range news {
@@ -398,6 +429,7 @@ func (s *Store) settle(ctx context.Context) error {
 	if err != nil {
 		return nil // an election, perhaps; it is tried again
 	}
+	s.behind(ctx, info)
 	s.commit.Lock()
 	defer s.commit.Unlock()
 	if s.broken != nil {
@@ -435,6 +467,14 @@ func (s *Store) measure(ctx context.Context) {
 		s.mu.Lock()
 		s.used = info.State.Bytes
 		s.mu.Unlock()
+		s.behind(ctx, info)
+	}
+}
+
+// behind resumes if the stream is further than the index.
+func (s *Store) behind(ctx context.Context, info *jetstream.StreamInfo) {
+	if end, _ := s.view.End(); end < info.State.LastSeq {
+		s.resume(ctx)
 	}
 }
 
@@ -733,10 +773,12 @@ func (s *Store) Run(ctx context.Context) error {
 // Close ends all that Open began. The stream stays.
 func (s *Store) Close() (err error) {
 	s.stop()
+	s.ends.Wait()
+	s.reading.Lock()
 	if s.consumed != nil {
 		s.consumed.Stop()
 	}
-	s.ends.Wait()
+	s.reading.Unlock()
 	if s.nc != nil {
 		s.nc.Close()
 	}
