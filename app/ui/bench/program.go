@@ -26,10 +26,10 @@ var (
 // Measures of what is done.
 const (
 	starts    = 5                      // that count; one before them warms the caches
-	chatRows  = 8                      // chats in sight
+	chatRows  = 6                      // chats in sight, above the card about the recovery words
 	rowTop    = 172                    // middle of the first
 	rowHeight = 66                     // px
-	opens     = 3 * chatRows           // clicks on a chat
+	opens     = 4 * chatRows           // clicks on a chat
 	wheels    = 200                    // steps of the wheel that are timed
 	scrolled  = 10_000                 // messages to scroll through
 	calm      = 250 * time.Millisecond // nothing more is to come
