@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -86,6 +87,22 @@ func TestWhatTheListShows(t *testing.T) {
 	}
 	if r := rows[3]; r.Said != "Blocked" || !r.Muted {
 		t.Errorf("%+v", r)
+	}
+}
+
+func TestWhatWasFoundIsSeenInItsRow(t *testing.T) {
+	for snippet, want := range map[string]string{
+		"Good. The boat leaves at eight, from [pier] 3.": "…eight, from pier 3.",
+		"From [pier] 3.":                     "From pier 3.",
+		"Straße und Brücke und [pier]":       "…Brücke und pier",
+		"onewordthatislongerthanitall[pier]": "…ongerthanitallpier",
+		"今晚你来吗今晚你来吗今晚你来吗[pier]":              "…晚你来吗今晚你来吗今晚你来吗pier",
+	} {
+		from, to := strings.Index(snippet, "["), strings.Index(snippet, "]")-1
+		f := api.FoundMessage{Snippet: strings.NewReplacer("[", "", "]", "").Replace(snippet), Matches: []api.Match{{From: from, To: to}}}
+		if rows := FoundRows(english, []api.FoundMessage{f}, nil, now); rows[1].Said != want {
+			t.Errorf("%q shows %q, want %q", snippet, rows[1].Said, want)
+		}
 	}
 }
 

@@ -1,7 +1,10 @@
 package chats
 
 import (
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/search"
@@ -80,7 +83,7 @@ func FoundRows(l *lang.Lang, found []api.FoundMessage, convs []api.Conversation,
 	}
 	rows := []Row{{Head: l.T("Messages")}}
 	for _, f := range found {
-		r := Row{ID: f.Message.Conversation, Message: f.Message.ID, When: When(l, f.Message.Time.Time, now), Said: widget.OneLine(f.Snippet)}
+		r := Row{ID: f.Message.Conversation, Message: f.Message.ID, When: When(l, f.Message.Time.Time, now), Said: widget.OneLine(nearHit(f))}
 		for _, c := range convs {
 			if c.ID == r.ID {
 				r.Name, r.Icon, r.Verified = Name(l, c), IconOf(c.Kind), c.Verified
@@ -92,6 +95,29 @@ func FoundRows(l *lang.Lang, found []api.FoundMessage, convs []api.Conversation,
 		rows = append(rows, r)
 	}
 	return rows
+}
+
+// beforeHit is how many characters stand before what was found, at most: a row has room for
+// some thirty.
+const beforeHit = 14
+
+// nearHit is a snippet from a word or two before what was found in it.
+func nearHit(f api.FoundMessage) string {
+	if len(f.Matches) == 0 {
+		return f.Snippet
+	}
+	from := f.Matches[0].From
+	for n := 0; n < beforeHit && from > 0; n++ {
+		_, size := utf8.DecodeLastRuneInString(f.Snippet[:from])
+		from -= size
+	}
+	if from == 0 {
+		return f.Snippet
+	}
+	if i := strings.IndexFunc(f.Snippet[from:f.Matches[0].From], unicode.IsSpace); i >= 0 {
+		from += i
+	}
+	return "…" + strings.TrimLeftFunc(f.Snippet[from:], unicode.IsSpace)
 }
 
 // StarredRows are messages with a star, under a head.
