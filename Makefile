@@ -170,14 +170,15 @@ vuln: need-go need-desktop ## govulncheck, where its database can be reached
 # to compile) is not compiled once more for the detector; all above it is.
 #
 # The tests that start processes and wait for them come first, with more at once than there
-# may be processors: others are built and run beside them. `make vet` has vetted everything.
+# may be processors: others are built and run beside them. Then come those that take longest,
+# so that none of them is left alone at the end. `make vet` has vetted everything.
 RACE := GODEBUG=asyncpreemptoff=1 CGO_ENABLED=1 go test -race -vet=off -p 3 \
 	-gcflags=github.com/ncruces/...=-race=false \
 	-gcflags=lukechampine.com/adiantum/...=-race=false
 
 .PHONY: unit
 unit: need-go need-gcc need-desktop need-screen ## all tests
-	$(RACE) -timeout 15m ./cmd/godwit/soak ./cmd/godwit $$(go list ./... | grep -v /cmd/godwit-desktop)
+	$(RACE) -timeout 15m ./cmd/godwit/soak ./cmd/godwit ./app/chat ./p2p/dht $$(go list ./... | grep -v /cmd/godwit-desktop)
 	go test -vet=off -timeout 15m ./cmd/godwit-desktop $$(find . -name race_off_test.go -exec dirname {} ';' | sort)
 
 # Also part of all tests, for three minutes.

@@ -4,4 +4,5 @@ package chat
 
 import "testing"
 
-func long(*testing.T) {}
+// long is a story of so much virtual time that it is told beside others.
+func long(t *testing.T) { t.Parallel() }
