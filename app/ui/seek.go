@@ -247,7 +247,7 @@ func (a *account) openFind() {
 	}
 	a.frame.ShowContent(true)
 	if !a.find.on {
-		a.find = finding{on: true, query: a.find.query, from: a.line.Place()}
+		a.find = finding{on: true, query: a.find.query, asking: a.find.asking, from: a.line.Place()}
 		for _, r := range a.line.InSight() {
 			if r.Message != nil {
 				a.find.since = r.Message.Time
@@ -293,11 +293,12 @@ func (a *account) askFind(before string) {
 		if err != nil && !errors.Is(err, context.Canceled) {
 			a.opt.Log.Warn("a conversation could not be searched", "err", err)
 		}
-		if !f.on || a.openID != chat || f.query != query {
+		stale := before != "" && (len(f.hits) == 0 || f.hits[len(f.hits)-1].Message.ID != before) // the bar was closed meanwhile
+		if !f.on || a.openID != chat || f.query != query || stale {
 			a.askFind("")
 			return
 		}
-		f.asked, f.more, f.ready = true, found.More, found.Unindexed == 0
+		f.asked, f.more, f.ready = true, found.More, err == nil && found.Unindexed == 0
 		shown := ""
 		if f.at < len(f.hits) && f.jumped {
 			shown = f.hits[f.at].Message.ID
