@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -21,15 +20,7 @@ import (
 // and says why. Then there is room once more: every cell with a receipt was there all the while,
 // and deposits are taken again. Needs root, for a small disk.
 func TestDiskFilledToTheLastByte(t *testing.T) {
-	disk := t.TempDir()
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=48m"); err != nil {
-		t.Skip("SKIPPED: mounting a small disk: ", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(disk, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
+	disk := mailboxtest.SmallDisk(t, "48m")
 	dir, filler := filepath.Join(disk, "relay"), filepath.Join(disk, "filler")
 	run := func() *child { return start(t, "relay", dir, diskEnv+"=33554432") }
 	r := run()
@@ -80,7 +71,7 @@ func TestDiskFilledToTheLastByte(t *testing.T) {
 			t.Errorf("deposits while the disk fills up: %v", err)
 		}
 	})
-	fill(t, filler)
+	mailboxtest.FillDisk(t, filler)
 	people.Wait()
 	for range 2 {
 		whole("on the full disk")
@@ -97,7 +88,7 @@ func TestDiskFilledToTheLastByte(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "mail", "ballast")); err != nil && !errors.Is(err, os.ErrNotExist) {
 		t.Fatal(err)
 	}
-	fill(t, filler)
+	mailboxtest.FillDisk(t, filler)
 	if _, said := tryStart(t, "relay", dir); !strings.Contains(said, "no space left on device") || strings.Contains(said, "goroutine") {
 		t.Fatalf("started without any room a relay says %q", said)
 	}
@@ -111,21 +102,4 @@ func TestDiskFilledToTheLastByte(t *testing.T) {
 	}
 	whole("after deposits with room again")
 	empty(t, r, key)
-}
-
-// fill writes to a file until there is not a byte left.
-func fill(t *testing.T, path string) {
-	t.Helper()
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	for b := make([]byte, 1<<20); len(b) > 0; {
-		if _, err := f.Write(b); errors.Is(err, syscall.ENOSPC) {
-			b = b[:len(b)/2]
-		} else if err != nil {
-			t.Fatal(err)
-		}
-	}
 }

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
 )
 
 // The disk is full to the last byte, by somebody else. A relay that runs goes on and
@@ -16,39 +17,16 @@ import (
 // what is collected is deleted, and with room again all is as it was. Needs root, for a
 // small disk.
 func TestAFullDiskEndsNobody(t *testing.T) {
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=24m"); err != nil {
-		t.Skip("SKIPPED: mounting a small disk: ", err)
-	}
-	t.Cleanup(func() {
-		// What Pebble could not open it may leave open, which nobody but a test outlives.
-		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
+	dir := mailboxtest.SmallDisk(t, "24m")
 	synctest.Test(t, func(t *testing.T) { aFullDisk(t, dir) })
 }
 
 func aFullDisk(t *testing.T, dir string) {
 	cfg := Config{Dir: filepath.Join(dir, "mail"), MaxBytes: 16 << 20, Quotas: roomy()}
 	filler := filepath.Join(dir, "filler")
-	fillUp := func() {
-		f, err := os.OpenFile(filler, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
-		for b := make([]byte, 1<<20); len(b) > 0; {
-			if _, err := f.Write(b); errors.Is(err, syscall.ENOSPC) {
-				b = b[:len(b)/2]
-			} else if err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 	s := open(t, cfg)
 	box, cells := fill(t, s, 200)
-	fillUp()
+	mailboxtest.FillDisk(t, filler)
 	if err := s.Close(); err != nil { // which flushes the index
 		t.Fatal(err)
 	}
@@ -71,7 +49,7 @@ func aFullDisk(t *testing.T, dir string) {
 		}
 	}
 	// Nothing can be made anew.
-	fillUp()
+	mailboxtest.FillDisk(t, filler)
 	if _, err := Open(Config{Dir: filepath.Join(dir, "another"), MaxBytes: 16 << 20}); !errors.Is(err, syscall.ENOSPC) || errors.Is(err, mailbox.ErrDamaged) {
 		t.Errorf("a new store on a full disk: %v", err)
 	}
