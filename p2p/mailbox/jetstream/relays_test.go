@@ -241,7 +241,7 @@ func TestTwoRelaysAreOne(t *testing.T) {
 func TestNothingReceiptedIsLost(t *testing.T) {
 	f := newFamily(t, 2)
 	key := mailbox.GenerateBox()
-	queues := moveIn(t, f.login(t, 0, key), key, 40)
+	queues := moveIn(t, f.login(t, 0, key), key, 80)
 	ctx, stop := context.WithCancel(t.Context())
 	var mu sync.Mutex
 	var kept []mailbox.CellID
@@ -255,8 +255,9 @@ func TestNothingReceiptedIsLost(t *testing.T) {
 					continue // the process is dead
 				}
 				for n := 0; ; n++ {
+					<-time.After(10 * time.Millisecond) // else the queues are full before the story ends
 					cell := mailboxtest.Random(mailbox.CellSmall)
-					if _, err = c.Put(ctx, queues[(5*i+n%5)%len(queues)], cell, 0); err != nil {
+					if _, err = c.Put(ctx, queues[10*i+n%10], cell, 0); err != nil {
 						break
 					}
 					mu.Lock()
@@ -265,7 +266,8 @@ func TestNothingReceiptedIsLost(t *testing.T) {
 				}
 				c.Close()
 				if errors.Is(err, mailbox.ErrQuota) {
-					return // enough
+					t.Error("the queues are full before the story ends")
+					return
 				}
 			}
 		})
