@@ -1,6 +1,8 @@
 package node
 
 import (
+	"sync/atomic"
+
 	"github.com/libp2p/go-libp2p/core/connmgr"
 	"github.com/libp2p/go-libp2p/core/control"
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -15,6 +17,10 @@ type gater struct {
 	allowed func(ma.Multiaddr) bool
 	// inbound is asked for the addresses of those who connect to us.
 	inbound func(ma.Multiaddr) bool
+	// closing is set once the host is about to be closed. A dial outlives the one who gave
+	// up waiting for it, and libp2p v0.51's swarm dereferences nil where one that is forced
+	// to be direct looks for its transport after the swarm's are gone (nonProxyAddr).
+	closing atomic.Bool
 }
 
 var _ connmgr.ConnectionGater = (*gater)(nil)
@@ -41,7 +47,9 @@ func ed25519ID(p peer.ID) bool {
 
 func (g *gater) InterceptPeerDial(p peer.ID) bool { return ed25519ID(p) }
 
-func (g *gater) InterceptAddrDial(_ peer.ID, a ma.Multiaddr) bool { return g.allowed(a) }
+func (g *gater) InterceptAddrDial(_ peer.ID, a ma.Multiaddr) bool {
+	return !g.closing.Load() && g.allowed(a)
+}
 
 func (g *gater) InterceptAccept(c network.ConnMultiaddrs) bool { return g.inbound(c.RemoteMultiaddr()) }
 

@@ -96,6 +96,7 @@ type Config struct {
 type Node struct {
 	mode Mode
 	host host.Host
+	gate *gater
 
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
@@ -119,7 +120,8 @@ func New(cfg Config) (*Node, error) {
 	if err := allListen(cfg.Mode, cfg.listen()); err != nil {
 		return nil, fmt.Errorf("node: %w", err)
 	}
-	opts, err := cfg.options()
+	gate := newGater(cfg.Mode, cfg.Circuits)
+	opts, err := cfg.options(gate)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +133,7 @@ func New(cfg Config) (*Node, error) {
 		return nil, errors.Join(err, h.Close())
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	n := &Node{mode: cfg.Mode, host: h, stop: stop}
+	n := &Node{mode: cfg.Mode, host: h, gate: gate, stop: stop}
 	if !cfg.relay() && !cfg.mute { // a relay's reservations are connections without streams
 		n.tasks.Go(func() { n.sweep(ctx) })
 	}
@@ -154,7 +156,7 @@ func (cfg *Config) listen() []string {
 	}
 }
 
-func (cfg *Config) options() ([]libp2p.Option, error) {
+func (cfg *Config) options(gate *gater) ([]libp2p.Option, error) {
 	low, high := cfg.Low, cfg.High
 	if high == 0 {
 		low, high = 96, 128
@@ -172,7 +174,7 @@ func (cfg *Config) options() ([]libp2p.Option, error) {
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, cfg.muxer()),
 		libp2p.Transport(quic.NewTransport),
-		libp2p.ConnectionGater(newGater(cfg.Mode, cfg.Circuits)),
+		libp2p.ConnectionGater(gate),
 		libp2p.ConnectionManager(conns),
 		libp2p.ResourceManager(resources),
 		libp2p.MultiaddrResolver(noNames{}),
@@ -454,6 +456,7 @@ func (n *Node) Run(ctx context.Context) error {
 // Close ends all connections and stops listening. It may be called twice.
 func (n *Node) Close() error {
 	n.stop()
+	n.gate.closing.Store(true)
 	n.tasks.Wait()
 	return n.host.Close()
 }
