@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/ncruces/go-sqlite3/util/vfsutil"
 	"github.com/ncruces/go-sqlite3/vfs"
@@ -25,7 +26,14 @@ import (
 // SQLite syncs it, and the sync is left to the next one. SQLite still begins the
 // next commit on a sector of its own, so that nothing which was synced is ever
 // written again, and a checkpoint syncs the WAL before it copies from it.
-type gather struct{ vfs.VFS }
+//
+// The rest of that copy shares its block with the first frame of the next commit. To write the one is to
+// encrypt the other anew, and an operating system lets a reader see half of a write: so nobody
+// reads a WAL while a piece of it is passed on.
+type gather struct {
+	vfs.VFS
+	passing *sync.RWMutex
+}
 
 // gatherMax bounds what is held back, in bytes.
 const gatherMax = 1 << 20
@@ -40,19 +48,20 @@ func (g gather) OpenFilename(name *vfs.Filename, flags vfs.OpenFlag) (vfs.File, 
 	if !ok {
 		return nil, flags, errors.Join(fmt.Errorf("the driver hides its file (%T)", f), f.Close())
 	}
-	return &gathered{File: f, disk: below}, flags, nil
+	return &gathered{File: f, disk: below, passing: g.passing}, flags, nil
 }
 
 // gathered is a WAL with a piece that is not written yet.
 type gathered struct {
 	vfs.File
-	disk  *diskFile // below the encryption
-	piece []byte
-	at    int64 // where the piece begins
-	cut   bool  // the last sync cut a frame
-	rest  int64 // where the rest of that frame goes on
-	lazy  bool  // the commit that comes may be synced with the next one
-	owed  bool  // there was such a commit since the last sync
+	disk    *diskFile     // below the encryption
+	passing *sync.RWMutex // one for all WALs of the process: a piece is written in some 50 µs
+	piece   []byte
+	at      int64 // where the piece begins
+	cut     bool  // the last sync cut a frame
+	rest    int64 // where the rest of that frame goes on
+	lazy    bool  // the commit that comes may be synced with the next one
+	owed    bool  // there was such a commit since the last sync
 }
 
 // walHeader is the length of what SQLite writes, and syncs, when it begins a WAL
@@ -71,10 +80,12 @@ func (f *gathered) flush() error {
 	if len(f.piece) == 0 {
 		return nil
 	}
+	f.passing.Lock()
 	err := f.disk.together(func() error {
 		_, err := f.File.WriteAt(f.piece, f.at)
 		return err
 	})
+	f.passing.Unlock()
 	f.piece = f.piece[:0]
 	return err
 }
@@ -83,7 +94,9 @@ func (f *gathered) flush() error {
 // part begins.
 func (f *gathered) WriteAt(p []byte, off int64) (int, error) {
 	if f.cut && off == f.rest {
+		f.passing.Lock()
 		n, err := f.File.WriteAt(p, off)
+		f.passing.Unlock()
 		f.rest += int64(n)
 		f.cut = !frameAt(f.rest)
 		return n, err
@@ -105,6 +118,8 @@ func (f *gathered) ReadAt(p []byte, off int64) (int, error) {
 	if err := f.flush(); err != nil {
 		return 0, err
 	}
+	f.passing.RLock()
+	defer f.passing.RUnlock()
 	return f.File.ReadAt(p, off)
 }
 

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/ncruces/go-sqlite3/vfs"
 )
 
 // TestReadersBesideAWriterSeeWholeCommits: what other connections read of the WAL
@@ -76,6 +78,23 @@ func TestTheWALGrowsAhead(t *testing.T) {
 	}
 }
 
+// bare is a file of the operating system, with what is asked of it here.
+type bare struct {
+	vfs.File // nil
+	on       *os.File
+}
+
+func (f bare) ReadAt(p []byte, off int64) (int, error)  { return f.on.ReadAt(p, off) }
+func (f bare) WriteAt(p []byte, off int64) (int, error) { return f.on.WriteAt(p, off) }
+func (f bare) Truncate(size int64) error                { return f.on.Truncate(size) }
+func (f bare) Size() (int64, error) {
+	info, err := f.on.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
 func putAll(tx *Tx, names []string, value []byte) error {
 	for _, name := range names {
 		if err := tx.PutSetting(name, value); err != nil {
@@ -83,4 +102,51 @@ func putAll(tx *Tx, names []string, value []byte) error {
 		}
 	}
 	return nil
+}
+
+// TestAPieceIsReadWholeOrNotAtAll: a block that is written again while another connection reads
+// it is seen as it was or as it is.
+func TestAPieceIsReadWholeOrNotAtAll(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a-wal")
+	passing := new(sync.RWMutex)
+	open := func() *gathered {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { f.Close() })
+		disk := &diskFile{File: bare{on: f}}
+		return &gathered{File: disk, disk: disk, passing: passing}
+	}
+	writer, reader := open(), open()
+	write := func(i byte) {
+		if _, err := writer.WriteAt(bytes.Repeat([]byte{i}, 3*pageSize), 0); err != nil {
+			t.Error(err)
+		}
+		if err := writer.flush(); err != nil {
+			t.Error(err)
+		}
+	}
+	write(0)
+	done := make(chan struct{})
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		block := make([]byte, pageSize)
+		for {
+			select {
+			case <-done:
+				return
+			default:
+			}
+			if _, err := reader.ReadAt(block, 0); err != nil || !bytes.Equal(block, bytes.Repeat(block[:1], pageSize)) {
+				t.Errorf("half a block: %v", err)
+				return
+			}
+		}
+	})
+	for i := range 20_000 {
+		write(byte(i))
+	}
+	close(done)
+	reading.Wait()
 }

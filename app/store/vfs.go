@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"sync"
 	"syscall"
 
 	"github.com/ncruces/go-sqlite3"
@@ -22,7 +23,7 @@ func registerVFS() {
 }
 
 // stack puts our layers over the operating system's files.
-func stack(base vfs.VFS) vfs.VFS { return gather{adiantum.Wrap(disk{base}, nil)} }
+func stack(base vfs.VFS) vfs.VFS { return gather{adiantum.Wrap(disk{base}, nil), new(sync.RWMutex)} }
 
 // errDiskFull is what Windows says, ERROR_DISK_FULL, where others say ENOSPC.
 const errDiskFull = syscall.Errno(112)
