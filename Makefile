@@ -149,6 +149,8 @@ fmt: need-go ## is everything formatted?
 vet: need-go need-desktop ## go vet
 	@# The window first: one package of its driver takes minutes on one processor.
 	go vet ./cmd/godwit-desktop ./...
+	@# What Windows and macOS compile of the desktop instead of what is vetted above.
+	for os in windows darwin; do GOOS=$$os CGO_ENABLED=0 go vet ./app/desktop/autostart ./app/desktop/notify ./app/desktop/tray || exit; done
 
 .PHONY: lint
 lint: need-go need-desktop ## staticcheck
