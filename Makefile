@@ -197,6 +197,14 @@ test-cluster: need-go ## the shared store, on three servers that are killed one 
 	GODWIT_NATS_SERVER=$(CURDIR)/bin/nats-server go test $(CLUSTER) -count=1 -v -timeout 15m ./p2p/mailbox/jetstream
 CLUSTER = -tags=cluster,no_emoji,no_animations,migrated_fynedo
 
+# Part of all tests where these programs are.
+.PHONY: test-operator
+test-operator: need-go ## what systemd, an OpenMetrics parser and Chromium say of a relay; pictures of its page into bin/pages
+	@.ci/need systemd-analyze=systemd chromium=chromium
+	@/usr/bin/python3 -c 'import prometheus_client.openmetrics.parser' 2>/dev/null || .ci/need prometheus_client=python3-prometheus-client
+	mkdir -p bin/pages
+	GODWIT_PICTURES=$(CURDIR)/bin/pages go test -count=1 -v -run 'TestUnitForSystemd|TestMetrics|TestPageInABrowser' ./cmd/godwit ./p2p/relay
+
 .PHONY: fuzz
 fuzz: need-go ## each fuzz target for FUZZTIME (20s)
 	@set -e; for pkg in $$(go list ./...); do \
