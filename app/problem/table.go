@@ -394,7 +394,7 @@ var table = [...]Problem{
 		"An import overwrites nothing. Nothing was touched.",
 		"Choose another --data, or move away what is there."},
 	{BadExport, ExitFailed, "This is not a whole export of a relay",
-		"It is cut short, was changed, or is something else. Nothing was made of it.",
+		"It is not there, is cut short, was changed, or is something else. Nothing was made of it.",
 		"Export the relay again, and see that all of the file arrives."},
 	{FileThere, ExitCannotMake, "The file cannot be made",
 		"It is there already, or the place is read-only, is full, or belongs to somebody else. Nothing was overwritten.",

@@ -61,6 +61,10 @@ func (c *cli) relayExportCommand() *cobra.Command {
 					return problem.Newf(problem.NoRelayHere, "%s", data)
 				}
 			}
+			var place *fs.PathError
+			if errors.As(err, &place) && place.Path == args[0] {
+				return problem.New(problem.FileThere, err) // it is the disk under it that is full
+			}
 			if err != nil {
 				return app.RelayProblem(err)
 			}
@@ -90,7 +94,7 @@ func (c *cli) relayImportCommand() *cobra.Command {
 		Long: "Makes a relay's directory of what `godwit relay export` wrote; FILE - is standard input. The directory must be empty or not there, and is made whole or not\n" +
 			"at all. Start the relay then as ever. It must not run anywhere else any more.",
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			_, data, err := c.relaySocket(data)
 			if err != nil {
 				return err
@@ -104,7 +108,7 @@ func (c *cli) relayImportCommand() *cobra.Command {
 				defer file.Close()
 				in = file
 			}
-			e, err := relay.Import(data, in)
+			e, err := relay.Import(cmd.Context(), data, in)
 			if err != nil {
 				return app.RelayProblem(err)
 			}

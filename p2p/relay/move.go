@@ -3,6 +3,7 @@ package relay
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -15,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/cryptobyte"
@@ -173,7 +175,7 @@ func (r *Relay) serveExport(w http.ResponseWriter, req *http.Request) {
 }
 
 // ExportRunning is Export of a relay that runs, whose Socket is given. The error wraps
-// ErrNotRunning, ErrShared or ErrExport.
+// ErrNotRunning, ErrShared, ErrExport or that of writing.
 func ExportRunning(ctx context.Context, socket string, to io.Writer) (Exported, error) {
 	transport := unixTransport(socket)
 	defer transport.CloseIdleConnections()
@@ -193,12 +195,29 @@ func ExportRunning(ctx context.Context, socket string, to io.Writer) (Exported, 
 	default:
 		return Exported{}, fmt.Errorf("%w: the relay answers %s", ErrExport, res.Status)
 	}
-	return readExport(io.TeeReader(res.Body, to), func(string, int64, io.Reader) error { return nil })
+	out := &outgoing{Writer: to}
+	e, err := readExport(io.TeeReader(res.Body, out), func(string, int64, io.Reader) error { return nil })
+	if out.err != nil { // it is not the export that is wrong
+		err = fmt.Errorf("relay: export: %w", out.err)
+	}
+	return e, err
+}
+
+// outgoing remembers why it could not be written.
+type outgoing struct {
+	io.Writer
+	err error
+}
+
+func (o *outgoing) Write(b []byte) (int, error) {
+	n, err := o.Writer.Write(b)
+	o.err = cmp.Or(o.err, err)
+	return n, err
 }
 
 // readExport reads an export to its end and checks it. take need not read all of a file.
 func readExport(from io.Reader, take func(name string, size int64, r io.Reader) error) (e Exported, err error) {
-	r, sum := tar.NewReader(from), sha256.New()
+	r, sum := tar.NewReader(incoming{from}), sha256.New()
 	seen := map[string]bool{}
 	for {
 		h, err := r.Next()
@@ -206,7 +225,7 @@ func readExport(from io.Reader, take func(name string, size int64, r io.Reader) 
 			return e, fmt.Errorf("%w: %w", ErrExport, err)
 		}
 		switch {
-		case h.Typeflag != tar.TypeReg || seen[h.Name] || h.Size < 0:
+		case h.Typeflag != tar.TypeReg || seen[h.Name] || h.Size < 0 || sparse(h):
 			return e, fmt.Errorf("%w: it holds %q", ErrExport, h.Name)
 		case h.Name == endFile:
 			raw, err := io.ReadAll(io.LimitReader(r, 1<<10))
@@ -243,14 +262,47 @@ func readExport(from io.Reader, take func(name string, size int64, r io.Reader) 
 	}
 }
 
+// incoming names what cannot be read of an export for what it is, so that it is told
+// apart from what cannot be written.
+type incoming struct{ io.Reader }
+
+func (i incoming) Read(b []byte) (int, error) {
+	n, err := i.Reader.Read(b)
+	if err != nil && err != io.EOF {
+		err = fmt.Errorf("%w: %w", ErrExport, err)
+	}
+	return n, err
+}
+
+// sparse says whether a file of a tar has holes, which stand for as many zeros as
+// somebody likes. None of ours has any.
+func sparse(h *tar.Header) bool {
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
 // Import makes a relay's directory of an export. The directory must not be there, or be
 // empty; it is there afterwards whole or not at all. The error wraps ErrExport,
-// ErrThere, ErrKey, ErrNewer, ErrDamaged or the operating system's.
-func Import(data string, from io.Reader) (e Exported, err error) {
+// ErrThere, ErrKey, ErrNewer or the operating system's, or is the context's.
+func Import(ctx context.Context, data string, from io.Reader) (e Exported, err error) {
 	if entries, err := os.ReadDir(data); len(entries) > 0 {
 		return e, ErrThere
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return e, fmt.Errorf("relay: import: %w", err)
+	} else if err == nil {
+		// A link, as systemd has one for a DynamicUser, goes on leading to the directory.
+		if data, err = filepath.EvalSymlinks(data); err != nil {
+			return e, fmt.Errorf("relay: import: %w", err)
+		}
+		// The new one takes its place; where that cannot be, as where a disk is mounted,
+		// nobody need wait to hear it.
+		if err := os.Remove(data); err != nil {
+			return e, fmt.Errorf("relay: import: the directory cannot be replaced, choose one below it: %w", err)
+		}
 	}
 	data, err = filepath.Abs(data)
 	if err != nil {
@@ -269,9 +321,11 @@ func Import(data string, from io.Reader) (e Exported, err error) {
 			return e, fmt.Errorf("relay: import: %w", err)
 		}
 	}
-	if e, err = readExport(from, func(name string, size int64, r io.Reader) error {
-		return putFile(filepath.Join(dir, filepath.FromSlash(name)), size, r)
-	}); err != nil {
+	if e, err = readExport(until{ctx, from}, func(name string, _ int64, r io.Reader) error {
+		return putFile(filepath.Join(dir, filepath.FromSlash(name)), r)
+	}); ctx.Err() != nil {
+		return e, ctx.Err()
+	} else if err != nil {
 		return e, err
 	}
 	for _, below := range []string{"mail/log", "mail/index", "mail", "."} {
@@ -283,6 +337,9 @@ func Import(data string, from io.Reader) (e Exported, err error) {
 		return e, err
 	}
 	store, err := disk.Open(disk.Config{Dir: filepath.Join(dir, "mail")})
+	if errors.Is(err, ErrDamaged) {
+		return e, fmt.Errorf("%w: %v", ErrExport, err) // it is not the directory that is
+	}
 	if err != nil {
 		return e, err
 	}
@@ -292,25 +349,35 @@ func Import(data string, from io.Reader) (e Exported, err error) {
 	if err = errors.Join(err, store.Close()); err != nil {
 		return e, err
 	}
-	if err := os.Remove(data); err != nil && !errors.Is(err, fs.ErrNotExist) { // an empty one
-		return e, fmt.Errorf("relay: import: %w", err)
-	}
 	if err := os.Rename(dir, data); err != nil {
 		return e, fmt.Errorf("relay: import: %w", err)
 	}
 	return e, syncDir(filepath.Dir(data))
 }
 
-func putFile(path string, size int64, r io.Reader) (err error) {
+// until is a reader that ends with a context.
+type until struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (u until) Read(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.Reader.Read(b)
+}
+
+// putFile makes a file of what is read. What cannot be read is named by the reader.
+func putFile(path string, r io.Reader) (err error) {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return fmt.Errorf("relay: import: %w", err)
 	}
-	n, err := io.Copy(f, r)
-	switch {
-	case err != nil && n < size:
-		err = fmt.Errorf("%w: %w", ErrExport, err) // cut short, or the disk is full, which the cause says
-	case err == nil:
+	if _, err = io.Copy(f, r); errors.Is(err, io.ErrUnexpectedEOF) {
+		err = fmt.Errorf("%w: it is cut short", ErrExport)
+	}
+	if err == nil {
 		err = f.Sync()
 	}
 	return errors.Join(err, f.Close())

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -103,7 +104,7 @@ func TestRelayMovesUnderLoad(t *testing.T) {
 	}
 
 	elsewhere := filepath.Join(dir, "new")
-	got, err := relay.Import(elsewhere, &file)
+	got, err := relay.Import(t.Context(), elsewhere, &file)
 	if err != nil || got != e {
 		t.Fatalf("exported %+v, imported %+v, %v", e, got, err)
 	}
@@ -160,7 +161,7 @@ func TestExportsThatAreNoneMakeNothing(t *testing.T) {
 	if _, err := relay.Export(filepath.Join(dir, "none"), io.Discard); err == nil {
 		t.Error("nothing was exported")
 	}
-	if _, err := relay.Import(h.data, bytes.NewReader(good)); !errors.Is(err, relay.ErrThere) {
+	if _, err := relay.Import(t.Context(), h.data, bytes.NewReader(good)); !errors.Is(err, relay.ErrThere) {
 		t.Errorf("over a relay: %v", err)
 	}
 	// with is the export, changed: edit returns what becomes of a file, nil for none.
@@ -220,15 +221,20 @@ func TestExportsThatAreNoneMakeNothing(t *testing.T) {
 		bad[fmt.Sprintf("%q in it", name)] = with(same, name)
 	}
 	place := filepath.Join(dir, "new")
+	// Refused before a byte of it is written: there are as many as somebody likes.
+	hole := append(holes(t, "mail/log/0000000000000009.log", 1<<24), good...)
+	if _, err := relay.Import(t.Context(), place, bytes.NewReader(hole)); !errors.Is(err, relay.ErrExport) || !strings.Contains(err.Error(), "it holds") {
+		t.Errorf("a file with holes: %v", err)
+	}
 	for name, raw := range bad {
-		if _, err := relay.Import(place, bytes.NewReader(raw)); !errors.Is(err, relay.ErrExport) {
+		if _, err := relay.Import(t.Context(), place, bytes.NewReader(raw)); !errors.Is(err, relay.ErrExport) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
 			t.Fatalf("%s: %v %v", name, entries, err)
 		}
 	}
-	if _, err := relay.Import(place, bytes.NewReader(with(same))); err != nil {
+	if _, err := relay.Import(t.Context(), place, bytes.NewReader(with(same))); err != nil {
 		t.Fatal(err)
 	}
 	if runtime.GOOS != "windows" {
@@ -247,5 +253,77 @@ func TestExportsThatAreNoneMakeNothing(t *testing.T) {
 		t.Errorf("%v %v at %v", entries, err, n.Addrs())
 	}
 }
+
+// holes is a file of a tar that says it has size bytes, all of them zeros that are not
+// there (the PAX records of GNU tar, sparse format 0.1).
+func holes(t *testing.T, name string, size int64) []byte {
+	t.Helper()
+	var records, out bytes.Buffer
+	for _, r := range []string{"GNU.sparse.major=0", "GNU.sparse.minor=1", fmt.Sprint("GNU.sparse.size=", size), "GNU.sparse.numblocks=0", "GNU.sparse.map="} {
+		n := len(r) + len(" \n") + 2
+		fmt.Fprintf(&records, "%d %s\n", n, r)
+	}
+	w := tar.NewWriter(&out)
+	if err := errors.Join(
+		w.WriteHeader(&tar.Header{Name: "holes", Size: int64(records.Len()), Mode: 0o600, Typeflag: tar.TypeReg}), second(w.Write(records.Bytes())),
+		w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Typeflag: tar.TypeReg}), w.Flush(),
+	); err != nil {
+		t.Fatal(err)
+	}
+	raw := out.Bytes()
+	sum := 0
+	copy(raw[148:156], "        ")
+	raw[156] = tar.TypeXHeader // which its writer does not let one make
+	for _, b := range raw[:512] {
+		sum += int(b)
+	}
+	copy(raw[148:156], fmt.Sprintf("%06o\x00 ", sum))
+	if h, err := tar.NewReader(bytes.NewReader(raw)).Next(); err != nil || h.Size != size {
+		t.Fatal(h, err)
+	}
+	return raw
+}
+
+// What stands in the way of an export or an import is named for what it is: neither a full disk nor
+// who interrupts it makes an export a bad one.
+func TestWhatIsWrongWithAMoveIsNotTheExport(t *testing.T) {
+	dir := t.TempDir()
+	h := run(t, relay.Config{Data: filepath.Join(dir, "old")})
+	h.until(t, relay.Serving)
+	full := errors.New("no space left on device")
+	if _, err := relay.ExportRunning(t.Context(), relay.Socket(h.data), failing{full}); !errors.Is(err, full) || errors.Is(err, relay.ErrExport) {
+		t.Errorf("a full disk: %v", err)
+	}
+	var file bytes.Buffer
+	if _, err := relay.ExportRunning(t.Context(), relay.Socket(h.data), &file); err != nil {
+		t.Fatal(err)
+	}
+	place := filepath.Join(dir, "new")
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	if _, err := relay.Import(ctx, place, bytes.NewReader(file.Bytes())); !errors.Is(err, context.Canceled) || errors.Is(err, relay.ErrExport) {
+		t.Errorf("interrupted: %v", err)
+	}
+	if runtime.GOOS == "windows" {
+		return
+	}
+	// A link to the directory, such as systemd has in /var/lib, leads to the relay afterwards.
+	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "private", "relay"), 0o700), os.Symlink(filepath.Join(dir, "private", "relay"), place)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := relay.Import(t.Context(), place, &file); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Lstat(place); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link is gone: %v %v", info.Mode(), err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "private", "relay", "relay.key")); err != nil {
+		t.Error(err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 func second[T any](_ T, err error) error { return err }
