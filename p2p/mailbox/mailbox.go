@@ -11,6 +11,7 @@ package mailbox
 
 import (
 	"crypto/ed25519"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
@@ -102,6 +103,16 @@ func GenerateBox() (k BoxPrivate) {
 
 // NewBoxPrivate makes the key of a 32-byte seed.
 func NewBoxPrivate(seed [32]byte) BoxPrivate { return BoxPrivate{seed} }
+
+// FriendBox is the one box at a relay that a friend's token pays for (LEASE in section 2): who has
+// the token has room for one device, and cannot share it out.
+func FriendBox(relay peer.ID, token []byte) BoxPrivate {
+	b, err := hkdf.Key(sha256.New, token, nil, "godwit/1/mailbox/friend"+string(relay), ed25519.SeedSize)
+	if err != nil {
+		panic("mailbox: HKDF of 32 bytes cannot fail: " + err.Error())
+	}
+	return BoxPrivate{[ed25519.SeedSize]byte(b)}
+}
 
 // Seed is what NewBoxPrivate takes.
 func (k BoxPrivate) Seed() [32]byte { return k.seed }

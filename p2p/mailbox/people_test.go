@@ -296,3 +296,78 @@ func TestDialAgain(t *testing.T) {
 		}
 	}
 }
+
+// Anna's relay is for her friends. Ben has a token of hers: it pays for one box, the one that follows
+// from it, and for no second that he would share out; Mallory has none. What Carol leaves for Ben
+// is kept for a week at most. Then Anna closes the relay: it takes nothing more, also
+// on connections that are there, and Ben fetches what it keeps.
+func TestFriends(t *testing.T) {
+	token := bytes.Repeat([]byte{7}, 32)
+	const week = 7 * 24 * time.Hour
+	cfg := mailbox.ServerConfig{Leases: []mailbox.LeaseKind{mailbox.LeaseToken}, Friends: [][]byte{bytes.Repeat([]byte{6}, 32), token}, MaxTTL: week}
+	r := startRelay(t, terms{config: cfg})
+	lease := func(p *person, token []byte) error {
+		t.Helper()
+		if _, err := p.Login(t.Context(), p.key); err != nil {
+			t.Fatal(err)
+		}
+		_, err := p.Lease(t.Context(), p.key.Public(), token)
+		return err
+	}
+	if err := lease(r.as(t), nil); !errors.Is(err, mailbox.ErrLease) {
+		t.Fatalf("Mallory, without a token: %v", err)
+	}
+	if err := lease(r.as(t), bytes.Repeat([]byte{8}, 32)); !errors.Is(err, mailbox.ErrLease) {
+		t.Fatalf("Mallory, with one that she made up: %v", err)
+	}
+	if err := lease(r.as(t), token); !errors.Is(err, mailbox.ErrLease) {
+		t.Fatalf("Ben's token for another box: %v", err)
+	}
+	ben := r.as(t)
+	ben.key = mailbox.FriendBox(ben.Relay(), token)
+	if err := lease(ben, token); err != nil {
+		t.Fatal(err)
+	}
+	if ttl := ben.Limits().MaxTTL; ttl != week {
+		t.Fatalf("it says that it keeps things for %v", ttl)
+	}
+	d := ben.describe()
+	carol := r.as(t)
+	q := d.Queue(carol.Epoch())
+	cell, err := q.Key.Seal(make([]byte, mailbox.CellSmall-mailbox.CellOverhead))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := carol.Put(t.Context(), q.Write, cell, mailbox.MaxTTL); !errors.Is(err, mailbox.ErrTTL) {
+		t.Fatalf("for a month: %v", err)
+	}
+	id, receipt := carol.leave(d, make([]byte, mailbox.CellSmall-mailbox.CellOverhead))
+	if left := receipt.Expiry.Sub(receipt.Time); left > week {
+		t.Fatalf("it promises to keep a cell for %v", left)
+	}
+
+	cfg.Closed = true
+	if err := r.server.SetTerms(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := carol.Put(t.Context(), q.Write, cell, time.Hour); !errors.Is(err, mailbox.ErrTryLater) {
+		t.Fatalf("a deposit at a relay that is closed: %v", err)
+	}
+	if err := ben.Open(t.Context(), mailbox.Ordinary, ben.Now().Add(time.Hour), mailbox.QID{1}); !errors.Is(err, mailbox.ErrTryLater) {
+		t.Fatalf("a queue at a relay that is closed: %v", err)
+	}
+	again := r.as(t)
+	again.key = ben.key
+	if err := lease(again, token); err != nil {
+		t.Fatalf("Ben comes back to a relay that is closed: %v", err)
+	}
+	if _, err := again.Get(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := again.Ack(t.Context(), id); n != 1 || err != nil {
+		t.Fatalf("%d deleted, %v", n, err)
+	}
+	if s := r.server.Stats(); s.Given != mailbox.CellSmall || s.Taken < mailbox.CellSmall {
+		t.Fatalf("%d bytes came, %d went", s.Taken, s.Given)
+	}
+}

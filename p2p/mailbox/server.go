@@ -50,10 +50,17 @@ type ServerConfig struct {
 	Quotas      Quotas      // what the Store enforces, to be told; DefaultQuotas
 	Leases      []LeaseKind // accepted; none
 	Tokens      [][]byte    // for LeaseToken, 16 to 64 bytes each
+	Friends     [][]byte    // the same, each for one box alone: its FriendBox
 	Difficulty  uint8       // of LeaseWork, in bits
 	IntroWork   uint8       // the least for a deposit into an intro queue, in bits, up to MaxIntroWork; DefaultIntroWork
 	Streams     int         // at once; 4096
 	PeerStreams int         // at once per peer; 16
+	// MaxTTL is the longest that anything is kept, in whole seconds; MaxTTL of this package,
+	// which is also the most.
+	MaxTTL time.Duration
+	// Closed says that nothing new is taken, on streams that are there neither: no deposits,
+	// notices or queues. What is kept is given out as before.
+	Closed bool
 	// Routes are the circuit addresses under which the relay can be reached now,
 	// of which MaxRoutes are told; nil: none.
 	Routes func() []ma.Multiaddr
@@ -69,6 +76,8 @@ type Stats struct {
 	Refusals   uint64
 	Groups     uint64        // commits
 	Committing time.Duration // what these took together
+	Taken      uint64        // bytes of cells and notices that came, refused ones included
+	Given      uint64        // bytes of those that were given out
 }
 
 // A Server is a relay's side of the protocol, on top of a Store that it does
@@ -93,7 +102,7 @@ type Server struct {
 	watchers map[BoxPublic][]*session
 	ends     sync.WaitGroup
 
-	deposits, fetches, deletions, refusals, groups atomic.Uint64
+	deposits, fetches, deletions, refusals, groups, taken, given atomic.Uint64
 	committing                                     atomic.Int64 // nanoseconds
 }
 
@@ -139,13 +148,19 @@ func (cfg ServerConfig) complete() (ServerConfig, error) {
 	if cfg.PeerStreams == 0 {
 		cfg.PeerStreams = defaultPeerStreams
 	}
+	if cfg.MaxTTL == 0 {
+		cfg.MaxTTL = MaxTTL
+	}
+	if cfg.MaxTTL < time.Second || cfg.MaxTTL > MaxTTL {
+		return cfg, fmt.Errorf("mailbox: to keep things for %v, not for up to %v", cfg.MaxTTL, MaxTTL)
+	}
 	if cfg.IntroWork == 0 {
 		cfg.IntroWork = DefaultIntroWork
 	}
 	if cfg.IntroWork > MaxIntroWork {
 		return cfg, fmt.Errorf("mailbox: %d bits of work for strangers, more than %d", cfg.IntroWork, MaxIntroWork)
 	}
-	for _, t := range cfg.Tokens {
+	for _, t := range slices.Concat(cfg.Tokens, cfg.Friends) {
 		if len(t) < minToken || len(t) > maxToken {
 			return cfg, fmt.Errorf("mailbox: a token of %d bytes, not %d to %d", len(t), minToken, maxToken)
 		}
@@ -239,6 +254,7 @@ func (s *Server) Stats() Stats {
 	return Stats{
 		Streams: len(s.sessions), Deposits: s.deposits.Load(), Fetches: s.fetches.Load(),
 		Deletions: s.deletions.Load(), Refusals: s.refusals.Load(), Groups: s.groups.Load(), Committing: time.Duration(s.committing.Load()),
+		Taken: s.taken.Load(), Given: s.given.Load(),
 	}
 }
 
@@ -335,7 +351,7 @@ func (s *Server) Limits() Limits { return s.cfg.Load().limits() }
 
 func (cfg *ServerConfig) limits() Limits {
 	return Limits{
-		Difficulty: cfg.Difficulty, Leases: cfg.Leases, Proofs: rememberProofs, Window: window, MaxTTL: MaxTTL,
+		Difficulty: cfg.Difficulty, Leases: cfg.Leases, Proofs: rememberProofs, Window: window, MaxTTL: cfg.MaxTTL,
 		QueueCells: cfg.Quotas.QueueCells, QueueBytes: cfg.Quotas.QueueBytes,
 		BoxBytes: cfg.Quotas.BoxBytes, BoxQueues: cfg.Quotas.BoxQueues,
 	}

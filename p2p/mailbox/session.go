@@ -337,6 +337,12 @@ func (c *session) tell() {
 // both results are nil.
 func (c *session) handle(id uint32, size int, req request) (message, error) {
 	now := time.Now()
+	if adds(req) {
+		c.server.taken.Add(uint64(weight(req)))
+		if c.server.cfg.Load().Closed {
+			return nil, ErrTryLater
+		}
+	}
 	switch m := req.(type) {
 	case *prove:
 		c.prove(m, now)
@@ -352,8 +358,7 @@ func (c *session) handle(id uint32, size int, req request) (message, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.server.fetches.Add(1)
-		return raw{kindFetch | kindAnswer, b}, nil
+		return c.server.give(kindFetch, b), nil
 	case *ping:
 		return &pingAnswer{now}, nil
 	case *routes:
@@ -380,7 +385,7 @@ func (c *session) handle(id uint32, size int, req request) (message, error) {
 	case *unpost:
 		c.add(&RemoveNotice{Box: box, ID: m.id}, id, kindUnpost, size, 0)
 	case *post:
-		expiry, err := expiryOf(now, m.ttl)
+		expiry, err := c.expiryOf(now, m.ttl)
 		if err != nil {
 			return nil, err
 		}
@@ -393,12 +398,40 @@ func (c *session) handle(id uint32, size int, req request) (message, error) {
 		if err != nil {
 			return nil, err
 		}
-		c.server.fetches.Add(1)
-		return raw{kindGet | kindAnswer, cell}, nil
+		return c.server.give(kindGet, cell), nil
 	case *watch:
 		return c.watch(m, id, box)
 	}
 	return nil, nil
+}
+
+// adds says whether a request would have the relay keep something new.
+func adds(req request) bool {
+	switch req.(type) {
+	case *put, *intro, *post, *open:
+		return true
+	}
+	return false
+}
+
+// weight is how many bytes of a cell or a notice came with a request.
+func weight(req request) int {
+	switch m := req.(type) {
+	case *put:
+		return len(m.cell)
+	case *intro:
+		return len(m.cell)
+	case *post:
+		return len(m.blob)
+	}
+	return 0
+}
+
+// give answers with a cell or a notice.
+func (s *Server) give(k kind, b []byte) message {
+	s.fetches.Add(1)
+	s.given.Add(uint64(len(b)))
+	return raw{k | kindAnswer, b}
 }
 
 func copied(b []byte) []byte {
@@ -408,8 +441,8 @@ func copied(b []byte) []byte {
 }
 
 // expiryOf is when something left now for ttl expires, in whole seconds.
-func expiryOf(now time.Time, ttl time.Duration) (time.Time, error) {
-	if ttl < time.Second || ttl > MaxTTL {
+func (c *session) expiryOf(now time.Time, ttl time.Duration) (time.Time, error) {
+	if ttl < time.Second || ttl > c.cfg.MaxTTL {
 		return time.Time{}, ErrTTL
 	}
 	return time.Unix(now.Unix(), 0).Add(ttl), nil
@@ -436,7 +469,7 @@ func (c *session) put(m *put, id uint32, size int, now time.Time) error {
 	if !ValidSize(len(m.cell)) {
 		return ErrSize
 	}
-	expiry, err := expiryOf(now, m.ttl)
+	expiry, err := c.expiryOf(now, m.ttl)
 	if err != nil {
 		return err
 	}
@@ -485,6 +518,11 @@ func (c *session) pays(m *lease) bool {
 		good := 0
 		for _, t := range c.cfg.Tokens {
 			good |= subtle.ConstantTimeCompare(t, m.bytes)
+		}
+		for _, t := range c.cfg.Friends {
+			if subtle.ConstantTimeCompare(t, m.bytes) == 1 && FriendBox(c.server.relay, t).Public() == *c.box {
+				good = 1
+			}
 		}
 		return good == 1
 	case LeaseWork:

@@ -65,7 +65,7 @@ func (c *session) intro(m *intro, id uint32, size int, now time.Time) error {
 	if len(m.cell) != CellMedium {
 		return ErrSize
 	}
-	expiry, err := expiryOf(now, m.ttl)
+	expiry, err := c.expiryOf(now, m.ttl)
 	if err != nil {
 		return err
 	}
