@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -103,7 +104,7 @@ type Server struct {
 	ends     sync.WaitGroup
 
 	deposits, fetches, deletions, refusals, groups, taken, given atomic.Uint64
-	committing                                     atomic.Int64 // nanoseconds
+	committing                                                   atomic.Int64 // nanoseconds
 }
 
 // NewServer makes a server for a host whose key is given. Streams are taken in
@@ -351,7 +352,7 @@ func (s *Server) Limits() Limits { return s.cfg.Load().limits() }
 
 func (cfg *ServerConfig) limits() Limits {
 	return Limits{
-		Difficulty: cfg.Difficulty, Leases: cfg.Leases, Proofs: rememberProofs, Window: window, MaxTTL: cfg.MaxTTL,
+		Difficulty: cfg.Difficulty, Leases: cfg.Leases, Proofs: rememberProofs, Window: window, MaxTTL: cmp.Or(cfg.MaxTTL, MaxTTL),
 		QueueCells: cfg.Quotas.QueueCells, QueueBytes: cfg.Quotas.QueueBytes,
 		BoxBytes: cfg.Quotas.BoxBytes, BoxQueues: cfg.Quotas.BoxQueues,
 	}

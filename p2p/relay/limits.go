@@ -1,10 +1,12 @@
 package relay
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/disk"
@@ -19,10 +21,14 @@ type Limits struct {
 	Leases  []mailbox.LeaseKind // what pays for a box; nil: in loopback LeaseOpen, else LeaseWork, and LeaseToken if there are any
 	Work    uint8               // for LeaseWork, bits; DefaultDifficulty
 	Tokens  [][]byte            // for LeaseToken, 16 to 64 bytes each; none
+	Friends [][]byte            // the same, each for one box alone: its mailbox.FriendBox; none
+	Keep    time.Duration       // the longest that anything is kept, in whole seconds; mailbox.MaxTTL, which is also the most
+	Closed  bool                // nothing new is taken, and what is kept is given out
 }
 
-// in puts what is not said in its place, for a mode. Its error tells what cannot be.
-func (l Limits) in(m node.Mode) (Limits, error) {
+// in puts what is not said in its place, for a mode; friends says that it is all for friends, and
+// their tokens alone pay. Its error tells what cannot be.
+func (l Limits) in(m node.Mode, friends bool) (Limits, error) {
 	if l.MaxDisk == 0 {
 		l.MaxDisk = disk.DefaultMaxBytes
 	}
@@ -31,6 +37,9 @@ func (l Limits) in(m node.Mode) (Limits, error) {
 	}
 	if l.Work == 0 {
 		l.Work = DefaultDifficulty
+	}
+	if l.Keep == 0 {
+		l.Keep = mailbox.MaxTTL
 	}
 	if l.Leases == nil {
 		l.Leases = []mailbox.LeaseKind{mailbox.LeaseWork}
@@ -42,22 +51,33 @@ func (l Limits) in(m node.Mode) (Limits, error) {
 		}
 	}
 	slices.Sort(l.Leases)
-	switch q := l.Quotas; {
-	case l.MaxDisk < 0:
-		return l, errors.New("relay: a negative cap")
-	case q.QueueCells == 0 || q.QueueBytes < mailbox.CellLarge || q.BoxQueues == 0 || q.BoxBytes < mailbox.CellLarge:
-		return l, errors.New("relay: a queue and a box must have room for one cell of 64 KiB")
+	if friends { // who have none yet
+		l.Leases, l.Work = []mailbox.LeaseKind{mailbox.LeaseToken}, 0
+		return l, l.room()
+	}
+	switch {
 	case slices.Contains(l.Leases, mailbox.LeaseToken) && len(l.Tokens) == 0:
 		return l, errors.New("relay: nobody has a token, so nobody could have a box")
 	case !slices.Contains(l.Leases, mailbox.LeaseWork):
 		l.Work = 0
 	}
-	return l, nil
+	return l, l.room()
+}
+
+// room says whether there is room for anything.
+func (l Limits) room() error {
+	switch q := l.Quotas; {
+	case l.MaxDisk < 0:
+		return errors.New("relay: a negative cap")
+	case q.QueueCells == 0 || q.QueueBytes < mailbox.CellLarge || q.BoxQueues == 0 || q.BoxBytes < mailbox.CellLarge:
+		return errors.New("relay: a queue and a box must have room for one cell of 64 KiB")
+	}
+	return nil
 }
 
 // terms are the limits as the mailbox knows them.
 func (l Limits) terms(m node.Mode) mailbox.ServerConfig {
-	t := mailbox.ServerConfig{Quotas: l.Quotas, Leases: l.Leases, Difficulty: l.Work, Tokens: l.Tokens}
+	t := mailbox.ServerConfig{Quotas: l.Quotas, Leases: l.Leases, Difficulty: l.Work, Tokens: l.Tokens, Friends: l.Friends, MaxTTL: l.Keep, Closed: l.Closed}
 	if m == node.Loopback {
 		t.IntroWork = 1
 	}
@@ -67,7 +87,7 @@ func (l Limits) terms(m node.Mode) mailbox.ServerConfig {
 // SetLimits changes the limits while the relay runs, all of them or, on an error, none. What
 // is kept stays, and what streams that are there were told holds for them.
 func (r *Relay) SetLimits(l Limits) error {
-	l, err := l.in(r.cfg.Mode)
+	l, err := l.in(r.cfg.Mode, r.cfg.Friends)
 	if err != nil {
 		return err
 	}
@@ -81,6 +101,10 @@ func (r *Relay) SetLimits(l Limits) error {
 		return errors.Join(fmt.Errorf("relay: %w", err), r.limitStore(l, old))
 	}
 	r.limits.now = l
+	select {
+	case r.changed <- struct{}{}:
+	default:
+	}
 	r.log.Info("the limits were read anew", "changed", strings.Join(changed(old, l), ", "))
 	return nil
 }
@@ -137,6 +161,9 @@ func changed(a, b Limits) (names []string) {
 	note("box_size", a.Quotas.BoxBytes != b.Quotas.BoxBytes)
 	note("lease", !slices.Equal(a.Leases, b.Leases))
 	note("lease_work", a.Work != b.Work)
-	note("lease_token", !slices.EqualFunc(a.Tokens, b.Tokens, func(x, y []byte) bool { return string(x) == string(y) }))
+	note("lease_token", !slices.EqualFunc(a.Tokens, b.Tokens, bytes.Equal))
+	note("friends", !slices.EqualFunc(a.Friends, b.Friends, bytes.Equal))
+	note("keep", a.Keep != b.Keep)
+	note("closed", a.Closed != b.Closed)
 	return names
 }

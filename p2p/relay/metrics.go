@@ -54,7 +54,7 @@ func (c *collected) Collect(to chan<- prometheus.Metric) {
 	counter := func(name, help string, v int64) { tell(prometheus.CounterValue, name, help, float64(v)) }
 
 	tell(prometheus.GaugeValue, "build_info", "The version that runs.", 1, "version", r.Version)
-	for _, s := range []State{Ready, Serving, Full, Stopping} {
+	for _, s := range []State{Ready, Serving, Full, Draining, Stopping} {
 		on := 0.0
 		if r.State == s {
 			on = 1
@@ -78,6 +78,8 @@ func (c *collected) Collect(to chan<- prometheus.Metric) {
 	counter("deposits_total", "Deposits accepted, repeated ones included.", r.Deposits)
 	counter("fetches_total", "Cells and notices given out.", r.Fetches)
 	counter("deletions_total", "Cells deleted by their readers.", r.Deletions)
+	counter("mail_taken_bytes_total", "Bytes of cells and notices that came.", r.Taken)
+	counter("mail_given_bytes_total", "Bytes of cells and notices that were given out.", r.Given)
 	counter("refusals_total", "Requests refused.", r.Refusals)
 	to <- prometheus.MustNewConstSummary(prometheus.NewDesc("godwit_relay_commit_seconds", "How long groups of changes took to be on disk.", nil, nil),
 		uint64(max(r.Groups, 0)), r.Committing, nil)
@@ -88,6 +90,8 @@ func (r Report) health() (sentence, level string) {
 	switch {
 	case r.State == Full:
 		return fmt.Sprintf("It gives mail out but takes none: %s.", r.Reason), "bad"
+	case r.State == Draining:
+		return "It takes no more mail, and gives out what it keeps until that is fetched: it is about to go.", "warn"
 	case r.State == Stopping:
 		return "It is being stopped, and begins nothing new.", "warn"
 	case r.State == Ready:

@@ -4,7 +4,8 @@
 // is to do for others joins it here.
 //
 // Its directory holds the relay's identity (relay.key, 0600), where it listens
-// (listen.MODE, multiaddrs, written at the first start), its lock, the
+// (listen.MODE, multiaddrs, written at the first start), its lock, what it knew of others and
+// did in the last day and this month (dht.MODE, history), the
 // mailbox's store (mail/, see p2p/mailbox/disk) and the socket on which it tells its
 // status (relay.sock). It knows neither accounts nor names, and its log has no peer
 // ids or addresses above debug level.
@@ -46,6 +47,9 @@ const (
 	// maxConnections is how many peers may be connected before idle ones are
 	// closed, down to nine tenths.
 	maxConnections = 4096
+	// friendConnections is the same for a relay that is for friends alone: theirs, and those of
+	// the people who write to them.
+	friendConnections = 256
 	// lookEvery is how often the relay looks whether its state changed.
 	lookEvery = 2 * time.Second
 )
@@ -74,6 +78,7 @@ type Config struct {
 	Peers   []string                         // multiaddrs with PeerID, connected to at the start; none
 	Listed  []string                         // the same, of a list: they are not met, only started from
 	Limits  Limits                           // what others get; see there
+	Friends bool                             // it is for those who have a token alone: it is not announced, and nobody is reached through it
 	HTTP    string                           // host:port of the status page, /healthz, /readyz and /metrics; none
 	Version string                           // of the program, to be told there
 	Socket  string                           // unix socket of the status, in a directory that is there and private; see Socket
@@ -100,9 +105,10 @@ type Event struct {
 type State string
 
 const (
-	Ready    State = "ready"    // it listens; told once, then Serving or Full
+	Ready    State = "ready"    // it listens; told once, then Serving, Full or Draining
 	Serving  State = "serving"  // takes and gives mail
 	Full     State = "full"     // gives mail but takes none: the cap, or the disk, is reached
+	Draining State = "draining" // gives mail but takes none: Limits.Closed
 	Stopping State = "stopping" // does nothing more
 )
 
@@ -138,7 +144,7 @@ type Relay struct {
 	log    *slog.Logger
 	node   *node.Node
 	dht    *dht.DHT
-	hop    *circuit.Hop    // by which others are reached through this one
+	hop    *circuit.Hop    // by which others are reached through this one; nil: none
 	holder *circuit.Holder // by which this one is reached through others
 	store  Store
 	server *mailbox.Server
@@ -150,6 +156,7 @@ type Relay struct {
 	state  atomic.Value // State
 
 	history history
+	changed chan struct{}  // capacity 1: the limits are others
 	exports sync.WaitGroup // under way
 	limits  struct {
 		sync.Mutex
@@ -167,9 +174,9 @@ func New(cfg Config) (_ *Relay, err error) {
 	if cfg.Event == nil {
 		cfg.Event = func(Event) {}
 	}
-	r := &Relay{cfg: cfg, log: cfg.Logger, began: time.Now()}
+	r := &Relay{cfg: cfg, log: cfg.Logger, began: time.Now(), changed: make(chan struct{}, 1)}
 	r.state.Store(Ready)
-	if r.limits.now, err = cfg.Limits.in(cfg.Mode); err != nil {
+	if r.limits.now, err = cfg.Limits.in(cfg.Mode, cfg.Friends); err != nil {
 		return nil, err
 	}
 	if r.peers, err = parsePeers(cfg.Peers); err != nil {
@@ -204,11 +211,13 @@ func New(cfg Config) (_ *Relay, err error) {
 	if err := r.listen(key); err != nil {
 		return nil, err
 	}
-	if r.dht, err = dht.New(r.node.Host(), dht.Config{Mode: cfg.Mode, Relay: true, Bootstrap: r.peers, Listed: listed, Last: r.lastDHT(), Save: r.saveDHT}); err != nil {
+	if r.dht, err = dht.New(r.node.Host(), dht.Config{Mode: cfg.Mode, Relay: !cfg.Friends, Bootstrap: r.peers, Listed: listed, Last: r.lastDHT(), Save: r.saveDHT}); err != nil {
 		return nil, err
 	}
-	if r.hop, err = circuit.NewHop(r.node.Host(), cfg.Mode); err != nil {
-		return nil, err
+	if !cfg.Friends {
+		if r.hop, err = circuit.NewHop(r.node.Host(), cfg.Mode); err != nil {
+			return nil, err
+		}
 	}
 	r.holder = circuit.NewHolder(r.node.Host(), circuit.HolderConfig{Mode: cfg.Mode, Peers: r.peers, Find: r.dht.FindRelays, Log: r.log})
 	terms := limits.terms(cfg.Mode)
@@ -218,6 +227,9 @@ func New(cfg Config) (_ *Relay, err error) {
 	}
 	if r.status, err = listenStatus(cmp.Or(cfg.Socket, Socket(cfg.Data))); err != nil {
 		return nil, err
+	}
+	if err := r.history.load(r.historyFile(), time.Now()); err != nil {
+		r.log.Warn("what the status page showed in the last run could not be read", "error", err)
 	}
 	if cfg.HTTP != "" {
 		if r.http, err = net.Listen("tcp", cfg.HTTP); err != nil {
@@ -231,6 +243,9 @@ func New(cfg Config) (_ *Relay, err error) {
 // people know a relay by its address, and a new one after each start would lose them.
 func (r *Relay) listen(key crypto.PrivKey) error {
 	cfg := node.Config{Mode: r.cfg.Mode, Listen: r.cfg.Listen, Key: key, Circuits: true, Low: maxConnections / 10 * 9, High: maxConnections, MemoryMiB: 512}
+	if r.cfg.Friends {
+		cfg.Low, cfg.High, cfg.MemoryMiB = friendConnections/10*9, friendConnections, 64
+	}
 	path := filepath.Join(r.cfg.Data, "listen."+string(r.cfg.Mode))
 	chosen := len(cfg.Listen) > 0
 	if !chosen {
@@ -372,18 +387,34 @@ func (r *Relay) look(ctx context.Context) error {
 	defer tick.Stop()
 	for {
 		next, reason := Serving, ""
-		if room, why := r.store.Room(); room < mailbox.CellLarge {
+		if r.Limits().Closed {
+			next = Draining
+		} else if room, why := r.store.Room(); room < mailbox.CellLarge {
 			next, reason = Full, why
 		}
 		if r.state.Load() != next {
 			r.tell(next, reason)
 		}
-		r.history.note(time.Now(), r.Report)
+		r.note(false)
 		select {
 		case <-ctx.Done():
+			r.note(true)
 			return nil
 		case <-tick.C:
+		case <-r.changed:
 		}
+	}
+}
+
+// historyFile keeps what the status page shows of the past.
+func (r *Relay) historyFile() string { return filepath.Join(r.cfg.Data, "history") }
+
+// note notes how it does, and writes that down if it is time or at the end.
+func (r *Relay) note(end bool) {
+	now := time.Now()
+	r.history.note(now, end, r.Report)
+	if err := r.history.save(r.historyFile(), now, end); err != nil {
+		r.log.Debug("what the status page shows could not be written", "error", err) // the disk is full, which is told elsewhere
 	}
 }
 

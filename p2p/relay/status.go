@@ -13,6 +13,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"github.com/godwit-im/godwit/p2p/circuit"
 )
 
 const (
@@ -50,20 +52,29 @@ type Report struct {
 	Fetches    int64    `json:"fetches"`   // cells and notices given out
 	Deletions  int64    `json:"deletions"` // cells acknowledged
 	Refusals   int64    `json:"refusals"`
-	Groups     int64    `json:"groups"`     // commits
-	Committing float64  `json:"committing"` // seconds that these took together
-	Uptime     float64  `json:"uptime"`     // seconds
+	Taken      int64    `json:"taken"`                 // bytes of cells and notices that came
+	Given      int64    `json:"given"`                 // and that were given out
+	Month      Month    `json:"month"`                 // the same since the first, over restarts
+	Friends    *Friends `json:"for_friends,omitempty"` // for whom alone it is; absent: for others too
+	Groups     int64    `json:"groups"`                // commits
+	Committing float64  `json:"committing"`            // seconds that these took together
+	Uptime     float64  `json:"uptime"`                // seconds
 	Allows     Allows   `json:"allows"`
 }
 
 // Report is how the relay does now.
 func (r *Relay) Report() Report {
-	u, s, hop := r.store.Usage(), r.server.Stats(), r.hop.Stats()
+	u, s := r.store.Usage(), r.server.Stats()
+	var hop circuit.HopStats
+	if r.hop != nil {
+		hop = r.hop.Stats()
+	}
 	rep := Report{
 		State: r.state.Load().(State), Peer: r.ID().String(),
 		Cells: int64(u.Cells), Bytes: int64(u.Bytes), Queues: int64(u.Queues), Boxes: int64(u.Boxes), Notices: int64(u.Notices),
 		Disk: int64(u.Disk), MaxDisk: r.Limits().MaxDisk, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())), DHT: int64(r.dht.Status().Peers),
 		Hops: int64(r.holder.Len()), Reserved: hop.Reservations, Circuits: hop.Circuits,
+		Taken: int64(s.Taken), Given: int64(s.Given), Month: r.history.thisMonth(int64(s.Taken), int64(s.Given)), Friends: r.friends(),
 		Deposits: int64(s.Deposits), Fetches: int64(s.Fetches), Deletions: int64(s.Deletions), Refusals: int64(s.Refusals),
 		Groups: int64(s.Groups), Committing: s.Committing.Seconds(), Version: r.cfg.Version, Uptime: time.Since(r.began).Seconds(), Allows: AllowsOf(r.server.Limits()),
 	}

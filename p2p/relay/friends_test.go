@@ -1,0 +1,126 @@
+package relay_test
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
+	"github.com/godwit-im/godwit/p2p/relay"
+)
+
+// Anna keeps mail for her friends Ben and Cleo, a share for each. A stranger has no box there, whatever
+// work they would do. Ben's share fills up; then the cap is reached for both. What was kept, who
+// uses it and what it cost this month outlive a restart. At last it is closed: nothing is lost.
+func TestForFriends(t *testing.T) {
+	ben, cleo := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
+	limits := relay.Limits{
+		MaxDisk: 64 << 20, Friends: [][]byte{ben, cleo}, Keep: 14 * 24 * time.Hour,
+		Quotas: mailbox.Quotas{QueueCells: 512, QueueBytes: 8 << 20, BoxQueues: 100, BoxBytes: 2 * mailbox.CellLarge},
+	}
+	dir := t.TempDir()
+	h := run(t, relay.Config{Data: dir, Friends: true, Limits: limits})
+	h.until(t, relay.Serving)
+	enter := func(p *person, token []byte) error {
+		t.Helper()
+		if _, err := p.Login(t.Context(), p.key); err != nil {
+			t.Fatal(err)
+		}
+		_, err := p.Lease(t.Context(), p.key.Public(), token)
+		return err
+	}
+	arrive := func(token []byte) *person {
+		t.Helper()
+		p := &person{Client: dial(t, h.info()), key: mailbox.FriendBox(h.ID(), token)}
+		if err := enter(p, token); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	stranger := &person{Client: dial(t, h.info()), key: mailbox.GenerateBox()}
+	if err := enter(stranger, nil); !errors.Is(err, mailbox.ErrLease) {
+		t.Errorf("a stranger: %v", err)
+	}
+	b := arrive(ben)
+	d, err := mailbox.NewDescriptor(h.info(), b.Now(), b.Limits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.queue = d.Queue(b.Epoch())
+	if err := b.Open(t.Context(), mailbox.Ordinary, d.Expiry, b.queue.Write.QID()); err != nil {
+		t.Fatal(err)
+	}
+	writer := dial(t, h.info())
+	put := func() error {
+		_, err := writer.Put(t.Context(), b.queue.Write, mailboxtest.Random(mailbox.CellLarge), 0)
+		return err
+	}
+	for range 2 {
+		if err := put(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := put(); !errors.Is(err, mailbox.ErrBoxFull) {
+		t.Errorf("more than Ben's share: %v", err)
+	}
+	small := limits
+	small.MaxDisk, small.Quotas.BoxBytes = 8<<20, 64<<20
+	if err := h.SetLimits(small); err != nil {
+		t.Fatal(err)
+	}
+	kept := 2
+	for err = put(); err == nil && kept < 200; err = put() {
+		kept++
+	}
+	if !errors.Is(err, mailbox.ErrFull) {
+		t.Errorf("more than the cap, after %d cells: %v", kept, err)
+	}
+	if full := h.until(t, relay.Full); full.Reason == "" {
+		t.Error("it does not say why it is full")
+	}
+	before := h.Report()
+	if f := before.Friends; f == nil || *f != (relay.Friends{Tokens: 2, Using: 1, Mail: 1}) {
+		t.Errorf("%+v", f)
+	}
+	if err := h.stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	h = run(t, relay.Config{Data: dir, Friends: true, Limits: limits})
+	h.until(t, relay.Serving)
+	r := h.Report()
+	if r.Cells != int64(kept) || *r.Friends != *before.Friends || r.Month.Taken != before.Month.Taken || r.Month.Taken < 2*mailbox.CellLarge || !r.Month.Since.Equal(before.Month.Since) {
+		t.Errorf("after the restart %+v, before %+v", r, before)
+	}
+	b = arrive(ben)
+	limits.Closed = true
+	if err := h.SetLimits(limits); err != nil {
+		t.Fatal(err)
+	}
+	h.until(t, relay.Draining)
+	writer = dial(t, h.info())
+	if _, err := writer.Put(t.Context(), d.Queue(b.Epoch()).Write, mailboxtest.Random(mailbox.CellSmall), 0); !errors.Is(err, mailbox.ErrTryLater) {
+		t.Errorf("a deposit at a relay that is about to go: %v", err)
+	}
+	entries, _, err := b.List(t.Context(), 0)
+	if err != nil || len(entries) != kept {
+		t.Fatalf("%d cells, %v", len(entries), err)
+	}
+	var ids []mailbox.CellID
+	for _, e := range entries {
+		cell, err := b.Get(t.Context(), e.Cell)
+		if err != nil || mailbox.IDOf(cell) != e.Cell {
+			t.Fatal(err)
+		}
+		ids = append(ids, e.Cell)
+	}
+	if _, err := b.Ack(t.Context(), ids...); err != nil {
+		t.Fatal(err)
+	}
+	if r := h.Report(); r.Cells != 0 || r.Friends.Mail != 0 || r.Given != int64(kept)*mailbox.CellLarge || !slices.Equal(r.Allows.Leases, []string{"token"}) {
+		t.Errorf("%+v", r)
+	}
+}
