@@ -258,7 +258,11 @@ func (d *Desk) begin(name string, then func(*account)) {
 }
 
 func (d *Desk) showRestore(name string) {
-	d.win.SetContent(onboarding.NewRestore(d.l, d.showFirst, func(words string, failed func(string)) {
+	back := func() {
+		d.showFirst()
+		d.first.Name.SetText(name)
+	}
+	screen, focus := onboarding.NewRestore(d.l, back, func(words string, failed func(string)) {
 		task.Load(d.work, func(ctx context.Context) (api.Backend, error) { return d.host.Restore(ctx, name, words) }, func(b api.Backend, err error) {
 			if err != nil {
 				failed(d.sentence(err))
@@ -267,7 +271,9 @@ func (d *Desk) showRestore(name string) {
 			d.look.Words = shell.WordsWritten // they were just read
 			d.enter(b)
 		})
-	}))
+	})
+	d.win.SetContent(screen)
+	d.win.Canvas().Focus(focus)
 }
 
 func (d *Desk) showUnlock() {

@@ -428,6 +428,23 @@ func TestSomebodyNewInvitesWithOneClick(t *testing.T) {
 	}
 }
 
+// Who has 24 words types them at once, and who has none finds the first screen as it was left.
+func TestRecoveryWordsAreTypedAtOnce(t *testing.T) {
+	h := newHouse()
+	h.err = problem.New(problem.NoAccount, nil)
+	s := look(t, h, wide)
+	s.until("the first screen", func() bool { return s.says("Say hello to someone") })
+	s.first.Name.SetText("Jo")
+	s.press("Restore from recovery words")
+	s.win.Canvas().Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyEscape})
+	if !s.says("Say hello to someone") || s.first.Name.Text != "Jo" {
+		t.Errorf("the name is %q now", s.first.Name.Text)
+	}
+	s.press("Restore from recovery words")
+	s.write(strings.Repeat("abandon ", 24))
+	s.until("the account", func() bool { return s.inner != nil })
+}
+
 // Who waits with an invitation before them sees who accepts it.
 func TestWhoAcceptsIsShown(t *testing.T) {
 	h := harbour()

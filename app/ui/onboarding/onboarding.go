@@ -127,16 +127,17 @@ func (v *First) Problem(card fyne.CanvasObject) {
 }
 
 // NewRestore is where recovery words are typed. Back leads to the first screen.
-func NewRestore(l *lang.Lang, back func(), restore func(words string, failed func(problem string))) fyne.CanvasObject {
-	words := fynewidget.NewMultiLineEntry()
-	words.Wrapping = fyne.TextWrapWord
-	words.SetPlaceHolder(l.T("The 24 words, with spaces between them"))
+func NewRestore(l *lang.Lang, back func(), restore func(words string, failed func(problem string))) (o fyne.CanvasObject, focus fyne.Focusable) {
+	words := widget.NewField(l.T("The 24 words, with spaces between them"))
+	words.MultiLine, words.Wrapping, words.Escape = true, fyne.TextWrapWord, back
 	words.SetMinRowsVisible(4)
-	return ask(l, question{
+	q := question{
 		title: l.T("Restore from recovery words"), button: l.T("Restore"),
 		says:  l.T("Your other devices are cut off, and your contacts see that it is you. Messages that were only on them do not come back."),
 		field: words, text: func() string { return words.Text }, back: back, do: restore,
-	})
+	}
+	q.submitted = func(f func()) { words.Enter = func(bool) { f() } } // words need no second line
+	return ask(l, q), words
 }
 
 // NewUnlock is where the passphrase of a profile is typed.
