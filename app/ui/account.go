@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
-	fynewidget "fyne.io/fyne/v2/widget"
 
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/desktop/notify"
@@ -92,7 +91,7 @@ func newAccount(d *Desk, b api.Backend) *account {
 		{Section: shell.Network, Icon: "network", Name: l.T("Network"), Foot: true},
 		{Section: shell.Settings, Icon: "settings", Name: l.T("Settings"), Foot: true},
 	}, a.go_, func(at fyne.Position) {
-		fynewidget.ShowPopUpMenuAtPosition(shell.Menu(l, a.table, shell.People, shell.Go, shell.View), a.win.Canvas(), at)
+		widget.ShowMenu(a.win.Canvas(), shell.Menu(l, a.table, shell.People, shell.Go, shell.View), at)
 	})
 	a.rail.Reveal(shell.Requests, false)
 	a.list = chats.NewList(l, chats.ListActions{

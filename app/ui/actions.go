@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
-	fynewidget "fyne.io/fyne/v2/widget"
 
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/link"
@@ -35,7 +34,7 @@ func (a *account) newWelcome() fyne.CanvasObject {
 func (a *account) newChat() {
 	m := shell.Menu(a.l, a.table, shell.People)
 	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(a.list)
-	fynewidget.ShowPopUpMenuAtPosition(m, a.win.Canvas(), at.AddXY(a.list.Size().Width-230, theme.HeaderHeight))
+	widget.ShowMenu(a.win.Canvas(), m, at.AddXY(a.list.Size().Width-230, theme.HeaderHeight))
 }
 
 // invite makes an invitation and shows it. Without a relay it first says what that means.
@@ -317,36 +316,34 @@ func (a *account) conversationMenu(id string, at fyne.Position) {
 	until := func(t time.Time) func() {
 		return set(func(r *api.SetConversationRequest) { r.MutedUntil = &api.Time{Time: t} })
 	}
-	var items []*fyne.MenuItem
-	add := func(name string, do func()) { items = append(items, fyne.NewMenuItem(name, do)) }
+	var items []widget.Item
+	add := func(icon, name string, do func()) { items = append(items, widget.Item{Icon: icon, Name: name, Do: do}) }
 	if c.Kind == api.KindPerson {
-		add(l.T("Details"), func() { a.open(id); a.showPerson() })
+		add("info", l.T("Details"), func() { a.open(id); a.showPerson() })
 	}
 	pin := !c.Pinned
 	if pin {
-		add(l.T("Pin to the top"), set(func(r *api.SetConversationRequest) { r.Pinned = &pin }))
+		add("pin", l.T("Pin to the top"), set(func(r *api.SetConversationRequest) { r.Pinned = &pin }))
 	} else {
-		add(l.T("Unpin"), set(func(r *api.SetConversationRequest) { r.Pinned = &pin }))
+		add("pin", l.T("Unpin"), set(func(r *api.SetConversationRequest) { r.Pinned = &pin }))
 	}
 	if chats.Muted(c, a.now()) {
-		add(l.T("Unmute"), until(a.now().Add(-time.Second)))
+		add("mute", l.T("Unmute"), until(a.now().Add(-time.Second)))
 	} else {
 		always, _ := time.Parse(time.RFC3339, api.Always)
-		mute := fyne.NewMenuItem(l.T("Mute"), nil)
-		mute.ChildMenu = fyne.NewMenu("", fyne.NewMenuItem(l.T("For an hour"), until(a.now().Add(time.Hour))),
-			fyne.NewMenuItem(l.T("Until tomorrow"), until(tomorrow(a.now()))), fyne.NewMenuItem(l.T("Always"), until(always)))
-		items = append(items, mute)
+		items = append(items, widget.Item{Icon: "mute", Name: l.T("Mute"), More: []widget.Item{
+			{Name: l.T("For an hour"), Do: until(a.now().Add(time.Hour))},
+			{Name: l.T("Until tomorrow"), Do: until(tomorrow(a.now()))},
+			{Name: l.T("Always"), Do: until(always)},
+		}})
 	}
 	if a.introducible(id) {
-		add(l.T("Introduce to…"), func() { a.open(id); a.introduce() })
+		add("person", l.T("Introduce to…"), func() { a.open(id); a.introduce() })
 	}
 	if a.talkable(id) {
-		timer := fyne.NewMenuItem(l.T("Disappearing messages"), nil)
-		timer.ChildMenu = fyne.NewMenu("")
+		timer := widget.Item{Icon: "timer", Name: l.T("Disappearing messages")}
 		for _, d := range chats.Timers() {
-			item := fyne.NewMenuItem(chats.TimerName(l, d), func() { a.setTimer(id, d) })
-			item.Checked = d == time.Duration(c.Timer)
-			timer.ChildMenu.Items = append(timer.ChildMenu.Items, item)
+			timer.More = append(timer.More, widget.Item{Name: chats.TimerName(l, d), Checked: d == time.Duration(c.Timer), Do: func() { a.setTimer(id, d) }})
 		}
 		items = append(items, timer)
 	}
@@ -355,21 +352,21 @@ func (a *account) conversationMenu(id string, at fyne.Position) {
 	if !archive {
 		name = l.T("Take out of the archive")
 	}
-	add(name, set(func(r *api.SetConversationRequest) { r.Archived = &archive }))
+	add("archive", name, set(func(r *api.SetConversationRequest) { r.Archived = &archive }))
 	if c.Kind != api.KindSelf {
-		items = append(items, fyne.NewMenuItemSeparator())
+		items = append(items, widget.Item{})
 	}
 	if c.Kind == api.KindPerson {
 		if c.Blocked {
-			add(l.T("Unblock"), func() { a.block(id, false) })
+			add("block", l.T("Unblock"), func() { a.block(id, false) })
 		} else {
-			add(l.T("Block"), func() { a.askBlock(id) })
+			items = append(items, widget.Item{Icon: "block", Name: l.T("Block"), Grave: true, Do: func() { a.askBlock(id) }})
 		}
 	}
 	if c.Kind != api.KindSelf {
-		add(l.T("Remove contact"), func() { a.askRemove(id) })
+		items = append(items, widget.Item{Icon: "trash", Name: l.T("Remove contact"), Grave: true, Do: func() { a.askRemove(id) }})
 	}
-	fynewidget.ShowPopUpMenuAtPosition(fyne.NewMenu("", items...), a.win.Canvas(), at)
+	widget.ShowMenu(a.win.Canvas(), widget.Menu{Items: items}, at)
 }
 
 // talkable says whether a conversation is with a person who can be written to.

@@ -5,12 +5,12 @@ import (
 	"slices"
 
 	"fyne.io/fyne/v2"
-	fynewidget "fyne.io/fyne/v2/widget"
 
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/ui/chats"
 	"github.com/godwit-im/godwit/app/ui/shell"
 	"github.com/godwit-im/godwit/app/ui/task"
+	"github.com/godwit-im/godwit/app/ui/widget"
 )
 
 // marks are the messages that the person has marked: those pinned in the conversation that
@@ -170,7 +170,8 @@ func (a *account) rowMenu(id, message string, at fyne.Position) {
 		a.conversationMenu(id, at)
 		return
 	}
-	fynewidget.ShowPopUpMenuAtPosition(fyne.NewMenu("",
-		fyne.NewMenuItem(a.l.T("Go to the message"), func() { a.openAt(id, message) }),
-		fyne.NewMenuItem(a.l.T("Take the star off"), func() { a.star(message, false) })), a.win.Canvas(), at)
+	widget.ShowMenu(a.win.Canvas(), widget.Menu{Items: []widget.Item{
+		{Icon: "go", Name: a.l.T("Go to the message"), Do: func() { a.openAt(id, message) }},
+		{Icon: "star", Name: a.l.T("Take the star off"), Do: func() { a.star(message, false) }},
+	}}, at)
 }

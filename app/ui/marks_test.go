@@ -61,9 +61,9 @@ func (s *sight) choose(message, name string) {
 		if r.Message == nil || r.Message.ID != message {
 			continue
 		}
-		for _, i := range s.inner.messageMenu(*r.Message, "") {
-			if i.Label == name {
-				i.Action()
+		for _, i := range s.inner.messageMenu(*r.Message, "").Items {
+			if i.Name == name {
+				i.Do()
 				return
 			}
 		}

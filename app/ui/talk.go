@@ -9,18 +9,19 @@ import (
 	"strings"
 	"time"
 
-	"fyne.io/fyne/v2"
-
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/content"
 	"github.com/godwit-im/godwit/app/link"
 	"github.com/godwit-im/godwit/app/ui/chats"
 	"github.com/godwit-im/godwit/app/ui/compose"
+	"github.com/godwit-im/godwit/app/ui/emoji"
 	"github.com/godwit-im/godwit/app/ui/people"
 	"github.com/godwit-im/godwit/app/ui/shell"
 	"github.com/godwit-im/godwit/app/ui/task"
 	"github.com/godwit-im/godwit/app/ui/text"
+	"github.com/godwit-im/godwit/app/ui/theme"
 	"github.com/godwit-im/godwit/app/ui/timeline"
+	"github.com/godwit-im/godwit/app/ui/widget"
 )
 
 // newTimeline is where the messages of what is open are shown.
@@ -201,64 +202,78 @@ func (a *account) editLast() {
 var reactions = [...]string{"👍", "❤️", "😂", "😮", "😢", "🎉"}
 
 // messageMenu is what can be done with a message.
-func (a *account) messageMenu(m timeline.Message, _ string) []*fyne.MenuItem {
+func (a *account) messageMenu(m timeline.Message, _ string) (menu widget.Menu) {
 	if m.Kind == timeline.Notice {
-		return nil
+		return menu
 	}
 	l := a.l
-	var items []*fyne.MenuItem
-	add := func(name string, do func()) { items = append(items, fyne.NewMenuItem(name, do)) }
+	add := func(icon, name string, do func()) {
+		menu.Items = append(menu.Items, widget.Item{Icon: icon, Name: name, Do: do})
+	}
+	forget := func() {
+		menu.Items = append(menu.Items, widget.Item{Icon: "trash", Name: l.T("Delete here"), Grave: true, Do: func() { a.delete(m.ID, false) }})
+	}
 	if m.Kind == timeline.Card {
 		for n, name := range m.Actions {
-			add(name, func() { a.decideCard(m, n) })
+			add("", name, func() { a.decideCard(m, n) })
 		}
 		if len(m.Actions) == 0 {
-			add(l.T("Delete here"), func() { a.delete(m.ID, false) })
+			forget()
 		}
-		return append(items, fyne.NewMenuItemSeparator())
+		menu.Items = append(menu.Items, widget.Item{})
+		return menu
 	}
 	if !m.Deleted {
-		add(l.T("Answer"), func() { a.compose.Reply(m.ID, m.Author, m.Text) })
-		mine := ""
-		for _, r := range m.Reactions {
-			if r.Mine {
-				mine = r.Emoji
-			}
-		}
-		react := fyne.NewMenuItem(l.T("React"), nil)
-		react.ChildMenu = fyne.NewMenu("")
-		for _, e := range reactions {
-			item := fyne.NewMenuItem(e, func() { a.react(m, e) })
-			item.Checked = e == mine
-			react.ChildMenu.Items = append(react.ChildMenu.Items, item)
-		}
-		items = append(items, react)
+		menu.Picks = a.reactionPicks(m)
+		add("reply", l.T("Answer"), func() { a.compose.Reply(m.ID, m.Author, m.Text) })
 		if m.Mine {
-			add(l.T("Edit"), func() { a.compose.Edit(m.ID, m.Text) })
+			add("edit", l.T("Edit"), func() { a.compose.Edit(m.ID, m.Text) })
 		}
-		add(l.T("Forward"), func() { a.forward(m.ID) })
+		add("forward", l.T("Forward"), func() { a.forward(m.ID) })
 		name := l.T("Star")
 		if m.Starred {
 			name = l.T("Take the star off")
 		}
-		add(name, func() { a.star(m.ID, !m.Starred) })
+		add("star", name, func() { a.star(m.ID, !m.Starred) })
 		name = l.T("Pin")
 		if m.Pinned {
 			name = l.T("Unpin")
 		}
-		add(name, func() { a.pin(m.ID, !m.Pinned) })
+		add("pin", name, func() { a.pin(m.ID, !m.Pinned) })
 	}
 	if m.State != timeline.None {
-		add(l.T("Way of the message"), func() { a.showTrail(m.ID) })
+		add("info", l.T("Way of the message"), func() { a.showTrail(m.ID) })
 	}
-	items = append(items, fyne.NewMenuItemSeparator())
-	add(l.T("Delete here"), func() { a.delete(m.ID, false) })
+	menu.Items = append(menu.Items, widget.Item{})
+	forget()
 	if m.Mine && !m.Deleted && a.conversation(a.openID).Kind == api.KindPerson {
-		add(l.T("Delete for both"), func() {
+		menu.Items = append(menu.Items, widget.Item{Icon: "trash", Name: l.T("Delete for both"), Grave: true, Do: func() {
 			people.ShowConfirm(a.win.Canvas(), l, l.T("Delete for both?"), l.T("It is deleted here, and the other side's device is asked to delete it too. What was read cannot be unread."), l.T("Delete"), func() { a.delete(m.ID, true) })
-		})
+		}})
 	}
-	return append(items, fyne.NewMenuItemSeparator())
+	menu.Items = append(menu.Items, widget.Item{})
+	return menu
+}
+
+// reactionPicks are a few emoji to react with, the one that was chosen before, and a way to
+// all others.
+func (a *account) reactionPicks(m timeline.Message) (picks []widget.Pick) {
+	mine, set := "", a.fonts().Emoji()
+	for _, r := range m.Reactions {
+		if r.Mine {
+			mine = r.Emoji
+		}
+	}
+	offer := reactions[:]
+	if mine != "" && !slices.Contains(offer, mine) {
+		offer = append([]string{mine}, offer[:len(offer)-1]...)
+	}
+	for _, e := range offer {
+		picks = append(picks, widget.Pick{Name: a.l.T("React with {emoji}", "emoji", e), Picture: emoji.Picture(set, e, 24), Checked: e == mine, Do: func() { a.react(m, e) }})
+	}
+	return append(picks, widget.Pick{Name: a.l.T("Other emoji"), Picture: widget.NewIcon("plus", 18, theme.Dim), Do: func() {
+		a.compose.PickFor(func(e string) { a.react(m, e) })
+	}})
 }
 
 // react reacts to a message, or takes the same reaction back.

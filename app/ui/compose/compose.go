@@ -320,8 +320,11 @@ func (c *Composer) focus(on bool) {
 	c.Refresh()
 }
 
-// Pick shows the emoji.
-func (c *Composer) Pick() {
+// Pick shows the emoji, and inserts the one that is chosen.
+func (c *Composer) Pick() { c.PickFor(c.Insert) }
+
+// PickFor shows the emoji, for something else than what is being written.
+func (c *Composer) PickFor(do func(emoji string)) {
 	w := fyne.CurrentApp().Driver().CanvasForObject(c)
 	if w == nil || c.reason != "" {
 		return
@@ -332,12 +335,12 @@ func (c *Composer) Pick() {
 	}
 	picker := emoji.NewPicker(c.cfg.Fonts.Emoji(), c.cfg.Lang, recent, func(s string) {
 		c.popup.Hide()
-		c.Insert(s)
+		do(s)
 		if c.cfg.OnEmoji != nil {
 			c.cfg.OnEmoji(s)
 		}
 	})
-	c.popup = widget.NewPopUp(picker, w)
+	c.popup = widget.NewPopUp(parts.Stack(parts.NewFill(theme.Sheet, theme.RadiusCard).Edged(theme.Line), picker), w)
 	size := picker.MinSize()
 	at := fyne.CurrentApp().Driver().AbsolutePositionForObject(c).Add(c.smile.Position())
 	at = at.SubtractXY(size.Width-button, size.Height+theme.Space5)

@@ -123,6 +123,15 @@ func GroupName(name string, l *lang.Lang) string {
 	return name
 }
 
+// Picture is a text that is an emoji as an object of a size.
+func Picture(set *Set, emoji string, side float32) fyne.CanvasObject {
+	id, ok := set.Lookup(emoji)
+	if !ok {
+		return parts.Exactly(side, side, parts.NewText(emoji, side/2, theme.Text).Centred())
+	}
+	return newPicture(set, id, side)
+}
+
 // newPicture is an emoji as an object of a size.
 func newPicture(set *Set, id ID, side float32) fyne.CanvasObject {
 	r := canvas.NewRaster(func(w, h int) image.Image { return set.Image(id, max(1, min(w, h))) })

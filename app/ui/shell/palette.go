@@ -119,37 +119,25 @@ func keyCap(text string) fyne.CanvasObject {
 }
 
 // Menu is the commands of some groups as a menu, those that cannot be done now left out.
-func Menu(l *lang.Lang, commands []Command, of ...Group) *fyne.Menu {
-	m := fyne.NewMenu("")
+func Menu(l *lang.Lang, commands []Command, of ...Group) widget.Menu {
+	var m widget.Menu
 	for _, g := range of {
-		var items []*fyne.MenuItem
+		var items []widget.Item
 		for _, cmd := range commands {
 			if cmd.Group == g && cmd.Can() {
-				item := fyne.NewMenuItem(l.T(cmd.Name), cmd.Run)
+				item := widget.Item{Name: l.T(cmd.Name), Do: cmd.Run}
 				if len(cmd.Keys) > 0 {
-					item.Shortcut = cmd.Keys[0].shortcut()
+					item.Hint = cmd.Keys[0].Name(l)
 				}
 				items = append(items, item)
 			}
 		}
 		if len(items) > 0 && len(m.Items) > 0 {
-			m.Items = append(m.Items, fyne.NewMenuItemSeparator())
+			m.Items = append(m.Items, widget.Item{})
 		}
 		m.Items = append(m.Items, items...)
 	}
 	return m
-}
-
-// MainMenu is the menu of the whole program, for systems that have one outside of the
-// window.
-func MainMenu(l *lang.Lang, commands []Command) *fyne.MainMenu {
-	all := fyne.NewMainMenu()
-	for _, g := range groups {
-		m := Menu(l, commands, g)
-		m.Label = g.Title(l)
-		all.Items = append(all.Items, m)
-	}
-	return all
 }
 
 // Listen has a window do the commands when their keys are pressed.

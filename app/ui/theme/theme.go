@@ -73,6 +73,7 @@ const (
 	Rail          fyne.ThemeColorName = "harbour-rail"
 	Pane          fyne.ThemeColorName = "harbour-pane"
 	Canvas        fyne.ThemeColorName = "harbour-canvas"
+	Sheet         fyne.ThemeColorName = "harbour-sheet" // of menus, over all of these
 	Line          fyne.ThemeColorName = "harbour-line"
 	Edge          fyne.ThemeColorName = "harbour-edge" // of fields: seen by its line alone, so it has contrast
 	Selected      fyne.ThemeColorName = "harbour-selected"
@@ -121,6 +122,8 @@ func harbour(n fyne.ThemeColorName) (pair, bool) {
 		return pair{rgb(0xF6F8F6), rgb(0x141A17)}, true
 	case Canvas:
 		return pair{rgb(0xFFFFFF), rgb(0x191F1C)}, true
+	case Sheet:
+		return pair{rgb(0xFFFFFF), rgb(0x232C28)}, true
 	case Line:
 		return pair{rgb(0xDDE3DF), rgb(0x2B3530)}, true
 	case Edge:
@@ -174,8 +177,10 @@ func harbour(n fyne.ThemeColorName) (pair, bool) {
 // stock says which of our colours each of Fyne's own widgets is drawn in.
 func stock(n fyne.ThemeColorName) (fyne.ThemeColorName, bool) {
 	switch n {
-	case fynetheme.ColorNameBackground, fynetheme.ColorNameInputBackground, fynetheme.ColorNameOverlayBackground, fynetheme.ColorNameMenuBackground:
+	case fynetheme.ColorNameBackground, fynetheme.ColorNameInputBackground, fynetheme.ColorNameOverlayBackground:
 		return Canvas, true
+	case fynetheme.ColorNameMenuBackground:
+		return Sheet, true
 	case fynetheme.ColorNameButton, fynetheme.ColorNameHeaderBackground, fynetheme.ColorNameDisabledButton:
 		return BubbleIn, true
 	case fynetheme.ColorNameForeground:

@@ -46,14 +46,14 @@ func TestEverybodyCanReadEveryText(t *testing.T) {
 		text, ground fyne.ThemeColorName
 		least        float64
 	}{
-		{Text, Canvas, 4.5}, {Text, Pane, 4.5}, {Text, Rail, 4.5}, {Text, Selected, 4.5}, {Text, BubbleIn, 4.5},
-		{Dim, Canvas, 4.5}, {Dim, Pane, 4.5}, {Dim, Rail, 4.5}, {Dim, Selected, 4.5}, {Dim, BubbleIn, 4.5},
+		{Text, Canvas, 4.5}, {Text, Pane, 4.5}, {Text, Rail, 4.5}, {Text, Selected, 4.5}, {Text, BubbleIn, 4.5}, {Text, Sheet, 4.5},
+		{Dim, Canvas, 4.5}, {Dim, Pane, 4.5}, {Dim, Rail, 4.5}, {Dim, Selected, 4.5}, {Dim, BubbleIn, 4.5}, {Dim, Sheet, 4.5},
 		{Faint, Canvas, 4.5}, {Faint, Pane, 4.5}, {Faint, Selected, 4.5}, {Faint, BubbleIn, 4.5},
 		{Accent, Canvas, 4.5}, {Accent, Pane, 4.5}, {Accent, Rail, 4.5}, {Accent, Selected, 4.5}, {Accent, BubbleIn, 4.5}, {Accent, BubbleOut, 4.5},
 		{OnAccent, Accent, 4.5},
 		{BubbleInText, BubbleIn, 4.5}, {BubbleOutText, BubbleOut, 4.5}, {BubbleOutMeta, BubbleOut, 4.5},
 		{Warn, WarnGround, 4.5}, {Warn, Canvas, 4.5}, {Warn, Pane, 4.5},
-		{Danger, Canvas, 4.5}, {Danger, Pane, 4.5}, {OnDanger, Danger, 4.5},
+		{Danger, Canvas, 4.5}, {Danger, Pane, 4.5}, {Danger, Sheet, 4.5}, {Danger, Selected, 4.5}, {OnDanger, Danger, 4.5},
 		{OK, Canvas, 4.5}, {OK, Pane, 4.5},
 		{fynetheme.ColorNamePlaceHolder, fynetheme.ColorNameInputBackground, 4.5},
 		{fynetheme.ColorNameDisabled, fynetheme.ColorNameBackground, 4.5},

@@ -3,7 +3,6 @@ package timeline
 import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/driver/desktop"
-	"fyne.io/fyne/v2/widget"
 
 	parts "github.com/godwit-im/godwit/app/ui/widget"
 
@@ -63,6 +62,10 @@ func (t *Timeline) TypedRune(r rune) {
 // TypedKey implements fyne.Focusable.
 func (t *Timeline) TypedKey(e *fyne.KeyEvent) {
 	page := max(60, t.Size().Height-60)
+	if parts.IsMenuKey(e) {
+		t.menuOfCurrent()
+		return
+	}
 	switch e.Name {
 	case fyne.KeyUp:
 		t.step(-1)
@@ -76,7 +79,7 @@ func (t *Timeline) TypedKey(e *fyne.KeyEvent) {
 		t.ToStart()
 	case fyne.KeyEnd:
 		t.ToEnd()
-	case fyne.KeyReturn, fyne.KeyEnter, desktop.KeyMenu:
+	case fyne.KeyReturn, fyne.KeyEnter:
 		t.menuOfCurrent()
 	case fyne.KeyEscape:
 		switch {
@@ -138,10 +141,6 @@ func (t *Timeline) TypedShortcut(s fyne.Shortcut) {
 			s.Clipboard.SetContent(text)
 		}
 	case *desktop.CustomShortcut:
-		if s.KeyName == fyne.KeyF10 && s.Modifier == fyne.KeyModifierShift {
-			t.menuOfCurrent()
-			return
-		}
 		parts.Forward(t, s) // commands of the window
 	}
 }
@@ -177,21 +176,24 @@ func (t *Timeline) menu(it *item, at fyne.Position) {
 	}
 	m := *it.row.Message
 	selected := t.SelectedText()
-	var items []*fyne.MenuItem
+	var menu parts.Menu
 	if t.cfg.OnMenu != nil {
-		items = t.cfg.OnMenu(m, selected)
+		menu = t.cfg.OnMenu(m, selected)
+	}
+	add := func(icon, name string, do func()) {
+		menu.Items = append(menu.Items, parts.Item{Icon: icon, Name: name, Do: do})
 	}
 	copy := func(s string) func() { return func() { fyne.CurrentApp().Clipboard().SetContent(s) } }
 	if selected != "" {
-		items = append(items, fyne.NewMenuItem(t.cfg.Lang.T("Copy selected text"), copy(selected)))
+		add("copy", t.cfg.Lang.T("Copy selected text"), copy(selected))
 	}
 	if !m.Deleted && m.Kind == Bubble {
-		items = append(items, fyne.NewMenuItem(t.cfg.Lang.T("Copy text"), copy(m.Text)))
+		add("copy", t.cfg.Lang.T("Copy text"), copy(m.Text))
 	}
 	if !t.picking {
-		items = append(items, fyne.NewMenuItem(t.cfg.Lang.T("Select messages"), func() { t.StartPicking(m.ID) }))
+		add("tick", t.cfg.Lang.T("Select messages"), func() { t.StartPicking(m.ID) })
 	}
-	widget.ShowPopUpMenuAtPosition(fyne.NewMenu("", items...), c, at)
+	parts.ShowMenu(c, menu, at)
 }
 
 // pill goes to the end, and says how many new messages are there.

@@ -29,15 +29,15 @@ type Config struct {
 	// Now is the time, with the place whose times of day are shown. nil: time.Now.
 	Now func() time.Time
 
-	OnLink     func(address string)                              // a link was clicked; the address is of an allowed kind
-	OnMenu     func(m Message, selected string) []*fyne.MenuItem // what can be done with a message, before copying it
-	OnState    func(m Message)                                   // time and state were clicked: tell more
-	OnAction   func(m Message, n int)                            // a button of a card was pressed
-	OnReaction func(m Message, emoji string)                     // a reaction below it was clicked
-	OnSeen     func(m Message)                                   // the newest message by others that was in the window
-	OnPick     func(n int)                                       // how many messages are picked; -1: picking ended
-	OnTyped    func(r rune)                                      // somebody writes, though the focus is here
-	OnError    func(err error)                                   // a page could not be loaded
+	OnLink     func(address string)                        // a link was clicked; the address is of an allowed kind
+	OnMenu     func(m Message, selected string) parts.Menu // what can be done with a message, before copying it
+	OnState    func(m Message)                             // time and state were clicked: tell more
+	OnAction   func(m Message, n int)                      // a button of a card was pressed
+	OnReaction func(m Message, emoji string)               // a reaction below it was clicked
+	OnSeen     func(m Message)                             // the newest message by others that was in the window
+	OnPick     func(n int)                                 // how many messages are picked; -1: picking ended
+	OnTyped    func(r rune)                                // somebody writes, though the focus is here
+	OnError    func(err error)                             // a page could not be loaded
 }
 
 // Conversation is what a Timeline shows.

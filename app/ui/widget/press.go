@@ -117,14 +117,14 @@ func (p *Press) TypedRune(rune) {}
 
 // TypedKey implements fyne.Focusable.
 func (p *Press) TypedKey(e *fyne.KeyEvent) {
-	switch e.Name {
-	case fyne.KeySpace, fyne.KeyReturn, fyne.KeyEnter:
+	switch {
+	case e.Name == fyne.KeySpace, e.Name == fyne.KeyReturn, e.Name == fyne.KeyEnter:
 		p.Tapped(nil)
-	case desktop.KeyMenu:
+	case IsMenuKey(e):
 		if p.second != nil && !p.Disabled() {
 			p.second(fyne.CurrentApp().Driver().AbsolutePositionForObject(p.self).AddXY(theme.Space5, p.Size().Height))
 		}
-	case fyne.KeyUp, fyne.KeyDown:
+	case e.Name == fyne.KeyUp, e.Name == fyne.KeyDown:
 		if p.arrow != nil {
 			p.arrow(e.Name == fyne.KeyDown)
 		}
