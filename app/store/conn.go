@@ -76,9 +76,11 @@ func touch(path string) error {
 // uri names a file to SQLite whatever characters its path has
 // (https://sqlite.org/uri.html).
 func uri(path, vfs string) string {
+	// No slash goes before a drive's letter, as it would with SQLite's own layer for Windows:
+	// the driver's hands the path to the system as it stands.
 	slashes := filepath.ToSlash(path)
-	if filepath.VolumeName(path) != "" {
-		slashes = "/" + slashes
+	if strings.HasPrefix(slashes, "//") { // a share: between "//" and "/" would be a host
+		slashes = "//" + slashes
 	}
 	u := url.URL{Path: slashes}
 	q := url.Values{"vfs": {vfs}, "modeof": {path}} // the WAL gets the permissions of the database

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/godwit-im/godwit/identity"
@@ -503,4 +504,17 @@ func FuzzDecodeList(f *testing.F) {
 			t.Errorf("%x and %x are one list", b, again)
 		}
 	})
+}
+
+// Wherever a profile is, SQLite opens the file that is meant.
+func TestThePathOfAProfile(t *testing.T) {
+	paths := map[string]string{"/home/ben/a b?c#d%e": "file:/home/ben/a%20b%3Fc%23d%25e?"}
+	if runtime.GOOS == "windows" {
+		paths = map[string]string{`C:\Users\Ben\a b`: "file:C:/Users/Ben/a%20b?", `\\server\share\ben`: "file:////server/share/ben?"}
+	}
+	for path, want := range paths {
+		if got := uri(path, vfsName); !strings.HasPrefix(got, want) {
+			t.Errorf("%s is opened as %s", path, got)
+		}
+	}
 }
