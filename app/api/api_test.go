@@ -22,6 +22,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/p2p/local"
 )
 
 // fake is a Backend that answers every method with a value filled from its
@@ -425,7 +426,7 @@ func TestTheSocketIsTheOwnersAndReplacesADeadOnes(t *testing.T) {
 	}
 	dir := t.TempDir()
 	path := filepath.Join(dir, "s")
-	dead, err := listen(path)
+	dead, err := local.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -449,7 +450,7 @@ func TestASilentNodeIsNamed(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("the same code, over a pipe")
 	}
-	l, err := listen(filepath.Join(t.TempDir(), "s"))
+	l, err := local.Listen(filepath.Join(t.TempDir(), "s"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/p2p/local"
 )
 
 // ErrNoNode says that nothing listens at a profile's socket: no node runs.
@@ -38,7 +39,13 @@ type Client struct {
 // one speaks another version.
 func Dial(ctx context.Context, path string) (*Client, error) {
 	transport := &http.Transport{
-		DialContext:         func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx, path) },
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			conn, err := local.Dial(ctx, path)
+			if errors.Is(err, local.ErrNobody) {
+				return nil, ErrNoNode
+			}
+			return conn, err
+		},
 		DisableCompression:  true,
 		MaxIdleConnsPerHost: 256,
 	}

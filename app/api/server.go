@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/p2p/local"
 )
 
 // Bounds of the server.
@@ -41,7 +42,7 @@ type Server struct {
 // Windows, for the owner only. The caller holds the profile's lock, so a socket
 // that is there already is left over from a process that died.
 func Listen(path string, b Backend, version string) (*Server, error) {
-	l, err := listen(path)
+	l, err := local.Listen(path)
 	if err != nil {
 		return nil, problem.Newf(problem.CannotMakeDir, "local API: %w", err)
 	}
@@ -51,7 +52,7 @@ func Listen(path string, b Backend, version string) (*Server, error) {
 // ListenWindow opens the part of the API that shows a window, for one that has no account
 // open yet.
 func ListenWindow(path string, show func(context.Context, ShowWindowRequest) (Shown, error), version string) (*Server, error) {
-	l, err := listen(path)
+	l, err := local.Listen(path)
 	if err != nil {
 		return nil, problem.Newf(problem.CannotMakeDir, "window: %w", err)
 	}

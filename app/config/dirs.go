@@ -25,8 +25,7 @@ type Dirs struct {
 	State      string // logs, lock
 	Cache      string // may be removed at any time
 	Relay      string // the relay node mode's default --data
-	// Socket is the local API: a unix socket's path, or a pipe's name on
-	// Windows.
+	// Socket is the local API: a path for package local.
 	Socket string
 }
 
@@ -98,25 +97,9 @@ func under(dir string, getenv func(string) string) Dirs {
 	}
 }
 
-// socketPath is where the local API of a profile listens: the wanted path, a
-// short one made from its hash where that is too long for a unix socket, and a
-// pipe's name on Windows.
-func socketPath(want string, getenv func(string) string) string {
-	if runtime.GOOS == "windows" {
-		return `\\.\pipe\godwit-` + shortHash(want)
-	}
-	return unixSocket(want, getenv)
-}
-
 // WindowSocket is where a window answers that has no account open yet, so that the API is
-// not served: a name as that of Socket.
-func (d Dirs) WindowSocket() string {
-	base, isSocket := strings.CutSuffix(d.Socket, ".sock")
-	if !isSocket {
-		return d.Socket + "-w"
-	}
-	return base + "-w.sock"
-}
+// not served.
+func (d Dirs) WindowSocket() string { return strings.TrimSuffix(d.Socket, ".sock") + "-w.sock" }
 
 // RelaySocket is where the relay of a directory tells its status. MakePrivate is to make
 // the directory that it is in.
@@ -125,7 +108,7 @@ func RelaySocket(data string, getenv func(string) string) (string, error) {
 	if err != nil {
 		return "", problem.New(problem.RelayDir, err)
 	}
-	return unixSocket(filepath.Join(abs, "relay.sock"), getenv), nil
+	return socketPath(filepath.Join(abs, "relay.sock"), getenv), nil
 }
 
 func shortHash(path string) string {
@@ -133,9 +116,10 @@ func shortHash(path string) string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// unixSocket is the wanted path of a unix socket, or a short one made from its hash.
-func unixSocket(want string, getenv func(string) string) string {
-	if len(want) <= maxSocketPath {
+// socketPath is the wanted path of a socket, or a short one made from its hash where that is
+// too long for a unix socket.
+func socketPath(want string, getenv func(string) string) string {
+	if len(want) <= maxSocketPath || runtime.GOOS == "windows" { // where it only names a pipe
 		return want
 	}
 	run := getenv("XDG_RUNTIME_DIR")

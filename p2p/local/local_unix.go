@@ -1,6 +1,6 @@
 //go:build unix
 
-package api
+package local
 
 import (
 	"context"
@@ -11,7 +11,9 @@ import (
 	"syscall"
 )
 
-func listen(path string) (net.Listener, error) {
+// Listen listens at a path, in place of what a program that died has left there. The caller
+// sees to it that nobody listens there (a lock), and that the directory is there.
+func Listen(path string) (net.Listener, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
@@ -26,11 +28,12 @@ func listen(path string) (net.Listener, error) {
 	return l, nil
 }
 
-func dial(ctx context.Context, path string) (net.Conn, error) {
+// Dial reaches who listens at a path. The error is ErrNobody if nobody does.
+func Dial(ctx context.Context, path string) (net.Conn, error) {
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", path)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ENOTDIR) {
-		return nil, ErrNoNode // a socket that refuses is left over from a process that died
+		return nil, ErrNobody // a socket that refuses is left over from a process that died
 	}
 	return conn, err
 }

@@ -177,7 +177,7 @@ func (r *Relay) serveExport(w http.ResponseWriter, req *http.Request) {
 // ExportRunning is Export of a relay that runs, whose Socket is given. The error wraps
 // ErrNotRunning, ErrShared, ErrExport or that of writing.
 func ExportRunning(ctx context.Context, socket string, to io.Writer) (Exported, error) {
-	transport := unixTransport(socket)
+	transport := localTransport(socket)
 	defer transport.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://relay/export", nil)
 	if err != nil {

@@ -31,6 +31,7 @@ import (
 
 	"github.com/godwit-im/godwit/p2p/circuit"
 	"github.com/godwit-im/godwit/p2p/dht"
+	"github.com/godwit-im/godwit/p2p/local"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/disk"
 	"github.com/godwit-im/godwit/p2p/node"
@@ -225,8 +226,8 @@ func New(cfg Config) (_ *Relay, err error) {
 	if r.server, err = mailbox.NewServer(r.node.Host(), key, r.store, terms); err != nil {
 		return nil, err
 	}
-	if r.status, err = listenStatus(cmp.Or(cfg.Socket, Socket(cfg.Data))); err != nil {
-		return nil, err
+	if r.status, err = local.Listen(cmp.Or(cfg.Socket, Socket(cfg.Data))); err != nil {
+		return nil, fmt.Errorf("relay: status socket: %w", err)
 	}
 	if err := r.history.load(r.historyFile(), time.Now()); err != nil {
 		r.log.Warn("what the status page showed in the last run could not be read", "error", err)

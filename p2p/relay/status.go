@@ -6,15 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
-	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/godwit-im/godwit/p2p/circuit"
+	"github.com/godwit-im/godwit/p2p/local"
 )
 
 const (
@@ -140,21 +139,6 @@ func httpServer(log *slog.Logger, h http.Handler) *http.Server {
 // Socket is where a relay's status is had unless Config says otherwise.
 func Socket(data string) string { return filepath.Join(data, "relay.sock") }
 
-func listenStatus(path string) (net.Listener, error) {
-	// Whoever holds the directory's lock owns the socket; one that is there is left over.
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("relay: status socket: %w", err)
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("relay: status socket: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		return nil, errors.Join(fmt.Errorf("relay: status socket: %w", err), l.Close())
-	}
-	return l, nil
-}
-
 // ErrReload wraps why a relay kept the limits that it had.
 var ErrReload = errors.New("relay: the limits stay as they were")
 
@@ -182,7 +166,7 @@ func Reload(ctx context.Context, socket string) (changed []string, err error) {
 func ask(ctx context.Context, socket, method, path string, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
-	transport := unixTransport(socket)
+	transport := localTransport(socket)
 	defer transport.CloseIdleConnections()
 	req, err := http.NewRequestWithContext(ctx, method, "http://relay"+path, nil)
 	if err != nil {
@@ -202,11 +186,11 @@ func ask(ctx context.Context, socket, method, path string, answer any) error {
 	return nil
 }
 
-func unixTransport(socket string) *http.Transport {
+func localTransport(socket string) *http.Transport {
 	return &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", socket)
+			return local.Dial(ctx, socket)
 		},
 	}
 }
