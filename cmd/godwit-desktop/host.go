@@ -76,8 +76,8 @@ func (h *host) Open(ctx context.Context, passphrase string) (api.Backend, error)
 		}
 	}
 	b, err := h.enter(ctx, cfg)
-	if err != nil && !errors.Is(err, ui.ErrElsewhere) && !h.waits() {
-		h.beginWaiting()
+	if err != nil && !errors.Is(err, ui.ErrElsewhere) && !h.waits() && h.beginWaiting(ctx) {
+		return nil, ui.ErrElsewhere // of two started at one moment, the other one asks
 	}
 	return b, err
 }
@@ -89,15 +89,25 @@ func (h *host) waits() bool {
 	return h.await != nil
 }
 
-// beginWaiting has them find it.
-func (h *host) beginWaiting() {
-	ctx, stop := context.WithCancel(h.ctx)
+// beginWaiting has them find it, unless one began at the same moment and has taken the
+// link of this one.
+func (h *host) beginWaiting(ctx context.Context) (elsewhere bool) {
 	cfg := h.cfg
 	cfg.Window = h.showWindow
+	await, err := single.Begin(ctx, cfg, h.link, h.token)
+	if err != nil {
+		h.cfg.Logger.Warn("further starts will not find this window", "err", err)
+		return false
+	}
+	if await == nil {
+		return true
+	}
+	waiting, stop := context.WithCancel(h.ctx)
 	h.mu.Lock()
 	h.await = stop
 	h.mu.Unlock()
-	h.part("waiting for further starts", func(context.Context) error { return single.Await(ctx, cfg) })
+	h.part("waiting for further starts", func(context.Context) error { return await(waiting) })
+	return false
 }
 
 func (h *host) enter(ctx context.Context, cfg config.Config) (api.Backend, error) {

@@ -6,6 +6,8 @@ package single
 import (
 	"context"
 	"errors"
+	"path/filepath"
+	"time"
 
 	"github.com/godwit-im/godwit/app"
 	"github.com/godwit-im/godwit/app/api"
@@ -63,15 +65,48 @@ func Find(ctx context.Context, cfg config.Config, text, token string) (bool, err
 	return err == nil, err
 }
 
-// Await has further starts Find this window until the context ends.
-func Await(ctx context.Context, cfg config.Config) error {
+// Begin makes this the window that further starts Find, until await's context ends. Of
+// those that begin at one moment one does; for the others await is nil: they have handed
+// their link to it. Errors: problem.ProfileInUse is that the other one does not answer;
+// problem.BadLink; those of the socket.
+func Begin(ctx context.Context, cfg config.Config, text, token string) (await func(context.Context) error, err error) {
+	patience := time.After(beginPatience)
+	for {
+		lock, err := config.AcquireFile(filepath.Join(cfg.Dirs.State, "window.lock"), problem.ProfileInUse)
+		if err == nil {
+			return listen(cfg, lock)
+		}
+		if !errors.Is(err, problem.ProfileInUse) {
+			return nil, err
+		}
+		if found, err := Find(ctx, cfg, text, token); found || err != nil {
+			return nil, err
+		}
+		select { // it has the lock, and listens in a moment
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-patience:
+			return nil, err
+		case <-time.After(beginInterval):
+		}
+	}
+}
+
+// Bounds of Begin.
+const (
+	beginPatience = 5 * time.Second
+	beginInterval = 20 * time.Millisecond // between two tries
+)
+
+// listen opens the socket for the one that has its lock.
+func listen(cfg config.Config, lock *config.Lock) (await func(context.Context) error, err error) {
 	server, err := api.ListenWindow(cfg.Dirs.WindowSocket(), func(ctx context.Context, r api.ShowWindowRequest) (api.Shown, error) {
 		return app.ShowWindow(ctx, cfg, r)
 	}, config.Version)
 	if err != nil {
-		return err
+		return nil, errors.Join(err, lock.Release())
 	}
-	return server.Run(ctx)
+	return func(ctx context.Context) error { return errors.Join(server.Run(ctx), lock.Release()) }, nil
 }
 
 // Token is the leave to come to the front that the desktop gave this start: of

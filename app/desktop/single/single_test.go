@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -121,12 +122,13 @@ func TestASecondStartFindsAWindowThatAsks(t *testing.T) {
 	}
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- Await(ctx, first) }()
-	for found := false; !found; {
-		var err error
-		if found, err = Find(t.Context(), cfg, "godwit:requests", "token-7"); err != nil {
-			t.Fatal(err)
-		}
+	await, err := Begin(t.Context(), first, "", "")
+	if err != nil || await == nil {
+		t.Fatal(err)
+	}
+	go func() { ended <- await(ctx) }()
+	if found, err := Find(t.Context(), cfg, "godwit:requests", "token-7"); !found || err != nil {
+		t.Fatal(found, err)
 	}
 	if got := <-asked; got != (shown{link.Link{Kind: link.Requests}, "token-7"}) {
 		t.Errorf("%+v", got)
@@ -148,6 +150,52 @@ func TestASecondStartFindsAWindowThatAsks(t *testing.T) {
 	}
 	if found, err := Find(t.Context(), cfg, "", ""); found || err != nil {
 		t.Errorf("it is found when it is gone: %v, %v", found, err)
+	}
+}
+
+// Of windows that are started at one moment one stays, and has the links of the others.
+func TestOfStartsAtOneMomentOneStays(t *testing.T) {
+	const starts = 8
+	cfg, asked := profile(t), make(chan shown, starts)
+	if err := cfg.Dirs.Make(); err != nil {
+		t.Fatal(err)
+	}
+	cfg.Window = func(_ context.Context, l link.Link, token string) error {
+		asked <- shown{l, token}
+		return nil
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	stays := make(chan bool, starts)
+	var running sync.WaitGroup
+	for range starts {
+		running.Go(func() {
+			await, err := Begin(ctx, cfg, "godwit:requests", "token-7")
+			if err != nil {
+				t.Error(err)
+			}
+			if stays <- await != nil; await == nil {
+				return
+			}
+			if err := await(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	n := 0
+	for range starts {
+		if <-stays {
+			n++
+		}
+	}
+	if n != 1 || len(asked) != starts-1 {
+		t.Errorf("%d stay, one was asked %d times", n, len(asked))
+	}
+	stop()
+	running.Wait()
+	if await, err := Begin(t.Context(), cfg, "", ""); err != nil || await == nil {
+		t.Errorf("nobody takes the place of one that is gone: %v", err)
+	} else if err := await(ctx); err != nil {
+		t.Error(err)
 	}
 }
 
