@@ -119,6 +119,8 @@ type Found struct {
 	// Unindexed is how many messages, at most, could not be looked through yet: the oldest are
 	// prepared for it after an update, the newest were not if the disk is full.
 	Unindexed int64 `json:"unindexed,omitempty"`
+	// DiskFull says that these have to wait until there is room on the disk.
+	DiskFull bool `json:"disk_full,omitempty"`
 }
 
 // FoundMessage is a message that was found.

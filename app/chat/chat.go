@@ -110,10 +110,11 @@ type Chat struct {
 	stopped chan struct{} // closed when the owner is gone
 	events  hub
 	changed broadcast
-	echoed  broadcast // Echo was told something
-	said    broadcast // there may be messages that the index of words lacks
-	fading  broadcast // the time of a message that disappears has begun
-	doors   broadcast // there may be room for requests
+	echoed  broadcast   // Echo was told something
+	said    broadcast   // there may be messages that the index of words lacks
+	cramped atomic.Bool // the disk had no room for the index when it last grew
+	fading  broadcast   // the time of a message that disappears has begun
+	doors   broadcast   // there may be room for requests
 
 	callers allowance     // of requests that come directly
 	working chan struct{} // capacity 1: held by who works for a deposit

@@ -74,8 +74,11 @@ func TestTheDiskIsFull(t *testing.T) {
 			w.Errorf("Bob writes: %v", err)
 		}
 		bob.ReadsNow(alice, "before")
-		_, err := bob.Search(w.Context(), "before", nil, "", 20) // what there is no room to index is not found
+		found, err := bob.Search(w.Context(), "before", nil, "", 20) // what there is no room to index is not found
 		w.check(err)
+		if found.Unindexed == 0 || !found.DiskFull {
+			w.Errorf("that not all was searched, and why, is not said: %+v", found)
+		}
 
 		// He starts anew, and can read what is there.
 		bob.Leaves()

@@ -40,6 +40,7 @@ func (c *Chat) Search(ctx context.Context, text string, with Find, before string
 			return err
 		}
 		found.Unindexed = newest + oldest
+		found.DiskFull = found.Unindexed > 0 && c.cramped.Load()
 		if with == nil && before == "" {
 			if found.People, err = c.people(tx, q); err != nil {
 				return err
@@ -176,9 +177,13 @@ func (c *Chat) unindexed(ctx context.Context) (newest, oldest int64, err error) 
 // indexSome puts the next messages into the index of words. A power cut may take that back:
 // they are put in anew then.
 func (c *Chat) indexSome(ctx context.Context) error {
-	return c.update(ctx, func(t *turn) error {
+	err := c.update(ctx, func(t *turn) error {
 		t.mayWait()
 		_, err := t.Index(indexPart)
 		return err
 	})
+	if err == nil || errors.Is(err, store.ErrFull) {
+		c.cramped.Store(err != nil)
+	}
+	return err
 }

@@ -73,6 +73,7 @@ type account struct {
 	welcome fyne.CanvasObject
 	details func()         // shows the details again; nil: none are open
 	invited *widget.Dialog // with an invitation, as long as it is shown
+	asked   *widget.Dialog // whether to accept the invitation of a link; perhaps closed
 	table   []shell.Command
 
 	registered registered      // with the person's session
@@ -358,6 +359,7 @@ func (a *account) put(c api.Conversation) {
 func (a *account) forget(id string) {
 	a.convs = slices.DeleteFunc(a.convs, func(o api.Conversation) bool { return o.ID == id })
 	delete(a.stale, id)
+	a.notices.withdraw(a.notices.desk.Gone(id))
 	if a.openID == id {
 		a.closeChat()
 	}
@@ -440,6 +442,10 @@ func (a *account) showList() {
 	}
 	switch {
 	case a.seek.asking:
+	case a.seek.query != "" && a.seek.failed:
+		words = a.l.T("The search did not work this time. Nothing is lost: change a word, or try again later.")
+	case a.seek.query != "" && a.seek.found.DiskFull:
+		words = a.l.T("Nothing found, but not everything could be searched: the disk is full.")
 	case a.seek.query != "" && a.seek.found.Unindexed > 0:
 		words = a.l.T("Nothing found yet: what was said long ago is still being prepared for the search.")
 	case a.seek.query != "":
@@ -656,9 +662,10 @@ func (a *account) keepDraft() {
 	}
 }
 
-// draft keeps what was written in a conversation, if that changed.
+// draft keeps what was written in a conversation, if that changed. What was written to
+// somebody who was removed meanwhile goes with them.
 func (a *account) draft(id, text string) {
-	if text == a.conversation(id).Draft {
+	if c := a.conversation(id); c.ID == "" || text == c.Draft {
 		return
 	}
 	for i := range a.convs {
@@ -672,6 +679,9 @@ func (a *account) draft(id, text string) {
 // change changes what is done with a conversation.
 func (a *account) change(r api.SetConversationRequest) {
 	task.Load(a.work, func(ctx context.Context) (api.Conversation, error) { return a.b.SetConversation(ctx, r) }, func(c api.Conversation, err error) {
+		if errors.Is(err, problem.NoSuchContact) && r.Draft != nil {
+			return
+		}
 		if err != nil {
 			a.fail(err)
 			return

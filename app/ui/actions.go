@@ -81,7 +81,10 @@ func (a *account) welcomeNew(id string) {
 func (a *account) follow(what link.Link) {
 	switch what.Kind {
 	case link.Invitation:
-		a.askAccept(what.Invitation)
+		if a.asked != nil { // a flood of links is one question
+			a.asked.Close()
+		}
+		a.asked = a.askAccept(what.Invitation, true)
 	case link.Conversation:
 		task.Load(a.work, func(ctx context.Context) (api.Conversation, error) { return a.one(ctx, what.Conversation) }, func(c api.Conversation, err error) {
 			if err != nil {
@@ -102,12 +105,14 @@ func (a *account) askLink() {
 	if c := a.app.Clipboard(); c != nil && strings.HasPrefix(strings.TrimSpace(c.Content()), "godwit:i#") {
 		text = strings.TrimSpace(c.Content()) // most likely what is meant
 	}
-	a.askAccept(text)
+	a.askAccept(text, false)
 }
 
-func (a *account) askAccept(text string) {
-	people.ShowAsk(a.win.Canvas(), a.l, people.Ask{
-		Title: a.l.T("Accept an invitation"), Says: a.l.T("Paste the link that somebody sent you."), Placeholder: "godwit:i#…", Text: text, Button: a.l.T("Accept"),
+// askAccept asks whether an invitation is to be accepted. One from outside comes at any
+// moment: what is being typed then is not for it.
+func (a *account) askAccept(text string, outside bool) *widget.Dialog {
+	return people.ShowAsk(a.win.Canvas(), a.l, people.Ask{
+		Title: a.l.T("Accept an invitation"), Says: a.l.T("Paste the link that somebody sent you."), Placeholder: "godwit:i#…", Text: text, Button: a.l.T("Accept"), Sudden: outside,
 		Do: func(link string, done func(string)) { a.acceptLink(link, done) },
 	})
 }

@@ -23,6 +23,7 @@ type seek struct {
 	query  string
 	found  api.Found
 	asking bool   // one question at a time
+	failed bool   // there was no answer to the last one
 	enter  bool   // Enter was pressed before there was an answer
 	picked string // key of the row that Enter opens
 	from   *place // where the person was; nil: there is nowhere to return to
@@ -120,10 +121,11 @@ func (a *account) ask() {
 			a.opt.Log.Warn("nothing could be searched", "err", err)
 		}
 		if a.seek.query != query { // more was typed meanwhile
+			a.showList() // it is not looked for any more
 			a.ask()
 			return
 		}
-		a.seek.found = f
+		a.seek.found, a.seek.failed = f, err != nil
 		a.showList()
 		if a.seek.enter {
 			a.openPicked()
@@ -233,6 +235,8 @@ type finding struct {
 	hits   []api.FoundMessage // newest first
 	more   bool               // there are older ones
 	ready  bool               // all that was said can be searched
+	full   bool               // the disk: that is why not all can
+	failed bool               // there was no answer
 	at     int                // of hits, which is shown
 	from   timeline.Place
 	since  time.Time // of the newest message that was in sight there
@@ -264,7 +268,7 @@ func (a *account) openFind() {
 // findQuery looks for something else.
 func (a *account) findQuery(query string) {
 	f := &a.find
-	f.query, f.hits, f.asked, f.more, f.at = query, nil, false, false, 0
+	f.query, f.hits, f.asked, f.failed, f.more, f.at = query, nil, false, false, false, 0
 	a.line.Seek(search.Parse(query))
 	if strings.TrimSpace(query) == "" {
 		a.line.Point("")
@@ -298,7 +302,13 @@ func (a *account) askFind(before string) {
 			a.askFind("")
 			return
 		}
-		f.asked, f.more, f.ready = true, found.More, err == nil && found.Unindexed == 0
+		f.asked, f.failed = true, err != nil
+		if err != nil { // what was found stays
+			f.more = f.more || before != ""
+			a.countFound()
+			return
+		}
+		f.more, f.ready, f.full = found.More, found.Unindexed == 0, found.DiskFull
 		shown := ""
 		if f.at < len(f.hits) && f.jumped {
 			shown = f.hits[f.at].Message.ID
@@ -364,6 +374,10 @@ func (a *account) countFound() {
 	case n > 0:
 		text = a.l.T("{n} of {all}", "n", f.at+1, "all", n)
 	case !f.asked:
+	case f.failed:
+		text = a.l.T("The search did not work")
+	case f.full:
+		text = a.l.T("Disk full: not all is searched")
 	case f.ready:
 		text = a.l.T("Nothing found")
 	default:

@@ -86,9 +86,10 @@ type Desk struct {
 	trayIcon bool // ours is in it
 	hidden   bool // the window is in the tray
 
-	relay string      // address of the relay that runs here; empty: none
-	faces *text.Fonts // of what people write; made when it is first needed
-	later link.Link   // what a link asked to see before there was an account
+	relay string          // address of the relay that runs here; empty: none
+	faces *text.Fonts     // of what people write; made when it is first needed
+	later link.Link       // what a link asked to see before there was an account
+	told  map[string]bool // what went wrong and stands over the window
 }
 
 // New makes the window, not shown yet, and begins to open the account. The work ends
@@ -351,6 +352,13 @@ func (d *Desk) fail(err error) {
 		return
 	}
 	p := problems.Of(d.l, err)
+	if d.told[p.What] { // once is enough
+		return
+	}
+	if d.told == nil {
+		d.told = map[string]bool{}
+	}
+	d.told[p.What] = true
 	text := widget.NewPara(p.Means, theme.TextBody, theme.Dim)
 	more := widget.NewPara("", theme.TextCaption, theme.Dim)
 	more.Hide()
@@ -360,6 +368,6 @@ func (d *Desk) fail(err error) {
 		more.Show()
 		dialog.Fit()
 	})
-	dialog = widget.ShowDialog(d.win.Canvas(), p.What, d.l.T("Close"), 440, widget.Col(theme.Space4, text, more), nil,
+	dialog = widget.ShowDialog(d.win.Canvas(), p.What, d.l.T("Close"), 440, widget.Col(theme.Space4, text, more), func() { delete(d.told, p.What) },
 		details, widget.NewButton(d.l.T("OK"), widget.Primary, func() { dialog.Close() }))
 }

@@ -50,7 +50,10 @@ func (c *cli) searchCommand() *cobra.Command {
 					last := found.Messages[len(found.Messages)-1].Message.ID
 					c.note("There is more: add --before %s", last)
 				}
-				if found.Unindexed > 0 {
+				switch {
+				case found.DiskFull:
+					c.note("Not everything could be searched: the disk is full. Make room, and search again.")
+				case found.Unindexed > 0:
 					c.note("The oldest messages are still being prepared for searching: try again in a moment.")
 				}
 				return nil

@@ -92,6 +92,9 @@ type Ask struct {
 	// Do is given what was written, and calls back with words of what was wrong, or
 	// without any to close.
 	Do func(text string, done func(problem string))
+	// Sudden is a dialog that nobody here asked for: no key is for it until the person
+	// goes to it.
+	Sudden bool
 }
 
 // ShowAsk shows a dialog with one field.
@@ -131,7 +134,9 @@ func ShowAsk(c fyne.Canvas, l *lang.Lang, a Ask) *widget.Dialog {
 	body.Add(widget.Roomy(field))
 	body.Add(wrong)
 	d = widget.ShowDialog(c, a.Title, l.T("Close"), 440, body, nil, widget.NewButton(l.T("Cancel"), widget.Plain, func() { d.Close() }), ok)
-	c.Focus(field)
+	if !a.Sudden {
+		c.Focus(field)
+	}
 	return d
 }
 
