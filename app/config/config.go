@@ -106,6 +106,10 @@ type Limits struct {
 	Lease      Lease    // what pays for a box
 	LeaseWork  int      // bits, for LeaseWork
 	Tokens     [][]byte // for LeaseToken
+	// Of connections that others open to a relay; 0: what is usual in the network.
+	Connections      int // at once
+	GroupConnections int // of these, from one group of addresses
+	GroupRate        int // that one group may begin a second
 }
 
 // Lease says what pays for a box at a relay.
@@ -266,6 +270,24 @@ func keys() []key {
 				}
 				return hidden
 			}},
+		{name: "connections", means: "how many connections others may have with a relay, or auto: 4096, on loopback any number. More than it was started with takes a restart",
+			set: one(func(c *Config, v string) (err error) {
+				c.Limits.Connections, err = parseAuto(v, 64, 1<<17)
+				return err
+			}),
+			show: func(c *Config) []string { return []string{showAuto(c.Limits.Connections)} }},
+		{name: "group_connections", means: "how many of these one group of addresses (IPv4 /24, IPv6 /48) may have, a quarter of them before it proved anything; auto: 512",
+			set: one(func(c *Config, v string) (err error) {
+				c.Limits.GroupConnections, err = parseAuto(v, 8, 1<<17)
+				return err
+			}),
+			show: func(c *Config) []string { return []string{showAuto(c.Limits.GroupConnections)} }},
+		{name: "group_rate", means: "how many connections a second one group of addresses may begin, with what belongs to each; auto: 8",
+			set: one(func(c *Config, v string) (err error) {
+				c.Limits.GroupRate, err = parseAuto(v, 1, 1<<17)
+				return err
+			}),
+			show: func(c *Config) []string { return []string{showAuto(c.Limits.GroupRate)} }},
 		{name: "http", means: "host:port of a relay's status page and metrics, on this computer; empty: none",
 			set: one(func(c *Config, v string) error { c.HTTP = v; return hostPort(v) }),
 			show: func(c *Config) []string {
@@ -349,6 +371,25 @@ func parseCount(s string, least, most int) (int, error) {
 		return 0, fmt.Errorf("%q is not a number from %d to %d", s, least, most)
 	}
 	return n, nil
+}
+
+// parseAuto reads a number, or auto, which is 0.
+func parseAuto(s string, least, most int) (int, error) {
+	if s == "auto" {
+		return 0, nil
+	}
+	n, err := parseCount(s, least, most)
+	if err != nil {
+		err = fmt.Errorf("%w, nor auto", err)
+	}
+	return n, err
+}
+
+func showAuto(n int) string {
+	if n == 0 {
+		return "auto"
+	}
+	return strconv.Itoa(n)
 }
 
 // parseRoom reads a size that has room for a cell of the largest kind.

@@ -38,7 +38,8 @@ func (c *cli) relayCommand() *cobra.Command {
 		Use:   "relay",
 		Short: "Run a relay, or manage the relays of this account",
 		Long: "Runs a relay until SIGTERM: a peer that keeps sealed messages for people who are away. It needs no account and cannot read what it keeps.\n" +
-			"What it gives to others (max_disk, queue_cells, queue_size, box_queues, box_size, lease, lease_work, lease_token in config.toml) is read anew on SIGHUP.\n" +
+			"What it gives to others (max_disk, queue_cells, queue_size, box_queues, box_size, lease, lease_work, lease_token,\n" +
+			"connections, group_connections, group_rate in config.toml) is read anew on SIGHUP.\n" +
 			"On SIGTERM it begins nothing new, answers what it took in, and ends within 10 s. Its commands manage the relays that the account of this profile\n" +
 			"keeps its mail at.",
 		Args: cobra.NoArgs,
@@ -258,6 +259,9 @@ func humanRelayStatus(w io.Writer, r relay.Report) {
 		humanize.Comma(r.Fetches), humanize.Comma(r.Deletions), humanize.Comma(r.Refusals))
 	row("now", "%s peers, %s of the DHT, %s streams", humanize.Comma(r.Peers), humanize.Comma(r.DHT), humanize.Comma(r.Streams))
 	row("circuits", "reached through %s; %s reached through this one, %s open", count(int(r.Hops), "other relay"), count(int(r.Reserved), "other"), humanize.Comma(r.Circuits))
+	row("turned", "away: %s connections; %s made room for others; %s streams", humanize.Comma(int64(r.Turned.Connections()-r.Turned.Displaced)), humanize.Comma(int64(r.Turned.Displaced)),
+		humanize.Comma(int64(r.Turned.Streams+r.Turned.StreamRate)))
+	row("takes", "%s", r.Bounds)
 	humanAllows(w, r.Allows)
 }
 

@@ -60,6 +60,11 @@ func NewHop(h host.Host, m node.Mode) (*Hop, error) {
 		r.MaxReservationsPerASN = maxReservations
 	}
 	hop := &Hop{gate: newGate(m == node.Public), counts: new(counts)}
+	hop.gate.reserves = func(p peer.ID) {
+		for _, c := range h.Network().ConnsToPeer(p) {
+			node.VisitorOf(c).Prove()
+		}
+	}
 	none := func(ma.Multiaddr) bool { return false } // who reserves knows our addresses
 	var err error
 	hop.service, err = relayv2.New(h, relayv2.WithResources(r), relayv2.WithACL(hop.gate), relayv2.WithMetricsTracer(hop.counts), relayv2.WithReservationAddressFilter(none))
@@ -81,8 +86,9 @@ func (h *Hop) Close() error { return h.service.Close() }
 // gate bounds what one group of addresses gets, so that a corner of the network
 // cannot have it all. Elsewhere than in public all share one group.
 type gate struct {
-	bounded bool
-	began   rate.Groups // circuits
+	bounded  bool
+	began    rate.Groups   // circuits
+	reserves func(peer.ID) // is told who is let reserve; nil: nobody
 
 	mu       sync.Mutex
 	reserved map[peer.ID]reserved
@@ -101,6 +107,14 @@ func newGate(bounded bool) *gate {
 
 // AllowReserve says whether there is room for one more reservation of a group.
 func (g *gate) AllowReserve(p peer.ID, at ma.Multiaddr) bool {
+	ok := g.mayReserve(p, at)
+	if ok && g.reserves != nil {
+		g.reserves(p) // others are reached through it: it is not to make room for strangers
+	}
+	return ok
+}
+
+func (g *gate) mayReserve(p peer.ID, at ma.Multiaddr) bool {
 	if !g.bounded {
 		return true
 	}

@@ -94,6 +94,11 @@ func (s *server) close() {
 // onRequest sees each request before kad-dht does, and spoils those that are to be
 // refused: that is how its hook can say no.
 func (s *server) onRequest(_ context.Context, st network.Stream, req *pb.Message) {
+	if !node.VisitorOf(st.Conn()).May(node.Request) {
+		s.refused.Add(1)
+		req.Type = -1
+		return
+	}
 	if t := req.GetType(); t != pb.Message_PUT_VALUE && t != pb.Message_ADD_PROVIDER || !s.public {
 		return
 	}

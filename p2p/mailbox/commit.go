@@ -141,6 +141,9 @@ func (s *Server) settle(group []*batch, changes []Change, broken error) {
 		answers := make([]answered, 0, len(b.asked))
 		for i, c := range b.changes {
 			reason := c.change().Err
+			if reason == nil && b.from != nil {
+				b.from.proved(c)
+			}
 			var m message
 			switch c := c.(type) {
 			case *Deposit:
@@ -181,6 +184,14 @@ func (s *Server) settle(group []*batch, changes []Change, broken error) {
 	}
 }
 
+// proved tells those who guard the relay that somebody relies on the peer.
+func (c *session) proved(by Change) {
+	switch by.(type) {
+	case *Deposit, *GrantLease:
+		c.visitor.Prove()
+	}
+}
+
 // receipts makes the receipts of one group, in the order of its leaves.
 func (s *Server) receipts(kept []Deposit, leaves [][32]byte) ([]Receipt, error) {
 	if len(leaves) == 0 {
@@ -203,8 +214,10 @@ func (s *Server) receipts(kept []Deposit, leaves [][32]byte) ([]Receipt, error) 
 
 func (s *Server) refusal(reason error) *Refusal {
 	s.refusals.Add(1)
+	code := codeOf(reason)
+	s.refused[code].Add(1)
 	r := &Refusal{Reason: reason, Time: time.Now()}
-	switch codes()[codeOf(reason)] {
+	switch codes()[code] {
 	case ErrTryLater, ErrTooMany:
 		r.Retry = 10 * time.Second
 	case ErrQuota, ErrBoxFull, ErrFull:

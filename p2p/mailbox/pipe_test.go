@@ -96,4 +96,6 @@ type pipeConn struct {
 
 func (c pipeConn) RemotePeer() peer.ID { return c.far }
 
+func (pipeConn) Scope() network.ConnScope { return new(network.NullScope) }
+
 func (c pipeConn) RemoteMultiaddr() ma.Multiaddr { return c.addr }

@@ -36,6 +36,15 @@ func codes() []error {
 		9: ErrSize, 10: ErrTTL, 11: ErrLogin, 12: ErrLease, 13: ErrNotFound, 14: ErrTaken, 15: ErrTooMany, 16: ErrTryLater, 17: ErrDamaged, 18: ErrWork}
 }
 
+// maxCode is the highest code.
+const maxCode = 18
+
+// codeNames are the names of the codes.
+func codeNames() [maxCode + 1]string {
+	return [...]string{1: "malformed", 2: "signature", 3: "unknown queue", 4: "unproven", 5: "epoch", 6: "quota", 7: "box full", 8: "full",
+		9: "size", 10: "ttl", 11: "login", 12: "lease", 13: "not found", 14: "taken", 15: "too many", 16: "try later", 17: "damaged", 18: "work"}
+}
+
 // codeOf is the code of a refusal; anything unknown is damage, because nothing
 // can be said about what was asked.
 func codeOf(err error) uint16 {

@@ -25,6 +25,7 @@ const (
 
 	window         = 1 << 20  // bytes of requests without answer, per stream
 	waitingBytes   = 32 << 20 // bytes of deposits that wait for the disk
+	heldBytes      = 64 << 20 // bytes of answers that wait for who asked, from which on each stream has one
 	rememberProofs = 256      // queues proven per stream
 	badProofs      = 16       // wrong signatures until a stream is closed
 	watchersPerBox = 8
@@ -35,6 +36,9 @@ const (
 	// drainTime is how long a server that ends waits until what it took in is answered, and
 	// drainLinger how long a stream waits until its peer has read that.
 	drainTime, drainLinger = 5 * time.Second, time.Second
+
+	// slowEvery is how often it is looked whether requests of those who ask too much go on.
+	slowEvery = 100 * time.Millisecond
 
 	// sweepEvery is how often what has expired is removed.
 	sweepEvery = 30 * time.Second
@@ -75,10 +79,11 @@ type Stats struct {
 	Fetches    uint64 // cells and notices given out
 	Deletions  uint64 // cells acknowledged
 	Refusals   uint64
-	Groups     uint64        // commits
-	Committing time.Duration // what these took together
-	Taken      uint64        // bytes of cells and notices that came, refused ones included
-	Given      uint64        // bytes of those that were given out
+	Refused    map[string]uint64 // these by why: the names of section 2.1
+	Groups     uint64            // commits
+	Committing time.Duration     // what these took together
+	Taken      uint64            // bytes of cells and notices that came, refused ones included
+	Given      uint64            // bytes of those that were given out
 }
 
 // A Server is a relay's side of the protocol, on top of a Store that it does
@@ -105,6 +110,8 @@ type Server struct {
 
 	deposits, fetches, deletions, refusals, groups, taken, given atomic.Uint64
 	committing                                                   atomic.Int64 // nanoseconds
+	held                                                         atomic.Int64 // bytes of answers
+	refused                                                      [maxCode + 1]atomic.Uint64
 }
 
 // NewServer makes a server for a host whose key is given. Streams are taken in
@@ -250,9 +257,16 @@ func (s *Server) drain() {
 
 // Stats tells what the server did.
 func (s *Server) Stats() Stats {
+	refused := make(map[string]uint64)
+	for code, name := range codeNames() {
+		if name != "" {
+			refused[name] = s.refused[code].Load()
+		}
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Stats{
+		Refused: refused,
 		Streams: len(s.sessions), Deposits: s.deposits.Load(), Fetches: s.fetches.Load(),
 		Deletions: s.deletions.Load(), Refusals: s.refusals.Load(), Groups: s.groups.Load(), Committing: time.Duration(s.committing.Load()),
 		Taken: s.taken.Load(), Given: s.given.Load(),

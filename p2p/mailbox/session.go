@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/p2p/frame"
+	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/rate"
 	pool "github.com/libp2p/go-buffer-pool"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -26,6 +27,7 @@ type session struct {
 	server    *Server
 	cfg       *ServerConfig // as they were when the stream began, which HELLO told
 	stream    network.Stream
+	visitor   *node.Visitor // who opened the connection
 	in        *frame.Reader
 	challenge [32]byte
 	proofs    proofs[*claim]
@@ -60,7 +62,7 @@ type watches struct {
 
 func newSession(s *Server, stream network.Stream) *session {
 	c := &session{
-		server: s, cfg: s.cfg.Load(), stream: stream, in: frame.NewReader(stream, maxFrame, firstTimeout),
+		server: s, cfg: s.cfg.Load(), stream: stream, visitor: node.VisitorOf(stream.Conn()), in: frame.NewReader(stream, maxFrame, firstTimeout),
 		proofs: proofs[*claim]{max: rememberProofs}, wake: make(chan struct{}, 1),
 	}
 	c.room = sync.NewCond(&c.mu)
@@ -133,10 +135,18 @@ func (c *session) linger() {
 func (c *session) kill() {
 	c.mu.Lock()
 	c.dead = true
+	c.hold(-c.held)
+	c.out = nil
 	c.room.Broadcast()
 	c.mu.Unlock()
 	c.rouse()
 	c.stream.Reset()
+}
+
+// hold counts bytes of answers, here and over all streams. The lock is held.
+func (c *session) hold(n int) {
+	c.held += n
+	c.server.held.Add(int64(n))
 }
 
 func (c *session) rouse() {
@@ -159,6 +169,10 @@ func (c *session) read() error {
 			return err
 		}
 		if !c.owe(len(b)) {
+			return ErrClosed
+		}
+		if !c.turn() {
+			c.paid(1, len(b)) // it is not answered
 			return ErrClosed
 		}
 		req, err := parseRequest(k, body)
@@ -191,10 +205,35 @@ func (c *session) read() error {
 	return nil
 }
 
+// turn waits until those who share the peer's address may ask for more; false means that
+// the stream ended meanwhile.
+func (c *session) turn() bool {
+	if c.visitor.May(node.Request) {
+		return true
+	}
+	c.submit()
+	again := time.NewTicker(slowEvery)
+	defer again.Stop()
+	for range again.C {
+		c.mu.Lock()
+		dead := c.dead
+		c.mu.Unlock()
+		switch {
+		case dead || c.drained.Load():
+			return false
+		case c.visitor.May(node.Request):
+			return true
+		}
+	}
+	return false
+}
+
 // owe counts a request and waits until there is room for it; false means that
 // the stream is dead.
 func (c *session) owe(size int) bool {
-	full := func() bool { return c.owed >= maxOutstanding || c.owed > 0 && c.owing+c.held+size > window }
+	full := func() bool {
+		return c.owed >= maxOutstanding || c.owed > 0 && c.owing+c.held+size > window || c.held > 0 && c.server.held.Load() >= heldBytes
+	}
 	c.mu.Lock()
 	if !c.dead && full() && c.batch != nil { // what is waited for must be under way
 		c.mu.Unlock()
@@ -222,9 +261,11 @@ func (c *session) paid(n, size int) {
 // answer queues answers to be written.
 func (c *session) answer(answers ...answered) {
 	c.mu.Lock()
-	c.out = append(c.out, answers...)
-	for _, a := range answers {
-		c.held += len(a.frame)
+	if !c.dead {
+		c.out = append(c.out, answers...)
+		for _, a := range answers {
+			c.hold(len(a.frame))
+		}
 	}
 	c.mu.Unlock()
 	c.rouse()
@@ -288,7 +329,9 @@ func (c *session) write() error {
 				return err
 			}
 			c.mu.Lock()
-			c.held -= held
+			if !c.dead {
+				c.hold(-held)
+			}
 			c.mu.Unlock()
 			c.paid(asked, bytes)
 			continue
@@ -473,6 +516,9 @@ func (c *session) put(m *put, id uint32, size int, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	if !c.visitor.May(node.Deposit) {
+		return ErrTryLater
+	}
 	c.add(&Deposit{Queue: m.queue, ID: IDOf(m.cell), Cell: copied(m.cell), Expiry: expiry}, id, kindPut, size, len(m.cell))
 	c.batch.asked[len(c.batch.asked)-1].claim = p
 	return nil
@@ -481,6 +527,9 @@ func (c *session) put(m *put, id uint32, size int, now time.Time) error {
 func (c *session) login(m *login) (message, error) {
 	if c.box != nil {
 		return nil, ErrLogin
+	}
+	if !c.visitor.May(node.Login) {
+		return nil, ErrTryLater
 	}
 	if !ed25519.Verify(m.box[:], signed("godwit/1/mailbox/login", c.server.relay, c.challenge, m.box[:]), m.signature[:]) {
 		if c.failures.Add(1) >= badProofs {
@@ -493,6 +542,9 @@ func (c *session) login(m *login) (message, error) {
 		return nil, err
 	}
 	c.box = &m.box
+	if info.Until.After(time.Now()) {
+		c.visitor.Prove()
+	}
 	info.Limit = c.cfg.Quotas.BoxBytes
 	return &loginAnswer{info}, nil
 }

@@ -85,6 +85,9 @@ func (c *session) intro(m *intro, id uint32, size int, now time.Time) error {
 	if pending >= c.server.cfg.Load().Quotas.Pending() && m.work <= weakest {
 		return ErrQuota
 	}
+	if !c.visitor.May(node.Deposit) {
+		return ErrTryLater
+	}
 	if err := c.server.intros.enter(&c.asks, node.GroupOf(c.stream.Conn().RemoteMultiaddr()), now); err != nil {
 		return err
 	}

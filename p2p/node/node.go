@@ -17,7 +17,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"math"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -38,6 +40,7 @@ import (
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/quicreuse"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	libp2prate "github.com/libp2p/go-libp2p/x/rate"
 	ma "github.com/multiformats/go-multiaddr"
 	quicgo "github.com/quic-go/quic-go"
 	"go.uber.org/fx"
@@ -86,6 +89,11 @@ type Config struct {
 	// Circuits has the host be reached by circuits through other relays: a relay. The
 	// hosts of a Pool made with it reach others so.
 	Circuits bool
+	// Bounds are what others may take of a relay; see Guard.
+	Bounds Bounds
+	// From is the address of this computer that TCP is dialled from; the zero one leaves
+	// it to the system. Tests on loopback have people of several groups of addresses by it.
+	From netip.Addr
 	// Options are added to the host's. Tests put simulated networks here.
 	Options []libp2p.Option
 
@@ -94,9 +102,10 @@ type Config struct {
 
 // A Node is one libp2p host, held to a mode.
 type Node struct {
-	mode Mode
-	host host.Host
-	gate *gater
+	mode  Mode
+	host  host.Host
+	gate  *gater
+	guard *Guard // of a relay
 
 	stop  context.CancelFunc
 	tasks sync.WaitGroup
@@ -121,7 +130,7 @@ func New(cfg Config) (*Node, error) {
 		return nil, fmt.Errorf("node: %w", err)
 	}
 	gate := newGater(cfg.Mode, cfg.Circuits)
-	opts, err := cfg.options(gate)
+	opts, guard, err := cfg.options(gate)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +142,7 @@ func New(cfg Config) (*Node, error) {
 		return nil, errors.Join(err, h.Close())
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	n := &Node{mode: cfg.Mode, host: h, gate: gate, stop: stop}
+	n := &Node{mode: cfg.Mode, host: h, gate: gate, guard: guard, stop: stop}
 	if !cfg.relay() && !cfg.mute { // a relay's reservations are connections without streams
 		n.tasks.Go(func() { n.sweep(ctx) })
 	}
@@ -156,19 +165,26 @@ func (cfg *Config) listen() []string {
 	}
 }
 
-func (cfg *Config) options(gate *gater) ([]libp2p.Option, error) {
+// options are the host's, and the guard of a relay.
+func (cfg *Config) options(gate *gater) ([]libp2p.Option, *Guard, error) {
 	low, high := cfg.Low, cfg.High
 	if high == 0 {
 		low, high = 96, 128
 	}
 	conns, err := connmgr.NewConnManager(low, high, connmgr.WithGracePeriod(idleGrace))
 	if err != nil {
-		return nil, fmt.Errorf("node: connection manager: %w", err)
+		return nil, nil, fmt.Errorf("node: connection manager: %w", err)
 	}
 	resources, err := newResources(cfg.MemoryMiB, high, cfg.relay())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	var guard *Guard
+	if cfg.relay() {
+		guard = newGuard(resources, cfg.Bounds, conns)
+		resources = guard
+	}
+	dials := cfg.dials()
 	opts := []libp2p.Option{
 		libp2p.Identity(cfg.Key),
 		libp2p.Security(noise.ID, noise.New),
@@ -189,9 +205,9 @@ func (cfg *Config) options(gate *gater) ([]libp2p.Option, error) {
 	if cfg.Mode == Public {
 		// Dialling from the port one listens on is how others can tell us
 		// what our address looks like from outside.
-		opts = append(opts, libp2p.Transport(newTCP))
+		opts = append(opts, libp2p.Transport(newTCP, dials...))
 	} else {
-		opts = append(opts, libp2p.Transport(newTCP, tcp.DisableReuseport()),
+		opts = append(opts, libp2p.Transport(newTCP, append(dials, tcp.DisableReuseport())...),
 			libp2p.DisableIdentifyAddressDiscovery(), libp2p.ForceReachabilityPrivate())
 	}
 	opts = append(opts, libp2p.NoListenAddrs) // see listen
@@ -203,7 +219,16 @@ func (cfg *Config) options(gate *gater) ([]libp2p.Option, error) {
 	if cfg.Circuits {
 		opts = append(opts, cfg.circuits())
 	}
-	return opts, nil
+	return opts, guard, nil
+}
+
+// dials says where TCP is dialled from.
+func (cfg *Config) dials() []any {
+	if !cfg.From.IsValid() {
+		return nil
+	}
+	d := &net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(cfg.From, 0))}
+	return []any{tcp.WithDialerForAddr(func(ma.Multiaddr) (tcp.ContextDialer, error) { return d, nil })}
 }
 
 // advertised is what identify tells others of our addresses: those that they
@@ -245,6 +270,7 @@ func newResources(mib, high int, circuits bool) (network.ResourceManager, error)
 		},
 	}
 	if circuits {
+		over.PeerDefault.Memory = 64 << 20
 		over.PeerDefault.Streams, over.PeerDefault.StreamsInbound, over.PeerDefault.StreamsOutbound = 4*MaxCircuits, 2*MaxCircuits, 2*MaxCircuits
 		each := rcmgr.ResourceLimits{Streams: MaxCircuits, StreamsInbound: MaxCircuits, StreamsOutbound: MaxCircuits, Memory: 4 << 20}
 		all := rcmgr.ResourceLimits{Streams: 2 * conns, StreamsInbound: conns, StreamsOutbound: conns, Memory: rcmgr.LimitVal64(mib) << 20 / 4}
@@ -253,8 +279,12 @@ func newResources(mib, high int, circuits bool) (network.ResourceManager, error)
 		over.Protocol = map[protocol.ID]rcmgr.ResourceLimits{proto.ProtoIDv2Hop: all, proto.ProtoIDv2Stop: all}
 		over.ProtocolPeer = map[protocol.ID]rcmgr.ResourceLimits{proto.ProtoIDv2Hop: each, proto.ProtoIDv2Stop: each}
 	}
-	m, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(over.Build(limits.Scale(int64(mib)<<20, int(conns)+64))),
-		rcmgr.WithMetricsDisabled())
+	opts := []rcmgr.Option{rcmgr.WithMetricsDisabled()}
+	if circuits { // its Guard bounds addresses: eight connections, as here, are few for an office
+		opts = append(opts, rcmgr.WithConnRateLimiters(new(libp2prate.Limiter)),
+			rcmgr.WithLimitPerSubnet([]rcmgr.ConnLimitPerSubnet{{PrefixLength: 32, ConnCount: math.MaxInt}}, []rcmgr.ConnLimitPerSubnet{{PrefixLength: 64, ConnCount: math.MaxInt}}))
+	}
+	m, err := rcmgr.NewResourceManager(rcmgr.NewFixedLimiter(over.Build(limits.Scale(int64(mib)<<20, int(conns)+64))), opts...)
 	if err != nil {
 		return nil, fmt.Errorf("node: resource manager: %w", err)
 	}
@@ -345,6 +375,12 @@ func (noNames) ResolveDNSComponent(context.Context, ma.Multiaddr, int) ([]ma.Mul
 
 // Host is the libp2p host, for protocols to set their handlers on.
 func (n *Node) Host() host.Host { return n.host }
+
+// SetBounds changes the Bounds of a relay for those who come from now on.
+func (n *Node) SetBounds(b Bounds) { n.guard.SetBounds(b) }
+
+// Turned says who was turned away from a relay so far.
+func (n *Node) Turned() Turned { return n.guard.Turned() }
 
 // Mode is the mode the node was made with.
 func (n *Node) Mode() Mode { return n.mode }

@@ -105,6 +105,9 @@ func (l unprobedListener) Accept() (manet.Conn, network.ConnManagementScope, err
 	c, scope, err := l.GatedMaListener.Accept()
 	if err == nil {
 		unprobe(c)
+		if v, ok := scope.(*Visitor); ok {
+			v.closes(func() { _ = c.Close() })
+		}
 	}
 	return c, scope, err
 }

@@ -41,7 +41,7 @@ func (b *Bucket) left(l Limit, now time.Time) float64 {
 const MaxGroups = 4096
 
 // Groups is a bucket for each group of addresses, safe for use by several goroutines.
-// Limit is to be set before its first use.
+// Limit is to be set before its first use, and then by SetLimit.
 type Groups struct {
 	Limit
 
@@ -67,6 +67,13 @@ func (g *Groups) Take(group netip.Prefix, now time.Time) bool {
 	ok := b.Take(g.Limit, now)
 	g.buckets[group] = b
 	return ok
+}
+
+// SetLimit changes the limit; what was taken stays taken.
+func (g *Groups) SetLimit(l Limit) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.Limit = l
 }
 
 // Refund gives back what was taken from a group.

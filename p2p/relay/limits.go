@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -24,7 +25,17 @@ type Limits struct {
 	Friends [][]byte            // the same, each for one box alone: its mailbox.FriendBox; none
 	Keep    time.Duration       // the longest that anything is kept, in whole seconds; mailbox.MaxTTL, which is also the most
 	Closed  bool                // nothing new is taken, and what is kept is given out
+	// Bounds of connections; those of node.DefaultBounds, for friends alone FriendBounds, and on
+	// loopback, where all are of one group, none.
+	Bounds node.Bounds
 }
+
+// The least that Bounds can be.
+const minConnections, minGroup = 64, 8
+
+// FriendBounds are those of a relay that is for friends alone: theirs, and those of the people
+// who write to them.
+func FriendBounds() node.Bounds { return node.Bounds{Connections: 256, Group: 64, Rate: 8} }
 
 // in puts what is not said in its place, for a mode; friends says that it is all for friends, and
 // their tokens alone pay. Its error tells what cannot be.
@@ -51,11 +62,18 @@ func (l Limits) in(m node.Mode, friends bool) (Limits, error) {
 		}
 	}
 	slices.Sort(l.Leases)
+	usual := node.DefaultBounds()
 	if friends { // who have none yet
 		l.Leases, l.Work = []mailbox.LeaseKind{mailbox.LeaseToken}, 0
-		return l, l.room()
+		usual = FriendBounds()
+	}
+	if m != node.Loopback || l.Bounds != (node.Bounds{}) {
+		l.Bounds.Connections = cmp.Or(l.Bounds.Connections, usual.Connections)
+		l.Bounds.Group = cmp.Or(l.Bounds.Group, min(usual.Group, l.Bounds.Connections))
+		l.Bounds.Rate = cmp.Or(l.Bounds.Rate, usual.Rate)
 	}
 	switch {
+	case friends:
 	case slices.Contains(l.Leases, mailbox.LeaseToken) && len(l.Tokens) == 0:
 		return l, errors.New("relay: nobody has a token, so nobody could have a box")
 	case !slices.Contains(l.Leases, mailbox.LeaseWork):
@@ -66,9 +84,11 @@ func (l Limits) in(m node.Mode, friends bool) (Limits, error) {
 
 // room says whether there is room for anything.
 func (l Limits) room() error {
-	switch q := l.Quotas; {
+	switch q, b := l.Quotas, l.Bounds; {
 	case l.MaxDisk < 0:
 		return errors.New("relay: a negative cap")
+	case b != (node.Bounds{}) && (b.Connections < minConnections || b.Group < minGroup || b.Group > b.Connections || b.Rate < 1):
+		return fmt.Errorf("relay: it must take at least %d connections, at least %d of them from one group of addresses, and one a second", minConnections, minGroup)
 	case q.QueueCells == 0 || q.QueueBytes < mailbox.CellLarge || q.BoxQueues == 0 || q.BoxBytes < mailbox.CellLarge:
 		return errors.New("relay: a queue and a box must have room for one cell of 64 KiB")
 	}
@@ -77,7 +97,7 @@ func (l Limits) room() error {
 
 // terms are the limits as the mailbox knows them.
 func (l Limits) terms(m node.Mode) mailbox.ServerConfig {
-	t := mailbox.ServerConfig{Quotas: l.Quotas, Leases: l.Leases, Difficulty: l.Work, Tokens: l.Tokens, Friends: l.Friends, MaxTTL: l.Keep, Closed: l.Closed}
+	t := mailbox.ServerConfig{Quotas: l.Quotas, Leases: l.Leases, Difficulty: l.Work, Tokens: l.Tokens, Friends: l.Friends, MaxTTL: l.Keep, Closed: l.Closed, Streams: l.Bounds.Connections}
 	if m == node.Loopback {
 		t.IntroWork = 1
 	}
@@ -94,12 +114,17 @@ func (r *Relay) SetLimits(l Limits) error {
 	r.limits.Lock()
 	defer r.limits.Unlock()
 	old := r.limits.now
+	if l.Bounds.Connections > max(r.limits.asked, r.limits.most) {
+		return fmt.Errorf("relay: it was started for %d connections, and takes more only when it is started anew", r.limits.most)
+	}
+	l.Bounds = atMost(l.Bounds, r.limits.most)
 	if err := r.limitStore(old, l); err != nil {
 		return fmt.Errorf("relay: %w", err)
 	}
 	if err := r.server.SetTerms(l.terms(r.cfg.Mode)); err != nil {
 		return errors.Join(fmt.Errorf("relay: %w", err), r.limitStore(l, old))
 	}
+	r.node.SetBounds(l.Bounds)
 	r.limits.now = l
 	select {
 	case r.changed <- struct{}{}:
@@ -107,6 +132,13 @@ func (r *Relay) SetLimits(l Limits) error {
 	}
 	r.log.Info("the limits were read anew", "changed", strings.Join(changed(old, l), ", "))
 	return nil
+}
+
+// atMost are bounds with so many connections.
+func atMost(b node.Bounds, connections int) node.Bounds {
+	b.Connections = min(b.Connections, connections)
+	b.Group = min(b.Group, connections)
+	return b
 }
 
 // limitStore changes what the Store enforces. One that several relays share cannot have
@@ -165,5 +197,8 @@ func changed(a, b Limits) (names []string) {
 	note("friends", !slices.EqualFunc(a.Friends, b.Friends, bytes.Equal))
 	note("keep", a.Keep != b.Keep)
 	note("closed", a.Closed != b.Closed)
+	note("connections", a.Bounds.Connections != b.Bounds.Connections)
+	note("group_connections", a.Bounds.Group != b.Bounds.Group)
+	note("group_rate", a.Bounds.Rate != b.Bounds.Rate)
 	return names
 }

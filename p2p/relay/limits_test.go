@@ -8,6 +8,7 @@ import (
 
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
+	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/relay"
 )
 
@@ -76,6 +77,9 @@ func TestLimitsChangeWhileItRuns(t *testing.T) {
 		"a negative cap":           {MaxDisk: -1},
 		"a queue without room":     {Quotas: mailbox.Quotas{QueueCells: 1, QueueBytes: 1, BoxBytes: 1 << 20, BoxQueues: 1}},
 		"tokens that nobody has":   {Leases: []mailbox.LeaseKind{mailbox.LeaseToken}},
+		"few connections":          {Bounds: node.Bounds{Connections: 3, Group: 3, Rate: 1}},
+		"a group of more than all": {Bounds: node.Bounds{Connections: 100, Group: 200, Rate: 1}},
+		"more than it can take":    {Bounds: node.Bounds{Connections: 1 << 16, Group: 100, Rate: 1}},
 		"a short token":            {Tokens: [][]byte{[]byte("short")}},
 	} {
 		if changed, err := reload(bad); !errors.Is(err, relay.ErrReload) || len(changed) > 0 {
@@ -91,6 +95,12 @@ func TestLimitsChangeWhileItRuns(t *testing.T) {
 	}
 	if err := put(mailbox.CellSmall); !errors.Is(err, mailbox.ErrQuota) {
 		t.Error(err)
+	}
+	few := smaller
+	few.Bounds = node.Bounds{Connections: 100}
+	changed, err = reload(few)
+	if want := []string{"connections", "group_connections", "group_rate"}; err != nil || !slices.Equal(changed, want) || h.Report().Bounds != (relay.Bounds{Connections: 100, GroupConnections: 100, GroupRate: 8}) {
+		t.Errorf("%q has changed to %+v, %v", changed, h.Report().Bounds, err)
 	}
 	if _, err := reload(relay.Limits{}); err != nil { // what it began with
 		t.Error(err)

@@ -2,7 +2,9 @@ package relay
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -80,9 +82,24 @@ func (c *collected) Collect(to chan<- prometheus.Metric) {
 	counter("deletions_total", "Cells deleted by their readers.", r.Deletions)
 	counter("mail_taken_bytes_total", "Bytes of cells and notices that came.", r.Taken)
 	counter("mail_given_bytes_total", "Bytes of cells and notices that were given out.", r.Given)
-	counter("refusals_total", "Requests refused.", r.Refusals)
+	for _, why := range slices.Sorted(maps.Keys(r.Refused)) {
+		tell(prometheus.CounterValue, "refusals_total", "Requests refused.", float64(r.Refused[why]), "why", why)
+	}
+	for _, why := range slices.Sorted(maps.Keys(r.turned())) {
+		tell(prometheus.CounterValue, "turned_away_total", "Connections and streams that were not let in or made room, and acts beyond what a group of addresses may do.", float64(r.turned()[why]), "why", why)
+	}
+	gauge("connections_limit", "Connections that others may have open; 0: any number.", r.Bounds.Connections)
 	to <- prometheus.MustNewConstSummary(prometheus.NewDesc("godwit_relay_commit_seconds", "How long groups of changes took to be on disk.", nil, nil),
 		uint64(max(r.Groups, 0)), r.Committing, nil)
+}
+
+// turned is Turned by name.
+func (r Report) turned() map[string]uint64 {
+	t := r.Turned
+	return map[string]uint64{
+		"rate": t.Rate, "group": t.Group, "all": t.All, "displaced": t.Displaced, "streams": t.Streams,
+		"stream_rate": t.StreamRate, "login_rate": t.LoginRate, "deposit_rate": t.DepositRate, "slowed": t.Slowed,
+	}
 }
 
 // health says in one sentence how the relay is, and how bad that is: good, warn or bad.

@@ -82,7 +82,7 @@ type pageData struct {
 	Filled                          int // of 1000
 	Cells, Notices, Boxes, Queues   string
 	Deposits, Fetches               string
-	Deletions, Refusals             string
+	Deletions, Refusals, Away       string
 	Peers, Streams, Reserved        string
 	Allows                          []named
 	Lines                           []line
@@ -100,13 +100,14 @@ func (r *Relay) pageData() pageData {
 		Report: rep, Style: template.CSS(pageCSS), Level: rep.level(), Version: rep.Version,
 		Used: bytes(rep.Disk), Cap: bytes(rep.MaxDisk), Mail: bytes(rep.Bytes), Uptime: words(time.Duration(rep.Uptime * float64(time.Second))),
 		Cells: humanize.Comma(rep.Cells), Notices: humanize.Comma(rep.Notices), Boxes: humanize.Comma(rep.Boxes), Queues: humanize.Comma(rep.Queues),
-		Deposits: humanize.Comma(rep.Deposits), Fetches: humanize.Comma(rep.Fetches), Deletions: humanize.Comma(rep.Deletions), Refusals: humanize.Comma(rep.Refusals),
+		Deposits: humanize.Comma(rep.Deposits), Fetches: humanize.Comma(rep.Fetches), Deletions: humanize.Comma(rep.Deletions), Refusals: humanize.Comma(rep.Refusals), Away: humanize.Comma(int64(rep.Turned.Connections())),
 		Peers: humanize.Comma(rep.Peers), Streams: humanize.Comma(rep.Streams), Reserved: humanize.Comma(rep.Reserved),
 		Allows: []named{
 			{"A device", bytes(rep.Allows.BoxBytes) + " waiting, " + humanize.Comma(rep.Allows.BoxQueues) + " queues"},
 			{"A contact", bytes(rep.Allows.QueueBytes) + " or " + humanize.Comma(rep.Allows.QueueCells) + " cells a day"},
 			{"Kept for", words(time.Duration(rep.Allows.Keep * float64(time.Second)))},
 			{"Asks for", rep.Allows.Asks()},
+			{"Takes", rep.Bounds.String()},
 		},
 	}
 	if rep.MaxDisk > 0 {

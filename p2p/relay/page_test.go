@@ -167,7 +167,7 @@ func TestMetrics(t *testing.T) {
 			series := name
 			for _, l := range m.GetLabel() {
 				series += " " + l.GetName() + "=" + l.GetValue()
-				if strings.HasPrefix(name, "godwit_") && l.GetName() != "state" && l.GetName() != "version" {
+				if strings.HasPrefix(name, "godwit_") && l.GetName() != "state" && l.GetName() != "version" && l.GetName() != "why" {
 					t.Errorf("%s has the label %s", name, l.GetName())
 				}
 			}
@@ -176,7 +176,7 @@ func TestMetrics(t *testing.T) {
 	}
 	for name, want := range map[string]float64{
 		"godwit_relay_cells": 0, "godwit_relay_deposits_total": 0, "godwit_relay_disk_limit_bytes": 10 << 30, "godwit_relay_state state=ready": 1, "godwit_relay_state state=full": 0,
-		"godwit_relay_build_info version=1.2.3": 1,
+		"godwit_relay_build_info version=1.2.3": 1, "godwit_relay_refusals_total why=quota": 0, "godwit_relay_turned_away_total why=displaced": 0, "godwit_relay_connections_limit": 0,
 	} {
 		if v, ok := got[name]; !ok || v != want {
 			t.Errorf("%s is %v, %v", name, v, ok)

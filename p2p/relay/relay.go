@@ -45,12 +45,10 @@ const (
 	// DefaultDifficulty is the proof of work for a lease, in bits, where
 	// strangers can reach a relay: about a second of one core.
 	DefaultDifficulty = 22
-	// maxConnections is how many peers may be connected before idle ones are
-	// closed, down to nine tenths.
-	maxConnections = 4096
-	// friendConnections is the same for a relay that is for friends alone: theirs, and those of
-	// the people who write to them.
-	friendConnections = 256
+	// unbounded is how many peers may be connected where Limits bound none.
+	unbounded = 4096
+	// spareFiles is how many files a relay has open beside its connections, at most.
+	spareFiles = 512
 	// lookEvery is how often the relay looks whether its state changed.
 	lookEvery = 2 * time.Second
 )
@@ -161,7 +159,8 @@ type Relay struct {
 	exports sync.WaitGroup // under way
 	limits  struct {
 		sync.Mutex
-		now Limits
+		now         Limits
+		most, asked int // connections that it was started for, and that it should have been
 	}
 }
 
@@ -180,6 +179,13 @@ func New(cfg Config) (_ *Relay, err error) {
 	if r.limits.now, err = cfg.Limits.in(cfg.Mode, cfg.Friends); err != nil {
 		return nil, err
 	}
+	r.limits.asked = r.limits.now.Bounds.Connections
+	r.limits.most = cmp.Or(r.limits.asked, unbounded)
+	if files := openFiles(); r.limits.most > max(files-spareFiles, minConnections) {
+		r.limits.most = max(files-spareFiles, minConnections)
+		r.log.Warn("fewer connections than usual or asked for, as the system lets the process have few open files", "connections", r.limits.most, "files", files)
+	}
+	r.limits.now.Bounds = atMost(r.limits.now.Bounds, r.limits.most)
 	if r.peers, err = parsePeers(cfg.Peers); err != nil {
 		return nil, err
 	}
@@ -243,9 +249,12 @@ func New(cfg Config) (_ *Relay, err error) {
 // listen makes the node. Unless told where, it listens where it did the last time:
 // people know a relay by its address, and a new one after each start would lose them.
 func (r *Relay) listen(key crypto.PrivKey) error {
-	cfg := node.Config{Mode: r.cfg.Mode, Listen: r.cfg.Listen, Key: key, Circuits: true, Low: maxConnections / 10 * 9, High: maxConnections, MemoryMiB: 512}
-	if r.cfg.Friends {
-		cfg.Low, cfg.High, cfg.MemoryMiB = friendConnections/10*9, friendConnections, 64
+	// Those of the Bounds, and an eighth for those that it opens itself; beyond that the idle are
+	// closed. A stream may hold 256 KiB before it is read from, and half of all have two.
+	n := r.limits.most
+	cfg := node.Config{
+		Mode: r.cfg.Mode, Listen: r.cfg.Listen, Key: key, Circuits: true, Bounds: r.limits.now.Bounds,
+		Low: n, High: n + n/8, MemoryMiB: 64 + n*3/8,
 	}
 	path := filepath.Join(r.cfg.Data, "listen."+string(r.cfg.Mode))
 	chosen := len(cfg.Listen) > 0

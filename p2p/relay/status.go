@@ -12,8 +12,11 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/godwit-im/godwit/p2p/circuit"
 	"github.com/godwit-im/godwit/p2p/local"
+	"github.com/godwit-im/godwit/p2p/node"
 )
 
 const (
@@ -28,37 +31,54 @@ var ErrNotRunning = errors.New("relay: no relay runs there")
 // Report is what a relay tells of itself. Counts are since it was started,
 // unless they are of what it holds.
 type Report struct {
-	State      State    `json:"state"`
-	Reason     string   `json:"reason,omitempty"` // why it is not serving
-	Health     string   `json:"health"`           // all that in one sentence
-	Version    string   `json:"version,omitempty"`
-	Peer       string   `json:"peer"`
-	Addrs      []string `json:"addrs"`    // where it can be reached, with PeerID
-	Cells      int64    `json:"cells"`    // held
-	Bytes      int64    `json:"bytes"`    // of cells and notices held
-	Queues     int64    `json:"queues"`   // open
-	Boxes      int64    `json:"boxes"`    // known
-	Notices    int64    `json:"notices"`  // held
-	Disk       int64    `json:"disk"`     // bytes used of max_disk
-	MaxDisk    int64    `json:"max_disk"` // bytes
-	Streams    int64    `json:"streams"`  // open
-	Peers      int64    `json:"peers"`    // connected
-	DHT        int64    `json:"dht"`      // servers of the DHT that it knows
-	Hops       int64    `json:"hops"`     // other relays through which this one can be reached now
-	Reserved   int64    `json:"reserved"` // relays that can be reached through this one now
-	Circuits   int64    `json:"circuits"` // open through this one
-	Deposits   int64    `json:"deposits"`
-	Fetches    int64    `json:"fetches"`   // cells and notices given out
-	Deletions  int64    `json:"deletions"` // cells acknowledged
-	Refusals   int64    `json:"refusals"`
-	Taken      int64    `json:"taken"`                 // bytes of cells and notices that came
-	Given      int64    `json:"given"`                 // and that were given out
-	Month      Month    `json:"month"`                 // the same since the first, over restarts
-	Friends    *Friends `json:"for_friends,omitempty"` // for whom alone it is; absent: for others too
-	Groups     int64    `json:"groups"`                // commits
-	Committing float64  `json:"committing"`            // seconds that these took together
-	Uptime     float64  `json:"uptime"`                // seconds
-	Allows     Allows   `json:"allows"`
+	State      State             `json:"state"`
+	Reason     string            `json:"reason,omitempty"` // why it is not serving
+	Health     string            `json:"health"`           // all that in one sentence
+	Version    string            `json:"version,omitempty"`
+	Peer       string            `json:"peer"`
+	Addrs      []string          `json:"addrs"`    // where it can be reached, with PeerID
+	Cells      int64             `json:"cells"`    // held
+	Bytes      int64             `json:"bytes"`    // of cells and notices held
+	Queues     int64             `json:"queues"`   // open
+	Boxes      int64             `json:"boxes"`    // known
+	Notices    int64             `json:"notices"`  // held
+	Disk       int64             `json:"disk"`     // bytes used of max_disk
+	MaxDisk    int64             `json:"max_disk"` // bytes
+	Streams    int64             `json:"streams"`  // open
+	Peers      int64             `json:"peers"`    // connected
+	DHT        int64             `json:"dht"`      // servers of the DHT that it knows
+	Hops       int64             `json:"hops"`     // other relays through which this one can be reached now
+	Reserved   int64             `json:"reserved"` // relays that can be reached through this one now
+	Circuits   int64             `json:"circuits"` // open through this one
+	Deposits   int64             `json:"deposits"`
+	Fetches    int64             `json:"fetches"`   // cells and notices given out
+	Deletions  int64             `json:"deletions"` // cells acknowledged
+	Refusals   int64             `json:"refusals"`
+	Refused    map[string]uint64 `json:"refused"`               // these, by why
+	Turned     node.Turned       `json:"turned"`                // connections and streams turned away before they asked for anything, and what groups of addresses asked too much
+	Taken      int64             `json:"taken"`                 // bytes of cells and notices that came
+	Given      int64             `json:"given"`                 // and that were given out
+	Month      Month             `json:"month"`                 // the same since the first, over restarts
+	Friends    *Friends          `json:"for_friends,omitempty"` // for whom alone it is; absent: for others too
+	Groups     int64             `json:"groups"`                // commits
+	Committing float64           `json:"committing"`            // seconds that these took together
+	Uptime     float64           `json:"uptime"`                // seconds
+	Allows     Allows            `json:"allows"`
+	Bounds     Bounds            `json:"bounds"`
+}
+
+// Bounds are node.Bounds, as the settings are called; 0: none.
+type Bounds struct {
+	Connections      int64   `json:"connections"`
+	GroupConnections int64   `json:"group_connections"`
+	GroupRate        float64 `json:"group_rate"` // a second
+}
+
+func (b Bounds) String() string {
+	if b.Connections == 0 {
+		return "as many connections as come"
+	}
+	return fmt.Sprintf("%s connections, %s from one group of addresses, which may begin %v a second", humanize.Comma(b.Connections), humanize.Comma(b.GroupConnections), b.GroupRate)
 }
 
 // Report is how the relay does now.
@@ -68,10 +88,12 @@ func (r *Relay) Report() Report {
 	if r.hop != nil {
 		hop = r.hop.Stats()
 	}
+	limits := r.Limits()
 	rep := Report{
+		Refused: s.Refused, Turned: r.node.Turned(), Bounds: Bounds{int64(limits.Bounds.Connections), int64(limits.Bounds.Group), limits.Bounds.Rate},
 		State: r.state.Load().(State), Peer: r.ID().String(),
 		Cells: int64(u.Cells), Bytes: int64(u.Bytes), Queues: int64(u.Queues), Boxes: int64(u.Boxes), Notices: int64(u.Notices),
-		Disk: int64(u.Disk), MaxDisk: r.Limits().MaxDisk, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())), DHT: int64(r.dht.Status().Peers),
+		Disk: int64(u.Disk), MaxDisk: limits.MaxDisk, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())), DHT: int64(r.dht.Status().Peers),
 		Hops: int64(r.holder.Len()), Reserved: hop.Reservations, Circuits: hop.Circuits,
 		Taken: int64(s.Taken), Given: int64(s.Given), Month: r.history.thisMonth(int64(s.Taken), int64(s.Given)), Friends: r.friends(),
 		Deposits: int64(s.Deposits), Fetches: int64(s.Fetches), Deletions: int64(s.Deletions), Refusals: int64(s.Refusals),

@@ -1,0 +1,598 @@
+package node
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/connmgr"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
+
+	"github.com/godwit-im/godwit/p2p/rate"
+)
+
+// Bounds are what those who connect to a relay may take of it, all together and those of
+// one group of addresses (GroupOf). The zero value bounds nothing.
+type Bounds struct {
+	// Connections that others opened, at once. Half of them may be strangers': of those
+	// who have not proved anything since they came, see Visitor.Prove.
+	Connections int
+	// Group is how many of these one group of addresses may have, a quarter of them strangers'.
+	Group int
+	// Rate is how many connections a second one group may begin, and eight times as many all
+	// strangers together. An Act says how many of it go with that.
+	Rate float64
+}
+
+// DefaultBounds are a relay's where strangers reach it.
+func DefaultBounds() Bounds { return Bounds{Connections: 4096, Group: 512, Rate: 8} }
+
+// An Act is something that costs a relay, and of which each group of addresses has so many a
+// second. What one connection does of it before it counts is part of its price: so who does
+// as people do gets through beside a neighbour who does not.
+type Act int
+
+// Acts, with how many for each connection that a group may begin, and for each one it has.
+const (
+	connect Act = iota
+	stream      // 8, and 8
+	Login       // 1, and 1: a signature
+	Deposit     // 8, and 8: a signature, and its share of a sync
+	Request     // 64, and 32: any other, which is not refused but waits
+	acts
+)
+
+var (
+	perConnect = [acts]float64{connect: 1, stream: 8, Login: 1, Deposit: 8, Request: 64}
+	included   = [acts]int{stream: 8, Login: 1, Deposit: 8, Request: 32}
+)
+
+const (
+	// burstTime is how many seconds' worth a group may do at once, and allBurst all strangers together.
+	burstTime, allBurst = 16, 2
+	// greetGrace is how long a stranger is left alone to say who it is, and proveGrace to do
+	// something that proves it, before it makes room for others where there is none.
+	greetGrace, proveGrace = 2 * time.Second, 10 * time.Second
+	// visitorStreams is how many streams a stranger has at once, and provedStreams who is none.
+	visitorStreams, provedStreams = 16, 64
+	// addresses of those who proved something are known for knownTime, maxKnown of them and
+	// knownGroup of one group.
+	knownTime            = 24 * time.Hour
+	maxKnown, knownGroup = 16384, 64
+	// freelyGreeted is how many handshakes are under way before senders of UDP have to show
+	// that they are where they say.
+	freelyGreeted = 16
+)
+
+// Turned counts who was turned away, by why.
+type Turned struct {
+	Rate        uint64 `json:"rate"`        // connections: too many were begun lately
+	Group       uint64 `json:"group"`       // connections: too many are open from one group
+	All         uint64 `json:"all"`         // connections: too many are open
+	Displaced   uint64 `json:"displaced"`   // connections of strangers who made room
+	Streams     uint64 `json:"streams"`     // streams: too many are open
+	StreamRate  uint64 `json:"stream_rate"` // streams: too many were begun lately
+	LoginRate   uint64 `json:"login_rate"`
+	DepositRate uint64 `json:"deposit_rate"`
+	Slowed      uint64 `json:"slowed"` // requests that waited
+}
+
+// Connections are those that were not let in, or ended so that others could be.
+func (t Turned) Connections() uint64 { return t.Rate + t.Group + t.All + t.Displaced }
+
+var errGuarded = errors.New("node: too many from there")
+
+// A Guard bounds what visitors take of a host that serves them, before it costs
+// anything: their connections, and what they do with them. It stands where libp2p asks its
+// resource manager, whose own bounds go on.
+//
+// What is scarce goes to those first who proved that somebody relies on them: they stay
+// however many strangers come, and their address has bounds of its own
+// for a day, beside those of its group. Of strangers, who has been there longest without
+// proving anything makes room, in the group that has most.
+type Guard struct {
+	network.ResourceManager
+	protect connmgr.ConnManager
+
+	budgets [acts]rate.Groups
+	all     rate.Groups // connections of strangers, under one key
+	turned  [turns]atomic.Uint64
+
+	mu       sync.Mutex
+	bounds   Bounds
+	last     uint64 // of the names of visitors
+	total    int
+	groups   map[netip.Prefix]int // connections
+	corners  map[netip.Prefix]*corner
+	visitors int // strangers in all corners
+	streams  int // of these
+	greeting int // visitors who have not said who they are
+	peers    map[peer.ID][]*Visitor
+	known    map[netip.Prefix]time.Time // addresses, and when they proved something
+	knowns   map[netip.Prefix]int       // how many of a group
+	swept    time.Time                  // when known was
+}
+
+// corner is what the strangers of one group, or of one known address, have.
+type corner struct {
+	visitors []*Visitor // oldest first
+	streams  int
+}
+
+func newGuard(m network.ResourceManager, b Bounds, protect connmgr.ConnManager) *Guard {
+	g := &Guard{
+		ResourceManager: m, protect: protect,
+		groups: make(map[netip.Prefix]int), corners: make(map[netip.Prefix]*corner), peers: make(map[peer.ID][]*Visitor),
+		known: make(map[netip.Prefix]time.Time), knowns: make(map[netip.Prefix]int),
+	}
+	g.SetBounds(b)
+	return g
+}
+
+// SetBounds changes the bounds for what comes from now on.
+func (g *Guard) SetBounds(b Bounds) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.bounds = b
+	for a := range g.budgets {
+		g.budgets[a].SetLimit(rate.Limit{Burst: perConnect[a] * b.Rate * burstTime, PerSecond: perConnect[a] * b.Rate})
+	}
+	g.all.SetLimit(rate.Limit{Burst: 8 * b.Rate * allBurst, PerSecond: 8 * b.Rate})
+}
+
+// Turned says who was turned away so far.
+func (g *Guard) Turned() Turned {
+	n := func(w why) uint64 { return g.turned[w].Load() }
+	return Turned{
+		Rate: n(tooFast), Group: n(groupFull), All: n(allFull), Displaced: n(displaced), Streams: n(streamsFull),
+		StreamRate: n(act(stream)), LoginRate: n(act(Login)), DepositRate: n(act(Deposit)), Slowed: n(act(Request)),
+	}
+}
+
+// why somebody was turned away: as below, or for an Act.
+type why int
+
+const (
+	tooFast why = why(acts) + iota
+	groupFull
+	allFull
+	displaced
+	streamsFull
+	turns
+)
+
+func act(a Act) why { return why(a) }
+
+// A Visitor is one connection that somebody opened to a guarded host. A nil one is
+// of a host without bounds: it may do all.
+type Visitor struct {
+	network.ConnManagementScope
+	guard *Guard
+	tag   string       // by which the connection manager is told to keep it
+	group netip.Prefix // of addresses
+	addr  netip.Prefix // itself: an IPv4 address, or the /64 of an IPv6 one
+	since time.Time
+	proof atomic.Bool
+
+	// under the Guard's lock
+	key     netip.Prefix // whose budgets it uses: the group's or, if it is known, the address's
+	stage   stage
+	peer    peer.ID
+	close   func() // ends the connection; nil while nobody knows how to
+	streams int
+	done    [acts]int // of what is included
+}
+
+type stage int
+
+const (
+	greets stage = iota // has not said who it is
+	strange
+	proved
+	gone
+)
+
+// VisitorOf is who opened a connection.
+func VisitorOf(c network.Conn) *Visitor {
+	v, _ := c.Scope().(*Visitor)
+	return v
+}
+
+// OpenConnection lets a connection begin, or refuses it.
+func (g *Guard) OpenConnection(dir network.Direction, usefd bool, endpoint ma.Multiaddr) (network.ConnManagementScope, error) {
+	if dir != network.DirInbound {
+		return g.ResourceManager.OpenConnection(dir, usefd, endpoint)
+	}
+	v := &Visitor{guard: g, since: time.Now(), group: GroupOf(endpoint), addr: addressOf(endpoint)}
+	out, err := g.enter(v)
+	if out != nil {
+		out()
+	}
+	if err != nil {
+		return nil, err
+	}
+	if v.ConnManagementScope, err = g.ResourceManager.OpenConnection(dir, usefd, endpoint); err != nil {
+		v.leave()
+		return nil, err
+	}
+	return v, nil
+}
+
+// VerifySourceAddress says whether somebody who begins a connection of QUIC has to show first
+// that it is at its address: a forged one would take the place of others.
+func (g *Guard) VerifySourceAddress(addr net.Addr) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.bounds.Connections > 0 && g.greeting >= freelyGreeted
+}
+
+// addressOf is an address by itself, as one household may have it.
+func addressOf(a ma.Multiaddr) netip.Prefix {
+	raw, err := manet.ToIP(a)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	ip, _ := netip.AddrFromSlice(raw)
+	ip = ip.Unmap()
+	bits := 64
+	if ip.Is4() {
+		bits = 32
+	}
+	p, err := ip.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return p
+}
+
+// enter takes a visitor in, if there is room. out is to be called without the lock: it ends
+// the connection of who made room.
+func (g *Guard) enter(v *Visitor) (out func(), err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.last++
+	v.tag = "visitor " + strconv.FormatUint(g.last, 10)
+	v.key = v.group
+	_, known := g.known[v.addr]
+	if known = known && v.since.Sub(g.known[v.addr]) < knownTime; known {
+		v.key = v.addr
+	}
+	if b := g.bounds; b.Connections > 0 {
+		if !g.budgets[connect].Take(v.key, v.since) || !known && !g.all.Take(netip.Prefix{}, v.since) {
+			return nil, g.turn(tooFast)
+		}
+		mine := g.corner(v.key)
+		defer g.drop(v.key)
+		switch {
+		case g.groups[v.group] >= b.Group:
+			out = g.makeRoom(g.corner(v.group), v.since, false)
+			g.drop(v.group)
+			if out == nil {
+				return nil, g.turn(groupFull)
+			}
+		case len(mine.visitors) >= b.Group/4:
+			if out = g.makeRoom(mine, v.since, false); out == nil {
+				return nil, g.turn(groupFull)
+			}
+		case g.visitors >= b.Connections/2 || g.total >= b.Connections:
+			if out = g.makeRoom(g.fullest(mine, false), v.since, false); out == nil {
+				return nil, g.turn(allFull)
+			}
+		}
+	}
+	g.total++
+	g.groups[v.group]++
+	g.greeting++
+	g.visitors++
+	c := g.corner(v.key)
+	c.visitors = append(c.visitors, v)
+	return out, nil
+}
+
+func (g *Guard) turn(w why) error {
+	g.turned[w].Add(1)
+	return errGuarded
+}
+
+// corner is made if it is not there; drop removes one in which nobody is.
+func (g *Guard) corner(key netip.Prefix) *corner {
+	c := g.corners[key]
+	if c == nil {
+		c = new(corner)
+		g.corners[key] = c
+	}
+	return c
+}
+
+func (g *Guard) drop(key netip.Prefix) {
+	if c := g.corners[key]; c != nil && len(c.visitors) == 0 {
+		delete(g.corners, key)
+	}
+}
+
+// fullest is the corner with the most visitors, or streams, if that is more than another has.
+func (g *Guard) fullest(than *corner, byStreams bool) *corner {
+	n := func(c *corner) int {
+		if byStreams {
+			return c.streams
+		}
+		return len(c.visitors)
+	}
+	most := than
+	for _, c := range g.corners {
+		if n(c) > n(most) {
+			most = c
+		}
+	}
+	return most
+}
+
+// makeRoom takes somebody out of a corner: who has not said for long who it is, else who
+// has not proved anything for longest, or of these who has the most streams. out ends the connection; it is nil if
+// nobody has been there long enough.
+func (g *Guard) makeRoom(c *corner, now time.Time, byStreams bool) (out func()) {
+	var found *Visitor
+	for _, v := range c.visitors {
+		stayed := now.Sub(v.since)
+		switch {
+		case v.close == nil || byStreams && v.streams == 0:
+		case v.stage == greets && stayed >= greetGrace && !byStreams:
+			found = v
+		case v.stage == strange && stayed >= proveGrace && (found == nil || byStreams && v.streams > found.streams):
+			found = v
+		}
+		if found != nil && found.stage == greets {
+			break
+		}
+	}
+	if found == nil {
+		return nil
+	}
+	g.remove(found)
+	g.turned[displaced].Add(1)
+	return found.close
+}
+
+// remove forgets a visitor.
+func (g *Guard) remove(v *Visitor) {
+	if v.stage == gone {
+		return
+	}
+	g.total--
+	if g.groups[v.group]--; g.groups[v.group] == 0 {
+		delete(g.groups, v.group)
+	}
+	g.settle(v, gone)
+	if v.peer != "" {
+		if g.peers[v.peer] = slices.DeleteFunc(g.peers[v.peer], func(o *Visitor) bool { return o == v }); len(g.peers[v.peer]) == 0 {
+			delete(g.peers, v.peer)
+		}
+	}
+}
+
+// settle moves a visitor on to a later stage.
+func (g *Guard) settle(v *Visitor, to stage) {
+	if v.stage == greets {
+		g.greeting--
+	}
+	if v.stage < proved && to >= proved {
+		g.visitors--
+		g.streams -= v.streams
+		c := g.corners[v.key]
+		c.visitors = slices.DeleteFunc(c.visitors, func(o *Visitor) bool { return o == v })
+		c.streams -= v.streams
+		g.drop(v.key)
+	}
+	v.stage = to
+}
+
+// closes says how to end the connection of a visitor; of two ways the first is kept, which
+// ends it at once.
+func (v *Visitor) closes(end func()) {
+	v.guard.mu.Lock()
+	late := v.stage == gone
+	if v.close == nil {
+		v.close = end
+	}
+	v.guard.mu.Unlock()
+	if late { // it made room meanwhile
+		end()
+	}
+}
+
+// SetPeer says who a visitor is, which ends its handshake.
+func (v *Visitor) SetPeer(id peer.ID) error {
+	if err := v.ConnManagementScope.SetPeer(id); err != nil {
+		return err
+	}
+	g := v.guard
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if v.stage == gone {
+		return errGuarded
+	}
+	v.peer = id
+	g.peers[id] = append(g.peers[id], v)
+	g.settle(v, strange)
+	return nil
+}
+
+// Done says that the connection has ended.
+func (v *Visitor) Done() {
+	v.leave()
+	v.ConnManagementScope.Done()
+}
+
+func (v *Visitor) leave() {
+	v.guard.mu.Lock()
+	v.guard.remove(v)
+	id := v.peer
+	v.guard.mu.Unlock()
+	if v.proof.Load() {
+		v.guard.protect.Unprotect(id, v.tag)
+	}
+}
+
+// Prove says that somebody relies on a visitor: it logged in to a box with a lease, or left
+// something for one who has such, or is a relay with a reservation.
+func (v *Visitor) Prove() {
+	if v == nil || v.proof.Load() {
+		return
+	}
+	g := v.guard
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if v.stage != strange {
+		return
+	}
+	g.settle(v, proved)
+	if g.remember(v) {
+		v.key = v.addr
+	}
+	g.protect.Protect(v.peer, v.tag)
+	v.proof.Store(true)
+}
+
+// remember has the address of a visitor be known, if there is room.
+func (g *Guard) remember(v *Visitor) bool {
+	now := time.Now()
+	if _, again := g.known[v.addr]; again {
+		g.known[v.addr] = now
+		return true
+	}
+	if (len(g.known) >= maxKnown || g.knowns[v.group] >= knownGroup) && now.Sub(g.swept) >= time.Minute {
+		g.swept = now
+		for addr, at := range g.known {
+			if now.Sub(at) < knownTime {
+				continue
+			}
+			delete(g.known, addr)
+			group := Group(addr.Addr())
+			if g.knowns[group]--; g.knowns[group] == 0 {
+				delete(g.knowns, group)
+			}
+		}
+	}
+	if !v.addr.IsValid() || len(g.known) >= maxKnown || g.knowns[v.group] >= knownGroup {
+		return false
+	}
+	g.known[v.addr] = now
+	g.knowns[v.group]++
+	return true
+}
+
+// May says whether a visitor may do something now, and counts that it does.
+func (v *Visitor) May(a Act) bool {
+	if v == nil {
+		return true
+	}
+	g := v.guard
+	g.mu.Lock()
+	key, free := v.key, g.bounds.Connections == 0 || v.done[a] < included[a]
+	v.done[a]++
+	g.mu.Unlock()
+	if free || g.budgets[a].Take(key, time.Now()) {
+		return true
+	}
+	g.turned[act(a)].Add(1)
+	return false
+}
+
+// OpenStream lets a stream begin, or refuses it.
+func (g *Guard) OpenStream(p peer.ID, dir network.Direction) (network.StreamManagementScope, error) {
+	if dir != network.DirInbound {
+		return g.ResourceManager.OpenStream(p, dir)
+	}
+	v, out, err := g.openStream(p, time.Now())
+	if out != nil {
+		out()
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, err := g.ResourceManager.OpenStream(p, dir)
+	if v == nil {
+		return s, err
+	}
+	if err != nil {
+		v.endStream()
+		return nil, err
+	}
+	return &visit{StreamManagementScope: s, end: sync.OnceFunc(v.endStream)}, nil
+}
+
+// openStream counts a stream. The visitor is nil if the peer did not open its connection, but we.
+func (g *Guard) openStream(p peer.ID, now time.Time) (v *Visitor, out func(), err error) {
+	g.mu.Lock()
+	for _, v = range g.peers[p] {
+		if v.stage == proved { // who has two connections and proved something with one
+			break
+		}
+	}
+	g.mu.Unlock()
+	if v == nil {
+		return nil, nil, nil
+	}
+	if !v.May(stream) {
+		return nil, nil, errGuarded
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if v.stage == gone {
+		return nil, nil, errGuarded
+	}
+	switch b := g.bounds; {
+	case b.Connections == 0:
+	case v.streams >= provedStreams || v.stage < proved && v.streams >= visitorStreams:
+		return nil, nil, g.turn(streamsFull)
+	case v.stage < proved:
+		mine := g.corners[v.key]
+		switch {
+		case mine.streams >= b.Group/2:
+			out = g.makeRoom(mine, now, true)
+		case g.streams >= b.Connections/2:
+			out = g.makeRoom(g.fullest(mine, true), now, true)
+		default:
+			out = func() {}
+		}
+		if out == nil || v.stage == gone { // it may have been itself
+			return nil, out, g.turn(streamsFull)
+		}
+	}
+	v.streams++
+	if v.stage < proved {
+		g.streams++
+		g.corners[v.key].streams++
+	}
+	return v, out, nil
+}
+
+func (v *Visitor) endStream() {
+	g := v.guard
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	v.streams--
+	if v.stage < proved {
+		g.streams--
+		g.corners[v.key].streams--
+	}
+}
+
+// visit is a visitor's stream.
+type visit struct {
+	network.StreamManagementScope
+	end func()
+}
+
+func (s *visit) Done() {
+	s.end()
+	s.StreamManagementScope.Done()
+}

@@ -1,0 +1,377 @@
+package node
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/connmgr"
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// guarded is a relay's Guard, and who comes to it.
+type guarded struct {
+	*Guard
+	t    *testing.T
+	keep *keeper
+	n    int
+}
+
+// guest is somebody who came.
+type guest struct {
+	*Visitor
+	out bool // its connection was ended to make room
+}
+
+// keeper is a connection manager that only knows whom it is to keep.
+type keeper struct {
+	connmgr.NullConnMgr
+	kept map[string]bool
+}
+
+func (k *keeper) Protect(_ peer.ID, tag string)        { k.kept[tag] = true }
+func (k *keeper) Unprotect(_ peer.ID, tag string) bool { delete(k.kept, tag); return false }
+
+func guard(t *testing.T, b Bounds) *guarded {
+	k := &keeper{kept: make(map[string]bool)}
+	return &guarded{Guard: newGuard(new(network.NullResourceManager), b, k), t: t, keep: k}
+}
+
+// comes is a connection from an address; nil if it was turned away.
+func (g *guarded) comes(ip string) *guest {
+	g.t.Helper()
+	c, err := g.OpenConnection(network.DirInbound, true, ma.StringCast("/ip4/"+ip+"/tcp/4001"))
+	if err != nil {
+		return nil
+	}
+	v := &guest{Visitor: c.(*Visitor)}
+	v.closes(func() { v.out = true; v.Done() })
+	return v
+}
+
+// greets is one that says who it is.
+func (g *guarded) greets(ip string) *guest {
+	g.t.Helper()
+	v := g.comes(ip)
+	if v != nil {
+		g.n++
+		if err := v.SetPeer(peer.ID(fmt.Sprint("peer ", g.n))); err != nil {
+			g.t.Fatal(err)
+		}
+	}
+	return v
+}
+
+// empty says that nothing is counted once all have gone.
+func (g *guarded) empty() {
+	g.t.Helper()
+	if g.total+g.visitors+g.streams+g.greeting+len(g.groups)+len(g.corners)+len(g.peers)+len(g.keep.kept) != 0 {
+		g.t.Errorf("all have gone, but there are %d connections of %d groups, %d strangers of %d corners with %d streams, %d who greet, %d peers, %d kept",
+			g.total, len(g.groups), g.visitors, len(g.corners), g.streams, g.greeting, len(g.peers), len(g.keep.kept))
+	}
+}
+
+// Mallory opens connections and says nothing. Her group is full, others are not, and after
+// two seconds she makes room for her neighbours.
+func TestHalfOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, Bounds{Connections: 64, Group: 16, Rate: 100})
+		var silent []*guest
+		for i := range 4 {
+			silent = append(silent, g.comes(fmt.Sprintf("10.0.0.%d", i)))
+		}
+		if g.comes("10.0.0.9") != nil {
+			t.Error("a quarter of a group's connections may be strangers', and one more came")
+		}
+		bob := g.greets("10.0.1.1")
+		if bob == nil {
+			t.Fatal("Bob, of another group, is turned away")
+		}
+		time.Sleep(greetGrace)
+		anna := g.greets("10.0.0.200")
+		if anna == nil || !silent[0].out || silent[1].out {
+			t.Error("nobody made room for a neighbour who greets")
+		}
+		if silent[0].SetPeer("late") == nil {
+			t.Error("who made room goes on")
+		}
+		for _, v := range append(silent, anna, bob) {
+			v.Done()
+			v.Done() // as libp2p does
+		}
+		g.empty()
+		if n := g.Turned(); n.Group != 1 || n.Displaced != 1 || n.Connections() != 2 {
+			t.Errorf("counted as %+v", n)
+		}
+	})
+}
+
+// Bob logged in before Mallory, who shares his provider, floods it: he stays, and comes back as he
+// likes for a day, while strangers there take their turns.
+func TestWhoProvedSomethingStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, Bounds{Connections: 64, Group: 16, Rate: 1000})
+		bob := g.greets("10.0.0.1")
+		bob.Prove()
+		if !g.keep.kept[bob.tag] {
+			t.Error("the connection manager may close Bob's")
+		}
+		for range 100 {
+			g.greets("10.0.0.66")
+			time.Sleep(time.Second)
+		}
+		phone := g.comes("10.0.0.1")
+		if bob.out || phone == nil {
+			t.Error("Bob was pushed out, or his telephone cannot come in")
+		}
+		for range 15 { // his house is full of what has proved nothing, too
+			g.greets("10.0.0.1")
+		}
+		if g.total > 16 {
+			t.Errorf("%d connections from one group", g.total)
+		}
+		time.Sleep(knownTime)
+		if again := g.comes("10.0.0.1"); again == nil || again.key != again.group {
+			t.Error("after a day Bob's address is not one among others")
+		}
+	})
+}
+
+// A botnet has an address in each of many groups. Who comes from one where few are gets in, and it is
+// the fullest group that makes room.
+func TestManyGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, Bounds{Connections: 64, Group: 64, Rate: 1000})
+		var first *guest
+		for i := range 64 { // half of them get in
+			if v := g.greets(fmt.Sprintf("10.0.%d.1", i%4)); i == 1 {
+				first = v
+			}
+		}
+		if g.visitors != 32 {
+			t.Fatalf("%d strangers, want half of 64", g.visitors)
+		}
+		one := g.greets("10.0.1.9") // now group 1 has most
+		if one != nil {
+			t.Error("all are young, and still somebody made room")
+		}
+		time.Sleep(proveGrace)
+		bob := g.greets("10.9.9.9")
+		if bob == nil || g.visitors != 32 {
+			t.Fatalf("Bob from a quiet group: %v, %d strangers", bob, g.visitors)
+		}
+		bob.Prove()
+		if g.visitors != 31 {
+			t.Error("Bob counts as a stranger")
+		}
+		for range 500 {
+			g.greets(fmt.Sprintf("10.0.%d.1", rand.IntN(4)))
+			time.Sleep(100 * time.Millisecond)
+		}
+		if bob.out || !first.out {
+			t.Errorf("Bob was pushed out: %v; who was there first and proved nothing: %v", bob.out, first.out)
+		}
+	})
+}
+
+// Connections, and what is done with them, have their rates.
+func TestRates(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, Bounds{Connections: 4000, Group: 4000, Rate: 1})
+		begun := func(ip string, tries int) (n int) {
+			for range tries {
+				if g.greets(ip) != nil {
+					n++
+				}
+			}
+			return n
+		}
+		bob := g.greets("10.0.1.1")
+		bob.Prove()
+		if n := begun("10.0.0.1", 100); n != 15 { // 16 of all, and Bob was one
+			t.Errorf("%d at once", n)
+		}
+		time.Sleep(4 * time.Second) // 4 of her group
+		if n := begun("10.0.0.1", 100); n != 4 {
+			t.Errorf("%d four seconds later", n)
+		}
+		for i := range 20 {
+			begun(fmt.Sprintf("10.1.%d.1", i), 10)
+		}
+		if n := begun("10.2.0.1", 10); n != 0 {
+			t.Errorf("%d more though all strangers together have had theirs", n)
+		}
+		if n := begun("10.0.1.1", 30); n != 16 { // Bob's own
+			t.Errorf("%d of Bob's devices", n)
+		}
+
+		count := func(v *guest, a Act) (n int) {
+			for range 10_000 {
+				if v.May(a) {
+					n++
+				}
+			}
+			return n
+		}
+		mallory, twin := g.greets("10.0.1.1"), bob // of one address
+		if mallory != nil {
+			t.Fatal("one more than there may be")
+		}
+		time.Sleep(time.Minute)
+		mallory = g.greets("10.0.1.1")
+		for a, want := range map[Act]int{Login: 1 + 16, Deposit: 8 + 128, Request: 32 + 1024} {
+			if n := count(mallory, a); n != want {
+				t.Errorf("act %d: %d at once, want %d", a, n, want)
+			}
+		}
+		if n := count(twin, Login); n != 1 {
+			t.Errorf("who shares a house with a flood has %d logins of its own, want 1", n)
+		}
+		time.Sleep(10 * time.Second)
+		if n := count(mallory, Login); n != 10 {
+			t.Errorf("%d logins ten seconds later", n)
+		}
+		if n := g.Turned(); n.LoginRate == 0 || n.DepositRate == 0 || n.Slowed == 0 || n.Rate == 0 {
+			t.Errorf("counted as %+v", n)
+		}
+		var nobody *Visitor
+		nobody.Prove()
+		if !nobody.May(Login) {
+			t.Error("a host without bounds has some")
+		}
+	})
+}
+
+// Streams that are held open: a stranger has sixteen, and who has most makes room.
+func TestStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, Bounds{Connections: 64, Group: 64, Rate: 1000})
+		open := func(v *guest) network.StreamManagementScope {
+			s, err := g.OpenStream(v.peer, network.DirInbound)
+			if err != nil {
+				return nil
+			}
+			return s
+		}
+		mallory, anna, bob := g.greets("10.0.0.1"), g.greets("10.0.0.2"), g.greets("10.0.1.1")
+		bob.Prove()
+		n := 0
+		for range 30 {
+			if open(mallory) != nil {
+				n++
+			}
+		}
+		if n != visitorStreams {
+			t.Errorf("Mallory has %d streams", n)
+		}
+		more := []*guest{g.greets("10.0.2.1"), g.greets("10.0.3.1")}
+		for range 16 {
+			open(more[0])
+		}
+		if open(anna) != nil { // 32 of 64 are open, all of them fresh
+			t.Error("one stream more than strangers may have")
+		}
+		for range 20 {
+			if open(bob) == nil {
+				t.Fatal("Bob is no stranger")
+			}
+		}
+		time.Sleep(proveGrace)
+		s := open(anna)
+		if s == nil || !mallory.out && !more[0].out || anna.out {
+			t.Fatal("nobody made room for one stream")
+		}
+		s.Done()
+		s.Done()
+		left := g.streams
+		anna.Prove()
+		if open(anna); g.streams != left {
+			t.Error("the stream of who proved something is a stranger's")
+		}
+		for _, v := range []*guest{mallory, anna, bob, more[0], more[1]} {
+			v.Done()
+		}
+		g.empty()
+	})
+}
+
+// Whatever comes and goes, what is counted is what is there, and no bound is passed.
+func TestGuardKeepsCount(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := Bounds{Connections: 80, Group: 24, Rate: 50}
+		g := guard(t, b)
+		rnd := rand.New(rand.NewPCG(5, 0))
+		type opened struct {
+			network.StreamManagementScope
+			of *guest
+		}
+		var there []*guest
+		var streams []opened
+		for range 20_000 {
+			time.Sleep(time.Duration(rnd.IntN(300)) * time.Millisecond)
+			switch rnd.IntN(6) {
+			case 0, 1, 2:
+				if v := g.comes(fmt.Sprintf("10.0.%d.%d", rnd.IntN(1+rnd.IntN(9)), rnd.IntN(4))); v != nil {
+					there = append(there, v)
+				}
+			case 3:
+				if len(there) > 0 {
+					v := there[rnd.IntN(len(there))]
+					if v.stage == greets {
+						_ = v.SetPeer(peer.ID(fmt.Sprint(rnd.IntN(60)))) // some of them twice
+					} else if rnd.IntN(4) == 0 {
+						v.Prove()
+					}
+				}
+			case 4:
+				if len(there) > 0 {
+					v := there[rnd.IntN(len(there))]
+					if s, err := g.OpenStream(v.peer, network.DirInbound); err == nil && v.peer != "" {
+						streams = append(streams, opened{s, v})
+					}
+				}
+			case 5:
+				if len(streams) > 0 && rnd.IntN(2) == 0 {
+					i := rnd.IntN(len(streams))
+					streams[i].Done()
+					streams = append(streams[:i], streams[i+1:]...)
+				} else if len(there) > 0 && rnd.IntN(3) == 0 {
+					i := rnd.IntN(len(there))
+					there[i].Done()
+					there = append(there[:i], there[i+1:]...)
+				}
+			}
+			strangers, ofStrangers, groups := 0, 0, 0
+			for _, c := range g.corners {
+				strangers += len(c.visitors)
+				ofStrangers += c.streams
+				if len(c.visitors) > b.Group/4 || len(c.visitors) == 0 {
+					t.Fatalf("%d strangers in a corner", len(c.visitors))
+				}
+			}
+			for _, n := range g.groups {
+				groups += n
+				if n > b.Group {
+					t.Fatalf("%d connections from one group", n)
+				}
+			}
+			if strangers != g.visitors || ofStrangers != g.streams || groups != g.total || g.total > b.Connections || g.visitors > b.Connections/2 || g.streams > b.Connections/2 || g.streams < 0 {
+				t.Fatalf("%d strangers counted as %d, %d streams as %d, %d connections as %d", strangers, g.visitors, ofStrangers, g.streams, groups, g.total)
+			}
+		}
+		if n := g.Turned(); n.Group == 0 || n.All == 0 || n.Displaced == 0 {
+			t.Errorf("too little happened: %+v", n)
+		}
+		for _, v := range there {
+			v.Done()
+		}
+		for _, s := range streams {
+			s.Done()
+		}
+		g.empty()
+	})
+}
