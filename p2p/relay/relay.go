@@ -106,7 +106,7 @@ type State string
 const (
 	Ready    State = "ready"    // it listens; told once, then Serving, Full or Draining
 	Serving  State = "serving"  // takes and gives mail
-	Full     State = "full"     // gives mail but takes none: the cap, or the disk, is reached
+	Full     State = "full"     // gives mail but takes none: the cap, or the disk, is reached, or the store's servers do not answer
 	Draining State = "draining" // gives mail but takes none: Limits.Closed
 	Stopping State = "stopping" // does nothing more
 )

@@ -92,7 +92,11 @@ func TestStore(t *testing.T) {
 					}
 					dirs[t] = t.TempDir()
 				},
-				Collect: func(t *testing.T, s mailbox.Store) { s.(*Store).measure(t.Context()) },
+				Collect: func(t *testing.T, s mailbox.Store) {
+					if _, err := s.(*Store).info(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				},
 			})
 		})
 	}

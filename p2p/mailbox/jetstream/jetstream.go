@@ -49,14 +49,18 @@ const (
 	// patience is how long a commit may take that servers come and go: an election among
 	// them takes some seconds. Then nothing can be said about it.
 	patience = time.Minute
-	// attempt bounds one try, and settleTime is how long others' messages are waited for
-	// before the servers are asked whether there are any.
-	attempt    = 5 * time.Second
+	// attempt bounds one try to append, and asking each other question to the servers: who
+	// leads them may die with it.
+	attempt = 5 * time.Second
+	asking  = 2 * time.Second
+	// settleTime is how long others' messages are waited for before the servers are asked for them.
 	settleTime = 100 * time.Millisecond
 	// lookEvery is how often the servers are asked how much room is taken.
 	lookEvery = 2 * time.Second
 	// stalled is how long nothing may come though there is more.
 	stalled = time.Second
+	// late is how long a commit may wait, or the servers be silent, before the relay is said to take no mail.
+	late = 10 * time.Second
 	// applyMost bounds the messages that are taken in at once.
 	applyMost = 512
 )
@@ -124,20 +128,26 @@ type Store struct {
 
 	running  context.Context // until Close
 	stop     context.CancelFunc
+	serving  context.Context // until some time after Run
+	giveUp   context.CancelFunc
 	ends     sync.WaitGroup
 	reading  sync.Mutex // guards what follows
 	consumed jetstream.ConsumeContext
-	began    time.Time // when that was made
+	made     time.Time // when that was
 	came     chan jetstream.Msg
 	moved    chan struct{} // something was applied
 
-	commit sync.Mutex // held while the view is planned with or added to; guards what follows
-	broken error
+	commit sync.Mutex // held while the view is planned with or added to
 
-	mu    sync.Mutex // guards what follows
-	used  uint64     // bytes of the stream, as last seen, and added since
-	heard time.Time  // when something came last
-	tells func(mailbox.BoxPublic)
+	mu     sync.Mutex // guards what follows
+	broken error
+	used   uint64    // bytes of the stream, as last seen, and added since
+	seen   time.Time // when that was
+	since  time.Time // when the commit under way began; zero: there is none
+	heard  time.Time // when something came last
+	tells  func(mailbox.BoxPublic)
+	linked context.Context // until the connection that there is is lost
+	unlink context.CancelFunc
 }
 
 // Open opens the Store in a stream, or makes one, and reads what it does not know of it yet.
@@ -160,6 +170,8 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	}
 	s := &Store{cfg: cfg, log: cfg.Log, came: make(chan jetstream.Msg, 2*applyMost), moved: make(chan struct{}, 1)}
 	s.running, s.stop = context.WithCancel(context.Background())
+	s.serving, s.giveUp = context.WithCancel(s.running)
+	s.linked, s.unlink = context.WithCancel(s.running)
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -168,18 +180,17 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if err := s.connect(ctx); err != nil {
 		return nil, err
 	}
-	info, err := s.stream.Info(ctx)
+	info, err := s.info(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("jetstream: %w", err)
 	}
 	if err := s.openView(info); err != nil {
 		return nil, err
 	}
-	s.used = info.State.Bytes
 	if err := s.consume(ctx); err != nil {
 		return nil, err
 	}
-	s.ends.Go(func() { s.apply(s.running) })
+	s.ends.Go(func() { s.follow(s.running) })
 	s.ends.Go(func() { s.look(s.running) })
 	for {
 		if end, _ := s.view.End(); end >= info.State.LastSeq {
@@ -195,6 +206,7 @@ func (s *Store) connect(ctx context.Context) (err error) {
 	options := []nats.Option{
 		nats.Name("godwit relay"), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.Timeout(attempt), nats.NoEcho(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			s.lost()
 			s.log.Warn("the store's servers are out of reach", "error", err)
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { s.log.Info("the store's servers are reached again") }),
@@ -225,6 +237,38 @@ func (s *Store) connect(ctx context.Context) (err error) {
 		return fmt.Errorf("jetstream: stream %s is set up otherwise than a relay needs it, which has %d replicas", want.Name, want.Replicas)
 	}
 	return nil
+}
+
+// lost has nobody wait any more for answers over a connection that is gone.
+func (s *Store) lost() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.unlink()
+	s.linked, s.unlink = context.WithCancel(s.running)
+}
+
+// once bounds one question to the servers, whose answer is waited for no longer than the
+// connection lasts over which it would come.
+func (s *Store) once(ctx context.Context, most time.Duration) (context.Context, context.CancelFunc) {
+	s.mu.Lock()
+	linked := s.linked
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, most)
+	stop := context.AfterFunc(linked, cancel)
+	return ctx, func() { stop(); cancel() }
+}
+
+// info asks how the stream is, and notes what room it takes.
+func (s *Store) info(ctx context.Context) (*jetstream.StreamInfo, error) {
+	ctx, cancel := s.once(ctx, asking)
+	defer cancel()
+	info, err := s.stream.Info(ctx)
+	if err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.used, s.seen = info.State.Bytes, time.Now()
+	}
+	return info, err
 }
 
 // StreamConfig is how a Store's stream is set up.
@@ -282,7 +326,7 @@ func (s *Store) consume(ctx context.Context) error {
 	if s.consumed != nil {
 		s.consumed.Stop()
 	}
-	s.began = time.Now()
+	s.made = time.Now()
 	end, _ := s.view.End()
 	c, err := s.js.OrderedConsumer(ctx, s.cfg.Stream, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: end + 1, HeadersOnly: true, MaxResetAttempts: -1,
@@ -308,20 +352,20 @@ func (s *Store) resume(ctx context.Context) {
 	quiet := time.Since(s.heard)
 	s.mu.Unlock()
 	s.reading.Lock()
-	young := time.Since(s.began) < stalled
+	young := time.Since(s.made) < stalled
 	s.reading.Unlock()
 	if quiet < stalled || young {
 		return
 	}
-	ctx, cancel := context.WithTimeout(ctx, attempt)
+	ctx, cancel := s.once(ctx, attempt)
 	defer cancel()
 	if err := s.consume(ctx); err != nil {
 		s.log.Debug("an election, perhaps", "error", err) // it is tried again
 	}
 }
 
-// apply takes in what others appended.
-func (s *Store) apply(ctx context.Context) {
+// follow takes in what others appended, as it comes.
+func (s *Store) follow(ctx context.Context) {
 	for {
 		var all []jetstream.Msg
 		select {
@@ -338,19 +382,12 @@ func (s *Store) apply(ctx context.Context) {
 				more = false
 			}
 		}
-		news, err := s.take(all)
-		if err != nil {
+		if err := s.take(all); err != nil {
 			s.log.Error("the stream cannot be read", "error", err)
 		}
 		s.mu.Lock()
-		tell := s.tells
 		s.heard = time.Now()
 		s.mu.Unlock()
-		if tell != nil {
-			for box := range news {
-				tell(box)
-			}
-		}
 		select {
 		case s.moved <- struct{}{}:
 		default:
@@ -358,40 +395,58 @@ func (s *Store) apply(ctx context.Context) {
 	}
 }
 
-// take is apply for some messages.
-func (s *Store) take(all []jetstream.Msg) (map[mailbox.BoxPublic]struct{}, error) {
-	s.commit.Lock()
-	defer s.commit.Unlock()
-	if s.broken != nil {
-		return nil, nil
+// take is follow for some messages.
+func (s *Store) take(all []jetstream.Msg) error {
+	if s.failed() != nil {
+		return nil
 	}
 	entries := make([]disk.Applied, 0, len(all))
-	var added uint64
-	known, _ := s.view.End()
 	for _, m := range all {
-		e, err := entryOf(m)
+		meta, err := m.Metadata()
 		if err != nil {
-			return nil, s.fail(err)
+			return s.fail(err)
 		}
-		if e.Place > known {
-			added += uint64(e.Size)
+		e, err := entryOf(meta.Sequence.Stream, m.Headers())
+		if err != nil {
+			return s.fail(err)
 		}
 		entries = append(entries, e)
 	}
-	s.add(added)
-	news, err := s.view.Apply(entries)
-	if err != nil {
-		return nil, s.fail(err)
-	}
-	return news, nil
+	return s.learn(entries)
 }
 
-func entryOf(m jetstream.Msg) (e disk.Applied, err error) {
-	meta, err := m.Metadata()
+// learn has the view know what others appended, and those who watch.
+func (s *Store) learn(entries []disk.Applied) error {
+	news, err := s.apply(entries)
 	if err != nil {
-		return e, err
+		return s.fail(err)
 	}
-	h := m.Headers()
+	s.mu.Lock()
+	tell := s.tells
+	s.mu.Unlock()
+	if tell != nil {
+		for box := range news {
+			tell(box)
+		}
+	}
+	return nil
+}
+
+func (s *Store) apply(entries []disk.Applied) (map[mailbox.BoxPublic]struct{}, error) {
+	s.commit.Lock()
+	defer s.commit.Unlock()
+	var added uint64
+	known, _ := s.view.End()
+	for _, e := range entries {
+		if e.Place > known {
+			added += uint64(e.Size)
+		}
+	}
+	s.add(added)
+	return s.view.Apply(entries)
+}
+
+func entryOf(place uint64, h nats.Header) (e disk.Applied, err error) {
 	if e.Head, err = base64.RawStdEncoding.DecodeString(h.Get(headHeader)); err != nil {
 		return e, err
 	}
@@ -400,55 +455,71 @@ func entryOf(m jetstream.Msg) (e disk.Applied, err error) {
 			return e, err
 		}
 	}
-	e.Place = meta.Sequence.Stream
+	e.Place = place
 	return e, nil
 }
 
-// fail remembers that the Store is of no more use. The lock of commit is held.
+// fail remembers that the Store is of no more use.
 func (s *Store) fail(err error) error {
 	if !errors.Is(err, mailbox.ErrDamaged) {
 		err = fmt.Errorf("%w: %w", mailbox.ErrDamaged, err)
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.broken == nil {
 		s.broken = err
 	}
-	return err
+	return s.broken
 }
 
-// settle waits until something was taken in, or nothing is there to be.
+// failed is what fail was told.
+func (s *Store) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken
+}
+
+// settle waits until something was taken in, takes in what comes next by itself, or knows
+// that there is nothing.
 func (s *Store) settle(ctx context.Context) error {
 	select {
 	case <-s.moved:
-		return nil
+		return s.failed()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-time.After(settleTime):
 	}
-	// The end of the stream may be messages that are gone already.
-	info, err := s.stream.Info(ctx)
+	// Whoever would have sent it may be gone with a server, or wait for another election.
+	info, err := s.info(ctx)
 	if err != nil {
 		return nil // an election, perhaps; it is tried again
-	}
-	s.behind(ctx, info)
-	s.commit.Lock()
-	defer s.commit.Unlock()
-	if s.broken != nil {
-		return s.broken
 	}
 	end, _ := s.view.End()
 	if end >= info.State.LastSeq {
 		return nil
 	}
-	if _, err := s.leaderGet(ctx, map[string]any{"seq": end + 1, "next_by_subj": s.cfg.Stream + ".>"}); !errors.Is(err, jetstream.ErrMsgNotFound) {
+	m, err := s.leaderGet(ctx, map[string]any{"seq": end + 1, "next_by_subj": s.cfg.Stream + ".>"})
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		// The end of the stream is messages that are gone already.
+		s.commit.Lock()
+		defer s.commit.Unlock()
+		if err := s.view.Skip(info.State.LastSeq); err != nil {
+			return s.fail(err)
+		}
 		return nil
 	}
-	if err := s.view.Skip(info.State.LastSeq); err != nil {
+	if err != nil {
+		return nil
+	}
+	e, err := entryOf(m.Sequence, m.Header)
+	if err != nil {
 		return s.fail(err)
 	}
-	return nil
+	e.Size = len(m.Data)
+	return s.learn([]disk.Applied{e})
 }
 
-// look asks how much room is taken.
+// look asks how much room is taken, and whether there is more than comes.
 func (s *Store) look(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -458,23 +529,11 @@ func (s *Store) look(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		s.measure(ctx)
-	}
-}
-
-func (s *Store) measure(ctx context.Context) {
-	if info, err := s.stream.Info(ctx); err == nil {
-		s.mu.Lock()
-		s.used = info.State.Bytes
-		s.mu.Unlock()
-		s.behind(ctx, info)
-	}
-}
-
-// behind resumes if the stream is further than the index.
-func (s *Store) behind(ctx context.Context, info *jetstream.StreamInfo) {
-	if end, _ := s.view.End(); end < info.State.LastSeq {
-		s.resume(ctx)
+		if info, err := s.info(ctx); err == nil {
+			if end, _ := s.view.End(); end < info.State.LastSeq {
+				s.resume(ctx)
+			}
+		}
 	}
 }
 
@@ -488,24 +547,38 @@ func (s *Store) add(n uint64) {
 func (s *Store) Room() (bytes int64, bound string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if time.Since(s.seen) > late || !s.since.IsZero() && time.Since(s.since) > late {
+		return 0, "the store's servers do not answer"
+	}
+	return s.room(), "the relay holds as much as it may"
+}
+
+// room is how many bytes the cap leaves. The lock of used is held.
+func (s *Store) room() int64 {
 	// What surrounds a cell is less than an eighth of it.
-	return max(int64(s.cfg.MaxBytes)-int64(s.used), 0) / 9 * 8, "the relay holds as much as it may"
+	return max(int64(s.cfg.MaxBytes)-int64(s.used), 0) / 9 * 8
 }
 
 // Commit is mailbox.Store's.
 func (s *Store) Commit(now time.Time, changes []mailbox.Change) error {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), patience, errors.New("the store's servers did not answer in time"))
+	ctx, cancel := context.WithTimeoutCause(s.serving, patience, errors.New("the store's servers did not answer in time"))
 	defer cancel()
+	s.began(time.Now())
+	defer s.began(time.Time{})
 	for len(changes) > 0 {
 		n, err := s.part(ctx, now, changes)
 		if err != nil {
-			s.commit.Lock()
-			defer s.commit.Unlock()
 			return s.fail(err)
 		}
 		changes = changes[n:]
 	}
 	return nil
+}
+
+func (s *Store) began(t time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.since = t
 }
 
 // errBehind says that others appended first, or that a try of this process did, of which no
@@ -529,10 +602,12 @@ func (s *Store) part(ctx context.Context, now time.Time, changes []mailbox.Chang
 func (s *Store) try(ctx context.Context, now time.Time, changes []mailbox.Change) (int, error) {
 	s.commit.Lock()
 	defer s.commit.Unlock()
-	if s.broken != nil {
-		return 0, s.broken
+	s.mu.Lock()
+	room, broken := s.room(), s.broken
+	s.mu.Unlock()
+	if broken != nil {
+		return 0, broken
 	}
-	room, _ := s.Room()
 	p, err := s.view.Plan(now, changes, room)
 	if err != nil {
 		return 0, err
@@ -606,7 +681,7 @@ func (s *Store) append(ctx context.Context, entries []disk.Entry) error {
 		if len(entries) > 1 {
 			m.Header.Set("Nats-Batch-Commit", "1")
 		}
-		ctx, cancel := context.WithTimeout(ctx, attempt)
+		ctx, cancel := s.once(ctx, attempt)
 		defer cancel()
 		answer, err := s.nc.RequestMsgWithContext(ctx, m)
 		if err != nil {
@@ -658,7 +733,7 @@ func (s *Store) blob(find func() (uint64, error), good func([]byte) bool) ([]byt
 		}
 		var m *jetstream.RawStreamMsg
 		if i == 0 {
-			m, problem = s.stream.GetMsg(ctx, place)
+			m, problem = s.get(ctx, place)
 		} else {
 			m, problem = s.leaderGet(ctx, map[string]any{"seq": place})
 		}
@@ -682,6 +757,13 @@ func (s *Store) blob(find func() (uint64, error), good func([]byte) bool) ([]byt
 	return nil, mailbox.ErrTryLater
 }
 
+// get asks any server for a message.
+func (s *Store) get(ctx context.Context, place uint64) (*jetstream.RawStreamMsg, error) {
+	ctx, cancel := s.once(ctx, asking)
+	defer cancel()
+	return s.stream.GetMsg(ctx, place)
+}
+
 // leaderGet asks the server that leads for a message. The error is jetstream.ErrMsgNotFound
 // if there is none.
 func (s *Store) leaderGet(ctx context.Context, what map[string]any) (*jetstream.RawStreamMsg, error) {
@@ -689,7 +771,7 @@ func (s *Store) leaderGet(ctx context.Context, what map[string]any) (*jetstream.
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, attempt)
+	ctx, cancel := s.once(ctx, asking)
 	defer cancel()
 	m, err := s.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+s.cfg.Stream, ask)
 	if err != nil {
@@ -698,8 +780,9 @@ func (s *Store) leaderGet(ctx context.Context, what map[string]any) (*jetstream.
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
 		Message *struct {
-			Seq  uint64 `json:"seq"`
-			Data []byte `json:"data"`
+			Seq    uint64 `json:"seq"`
+			Header []byte `json:"hdrs"`
+			Data   []byte `json:"data"`
 		} `json:"message"`
 	}
 	switch err := json.Unmarshal(m.Data, &answer); {
@@ -712,7 +795,11 @@ func (s *Store) leaderGet(ctx context.Context, what map[string]any) (*jetstream.
 	case answer.Message == nil:
 		return nil, errors.New("jetstream: an answer without a message")
 	}
-	return &jetstream.RawStreamMsg{Sequence: answer.Message.Seq, Data: answer.Message.Data}, nil
+	header, err := nats.DecodeHeadersMsg(answer.Message.Header)
+	if err != nil {
+		return nil, err
+	}
+	return &jetstream.RawStreamMsg{Sequence: answer.Message.Seq, Header: header, Data: answer.Message.Data}, nil
 }
 
 // Writable is mailbox.Store's.
@@ -751,20 +838,24 @@ func (s *Store) Others(f func(mailbox.BoxPublic)) {
 }
 
 // Run returns nil when the context ends, and an error that wraps mailbox.ErrDamaged once the
-// Store is of no more use.
+// Store is of no more use. A Commit that is under way at its end, or comes later, has some seconds left.
 func (s *Store) Run(ctx context.Context) error {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
+			s.ends.Go(func() {
+				select {
+				case <-s.running.Done():
+				case <-time.After(attempt):
+					s.giveUp()
+				}
+			})
 			return nil
 		case <-tick.C:
 		}
-		s.commit.Lock()
-		err := s.broken
-		s.commit.Unlock()
-		if err != nil {
+		if err := s.failed(); err != nil {
 			return err
 		}
 	}
@@ -782,11 +873,9 @@ func (s *Store) Close() (err error) {
 	if s.nc != nil {
 		s.nc.Close()
 	}
+	s.fail(errors.New("the store is closed"))
 	s.commit.Lock()
 	defer s.commit.Unlock()
-	if s.broken == nil {
-		s.broken = fmt.Errorf("%w: the store is closed", mailbox.ErrDamaged)
-	}
 	if v := s.view; v != nil {
 		s.view = nil
 		err = v.Close()
