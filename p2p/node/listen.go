@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -49,14 +50,15 @@ func allListen(m Mode, addrs []string) error {
 	return nil
 }
 
-// listen has a host listen on all of the addresses. libp2p would do so itself, but
-// is content if one of them works, and leaves goroutines behind if none does.
-// reused says that the system's ports are listened on with SO_REUSEPORT.
-func listen(h host.Host, addrs []string, reused bool) error {
+// listen has a host listen on the addresses: on all of them, or, if they are not all wanted,
+// on those that can be had. libp2p would do the latter itself, but leaves goroutines behind
+// if there is none. reused says that the system's ports are listened on with SO_REUSEPORT.
+func listen(h host.Host, addrs []string, reused, all bool) error {
 	hears, ok := h.Network().(interface{ AddListenAddr(ma.Multiaddr) error })
 	if !ok {
 		panic(fmt.Sprintf("node: a network of the kind %T does not listen", h.Network()))
 	}
+	var refused error
 	for _, text := range addrs {
 		a, err := ma.NewMultiaddr(text)
 		if err == nil && reused {
@@ -66,8 +68,15 @@ func listen(h host.Host, addrs []string, reused bool) error {
 			err = hears.AddListenAddr(a)
 		}
 		if err != nil {
-			return fmt.Errorf("%w on %s: %w", ErrListen, text, inWords(err))
+			err = fmt.Errorf("%w on %s: %w", ErrListen, text, inWords(err))
 		}
+		if err != nil && all {
+			return err
+		}
+		refused = cmp.Or(refused, err)
+	}
+	if len(addrs) > 0 && len(h.Network().ListenAddresses()) == 0 {
+		return refused
 	}
 	return nil
 }

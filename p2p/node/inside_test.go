@@ -32,3 +32,19 @@ func TestWhoClosesDialsNobody(t *testing.T) {
 		t.Error("closing does not shut the gate")
 	}
 }
+
+// A computer on which nobody can listen over UDP is reached over TCP.
+func TestListenOnWhatThereIs(t *testing.T) {
+	nowhere := "/ip4/203.0.113.1/udp/0/quic-v1" // no address of ours
+	n, err := New(Config{Mode: Loopback, mute: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	if err := listen(n.host, []string{nowhere}, false, false); !errors.Is(err, ErrListen) {
+		t.Errorf("listens nowhere: %v", err)
+	}
+	if err := listen(n.host, []string{nowhere, "/ip4/127.0.0.1/tcp/0"}, false, false); err != nil || len(n.host.Network().ListenAddresses()) != 1 {
+		t.Errorf("does not listen over TCP: %v", err)
+	}
+}
