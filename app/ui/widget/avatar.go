@@ -2,6 +2,7 @@ package widget
 
 import (
 	"crypto/sha256"
+	"image"
 	"image/color"
 	"math"
 	"strings"
@@ -54,7 +55,8 @@ func Initial(name string) string {
 }
 
 // Avatar is a person's two hues, ring of dots and initial; or an icon, for what is no
-// person.
+// person. Ring, face and dots are one picture: to draw each by itself costs a window with
+// many avatars more than all of its words.
 type Avatar struct {
 	fynewidget.BaseWidget
 	id, name, icon string
@@ -78,23 +80,64 @@ func (a *Avatar) Set(id, name, icon string) {
 
 // CreateRenderer implements fyne.Widget.
 func (a *Avatar) CreateRenderer() fyne.WidgetRenderer {
-	white := color.NRGBA{0xff, 0xff, 0xff, 0xff}
-	r := &avatarRenderer{a: a, ring: canvas.NewCircle(nil), face: canvas.NewCircle(nil), letter: canvas.NewText("", white), icon: NewIcon("", a.side*0.5, "")}
-	r.letter.Alignment, r.letter.TextStyle.Bold = fyne.TextAlignCenter, true
-	for range 12 {
-		r.dots = append(r.dots, canvas.NewCircle(white))
-	}
+	r := &avatarRenderer{a: a, letter: canvas.NewText("", color.NRGBA{0xff, 0xff, 0xff, 0xff}), icon: NewIcon("", a.side*0.5, "")}
+	r.disc = canvas.NewRaster(r.draw)
+	r.disc.ScaleMode = canvas.ImageScalePixels // it is drawn at the size it is shown in
+	r.letter.TextStyle.Bold = true
 	r.Refresh()
 	return r
 }
 
 type avatarRenderer struct {
-	a          *Avatar
-	ring, face *canvas.Circle
-	dots       []*canvas.Circle
-	letter     *canvas.Text
-	icon       *Icon
+	a      *Avatar
+	disc   *canvas.Raster
+	letter *canvas.Text
+	icon   *Icon
+	id     string      // whose picture that is
+	drawn  *image.RGBA // kept: Fyne asks for it again and again
 }
+
+// discStep is what the picture's size is a multiple of, in px: at every scale in steps of
+// 5 % it is whole pixels of the screen then, and is not stretched to fit.
+const discStep = 20
+
+func (r *avatarRenderer) draw(w, h int) image.Image {
+	if r.drawn == nil || r.id != r.a.id || r.drawn.Rect.Dx() != w || r.drawn.Rect.Dy() != h {
+		side := float64(w) * float64(r.a.side/r.disc.Size().Width)
+		r.id, r.drawn = r.a.id, LookOf(r.a.id).disc(w, h, side)
+	}
+	return r.drawn
+}
+
+func (r *avatarRenderer) Refresh() {
+	if r.id != r.a.id {
+		r.disc.Refresh()
+	}
+	r.letter.Text, r.letter.TextSize = Initial(r.a.name), r.a.side*0.4
+	r.letter.Hidden = r.a.icon != ""
+	r.icon.Hidden = r.a.icon == ""
+	r.icon.Set(r.a.icon, theme.White)
+	r.Layout(r.a.Size())
+	r.letter.Refresh()
+}
+
+func (r *avatarRenderer) Layout(s fyne.Size) {
+	side := r.a.side
+	at := fyne.NewPos((s.Width-side)/2, (s.Height-side)/2)
+	middle := func(o fyne.CanvasObject, m fyne.Size) {
+		o.Resize(m)
+		o.Move(at.AddXY((side-m.Width)/2, (side-m.Height)/2))
+	}
+	middle(r.disc, fyne.NewSquareSize(discStep*float32(math.Ceil(float64(side/discStep)))))
+	middle(r.letter, r.letter.MinSize())
+	middle(r.icon, fyne.NewSquareSize(side*0.5))
+}
+
+func (r *avatarRenderer) MinSize() fyne.Size { return fyne.NewSquareSize(r.a.side) }
+func (r *avatarRenderer) Objects() []fyne.CanvasObject {
+	return []fyne.CanvasObject{r.disc, r.letter, r.icon}
+}
+func (r *avatarRenderer) Destroy() {}
 
 // The ring is a tenth of the avatar, and a dot a little less: it stays inside.
 const (
@@ -102,48 +145,37 @@ const (
 	dotPart  = 0.075
 )
 
-func (r *avatarRenderer) Refresh() {
-	l := LookOf(r.a.id)
-	r.ring.FillColor, r.face.FillColor = hue(byte(l.Ring)), hue(byte(l.Face))
-	for i, d := range r.dots {
-		d.Hidden = !l.Dots[i]
+// disc is the picture of a look, without an initial, in the middle of an image.
+func (l Look) disc(w, h int, side float64) *image.RGBA {
+	img := image.NewRGBA(image.Rect(0, 0, w, h))
+	cx, cy := float64(w)/2, float64(h)/2
+	fill(img, cx, cy, side/2, hue(byte(l.Ring)))
+	fill(img, cx, cy, side*(0.5-ringPart), hue(byte(l.Face)))
+	for i, there := range l.Dots {
+		if there {
+			sin, cos := math.Sincos(float64(i) * math.Pi / 6)
+			radius := side * (1 - ringPart) / 2
+			fill(img, cx+radius*sin, cy-radius*cos, side*dotPart/2, color.NRGBA{0xff, 0xff, 0xff, 0xff})
+		}
 	}
-	r.letter.Text, r.letter.TextSize = Initial(r.a.name), r.a.side*0.4
-	r.letter.Hidden = r.a.icon != ""
-	r.icon.Hidden = r.a.icon == ""
-	r.icon.Set(r.a.icon, theme.White)
-	r.Layout(r.a.Size())
-	for _, o := range r.Objects() {
-		o.Refresh()
-	}
+	return img
 }
 
-func (r *avatarRenderer) Layout(s fyne.Size) {
-	side := r.a.side
-	x, y := (s.Width-side)/2, (s.Height-side)/2
-	put := func(o fyne.CanvasObject, cx, cy, d float32) {
-		o.Resize(fyne.NewSquareSize(d))
-		o.Move(fyne.NewPos(x+cx-d/2, y+cy-d/2))
+// fill paints a disc. A pixel that its edge runs through has as much of it as the distance
+// from the edge says, which is what it covers but for a hundredth.
+func fill(img *image.RGBA, cx, cy, radius float64, c color.NRGBA) {
+	around := image.Rect(int(cx-radius)-1, int(cy-radius)-1, int(cx+radius)+2, int(cy+radius)+2).Intersect(img.Rect)
+	for y := around.Min.Y; y < around.Max.Y; y++ {
+		for x := around.Min.X; x < around.Max.X; x++ {
+			covered := radius + 0.5 - math.Hypot(float64(x)+0.5-cx, float64(y)+0.5-cy)
+			if covered <= 0 {
+				continue
+			}
+			part := int(min(covered, 1)*255 + 0.5)
+			p := img.Pix[img.PixOffset(x, y):][:4]
+			for i, v := range [4]uint8{c.R, c.G, c.B, 0xff} {
+				p[i] = uint8((int(v)*part + int(p[i])*(255-part) + 127) / 255)
+			}
+		}
 	}
-	put(r.ring, side/2, side/2, side)
-	put(r.face, side/2, side/2, side*(1-2*ringPart))
-	for i, d := range r.dots {
-		angle := float64(i) * math.Pi / 6
-		radius := side * (1 - ringPart) / 2
-		put(d, side/2+radius*float32(math.Sin(angle)), side/2-radius*float32(math.Cos(angle)), side*dotPart)
-	}
-	m := r.letter.MinSize()
-	r.letter.Resize(m)
-	r.letter.Move(fyne.NewPos(x+(side-m.Width)/2, y+(side-m.Height)/2))
-	put(r.icon, side/2, side/2, side*0.5)
 }
-
-func (r *avatarRenderer) MinSize() fyne.Size { return fyne.NewSquareSize(r.a.side) }
-func (r *avatarRenderer) Objects() []fyne.CanvasObject {
-	o := []fyne.CanvasObject{r.ring, r.face}
-	for _, d := range r.dots {
-		o = append(o, d)
-	}
-	return append(o, r.letter, r.icon)
-}
-func (r *avatarRenderer) Destroy() {}

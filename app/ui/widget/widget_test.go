@@ -1,6 +1,8 @@
 package widget
 
 import (
+	"image/color"
+	"math"
 	"strings"
 	"testing"
 
@@ -165,6 +167,44 @@ func TestWhatWasOutOfSightComesBackWhole(t *testing.T) {
 		for _, part := range again.Objects() {
 			if s := part.Size(); part.Visible() && (s.Width == 0 || s.Height == 0) {
 				t.Errorf("%s: a %T has no size", name, part)
+			}
+		}
+	}
+}
+
+// However large the window shows it, an avatar is as large as it says and round, and its
+// hues and dots are where they belong.
+func TestAnAvatarIsRoundAtEveryScale(t *testing.T) {
+	l := LookOf("anna")
+	for scale := 0.8; scale <= 2; scale += 0.05 {
+		side := 42 * scale
+		pixels := int(math.Round(60 * scale))
+		img := l.disc(pixels, pixels, side)
+		covered := 0.0
+		for i := 3; i < len(img.Pix); i += 4 {
+			covered += float64(img.Pix[i]) / 0xff
+		}
+		if want := math.Pi * side * side / 4; math.Abs(covered-want) > want/200 {
+			t.Errorf("scale %.2f: it covers %.1f pixels, want %.1f", scale, covered, want)
+		}
+		at := func(angle, radius float64) color.NRGBA {
+			sin, cos := math.Sincos(angle)
+			c := float64(pixels) / 2
+			return color.NRGBAModel.Convert(img.At(int(c+radius*sin), int(c-radius*cos))).(color.NRGBA)
+		}
+		if got := at(0, 0); got != hue(byte(l.Face)) {
+			t.Errorf("scale %.2f: the face is %v", scale, got)
+		}
+		for i, there := range l.Dots {
+			want := hue(byte(l.Ring))
+			if between := at(float64(2*i+1)*math.Pi/12, side*0.45); between != want {
+				t.Errorf("scale %.2f: after dot %d the ring is %v", scale, i, between)
+			}
+			if there {
+				want = color.NRGBA{0xff, 0xff, 0xff, 0xff}
+			}
+			if got := at(float64(i)*math.Pi/6, side*0.45); got != want {
+				t.Errorf("scale %.2f: dot %d is %v, want %v", scale, i, got, want)
 			}
 		}
 	}
