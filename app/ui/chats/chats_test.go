@@ -169,11 +169,41 @@ func (n long) Messages(_ context.Context, r api.MessagesRequest) (list []api.Mes
 	case r.After != "":
 		from = at(r.After) + 1
 		to = min(from+r.Limit, int(n))
+	case r.Around != "":
+		from = max(at(r.Around)-r.Limit/2, 0)
+		to = min(from+r.Limit, int(n))
 	}
 	for i := from; i < to; i++ {
 		list = append(list, api.Message{ID: fmt.Sprint(i), Kind: "text"})
 	}
 	return list, nil
+}
+
+// The unread line stands where it will stay, without waiting for pages that are not there.
+func TestAPageAroundAMessageKnowsTheEnds(t *testing.T) {
+	s := Source{Reader: long(100), View: view()}
+	for _, c := range []struct {
+		around       string
+		first, last  string
+		older, newer bool
+	}{
+		{"50", "40", "60", true, true},
+		{"9", "0", "20", false, true},
+		{"10", "0", "20", true, true}, // as far as that page tells
+		{"3", "0", "20", false, true},
+		{"89", "79", "99", true, true},
+		{"90", "80", "99", true, false},
+		{"99", "89", "99", true, false},
+	} {
+		p, err := s.Page(t.Context(), timeline.Request{Limit: 20, Around: c.around})
+		if n := len(p.Messages); err != nil || n == 0 || p.Messages[0].ID != c.first || p.Messages[n-1].ID != c.last || p.Older != c.older || p.Newer != c.newer {
+			t.Errorf("%s: %d, %v %v, %v", c.around, n, p.Older, p.Newer, err)
+		}
+	}
+	short := Source{Reader: long(5), View: view()}
+	if p, err := short.Page(t.Context(), timeline.Request{Limit: 20, Around: "2"}); err != nil || len(p.Messages) != 5 || p.Older || p.Newer {
+		t.Errorf("%+v, %v", p, err)
+	}
 }
 
 func TestAConversationPageByPage(t *testing.T) {

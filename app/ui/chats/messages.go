@@ -3,6 +3,7 @@ package chats
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -137,11 +138,38 @@ func (s Source) Page(ctx context.Context, r timeline.Request) (timeline.Page, er
 	case r.After != "":
 		return s.page(list[:min(len(list), r.Limit)], true, more), nil
 	case r.Around != "":
-		return s.page(list, true, true), nil // an empty page tells where the end is
+		older, newer, err := s.beyond(ctx, list, ask)
+		return s.page(list, older, newer), err
 	case r.Before != "":
 		return s.page(list[max(len(list)-r.Limit, 0):], more, true), nil
 	}
 	return s.page(list[max(len(list)-r.Limit, 0):], more, false), nil
+}
+
+// beyond tells whether there are others on both sides of messages that were asked for around
+// one, as far as that decides where they stand at first. Fewer than were asked for may be all
+// there are, or long.
+func (s Source) beyond(ctx context.Context, list []api.Message, ask api.MessagesRequest) (older, newer bool, err error) {
+	n := len(list)
+	if n == 0 {
+		return false, false, nil
+	}
+	older, newer = true, true
+	if slices.IndexFunc(list, func(m api.Message) bool { return m.ID == ask.Around }) < ask.Limit/2 {
+		some, err := s.Messages(ctx, api.MessagesRequest{Contact: s.ID, Limit: 1, Before: list[0].ID})
+		if err != nil {
+			return false, false, err
+		}
+		older = len(some) > 0
+	}
+	if n < ask.Limit {
+		some, err := s.Messages(ctx, api.MessagesRequest{Contact: s.ID, Limit: 1, After: list[n-1].ID})
+		if err != nil {
+			return false, false, err
+		}
+		newer = len(some) > 0
+	}
+	return older, newer, nil
 }
 
 // oldest walks back to the beginning.

@@ -27,7 +27,7 @@ type Page struct {
 // Sizes of what is loaded, in messages.
 const (
 	pageSize  = 80
-	firstPage = 50  // what a window needs, with some to scroll
-	loadAhead = 40  // rows beyond the window, from which on more is asked for
+	firstPage = 80  // what a high window needs, and loadAhead on either side of it
+	loadAhead = 25  // rows beyond the window, from which on more is asked for
 	keep      = 600 // messages kept; those farthest away are let go
 )
