@@ -30,7 +30,8 @@ const (
 	rowTop    = 172                    // middle of the first
 	rowHeight = 66                     // px
 	opens     = 4 * chatRows           // clicks on a chat
-	wheels    = 200                    // steps of the wheel that are timed
+	wheels    = 600                    // steps of the wheel that are timed
+	pause     = 50 * time.Millisecond  // between them; some frames would fit into it
 	scrolled  = 10_000                 // messages to scroll through
 	calm      = 250 * time.Millisecond // nothing more is to come
 	idle      = time.Minute
@@ -105,55 +106,62 @@ func program(ctx context.Context) (err error) {
 }
 
 // openChats clicks on one chat after the other.
-func openChats(ctx context.Context, s *screen, _ *desktop) error {
-	var times []float64
+func openChats(ctx context.Context, s *screen, d *desktop) error {
+	var times, busy []float64
 	for i := range opens {
 		// The mouse first: what it hovers over is drawn otherwise.
 		if err := s.do("mousemove 300 %d", rowTop+rowHeight*(i%chatRows)); err != nil {
 			return err
 		}
 		time.Sleep(calm)
-		took, err := s.took(ctx, "click 1")
+		took, worked, err := s.took(ctx, d, "click 1", calm)
 		if err != nil {
 			return fmt.Errorf("chat %d: %w", i, err)
 		}
-		times = append(times, took)
+		times, busy = append(times, took), append(busy, worked)
 	}
 	print("timeline_open_first_ms", times[0], "ms")
 	print("timeline_open_ms", median(times), "ms")
 	print("timeline_open_ms_max", slices.Max(times), "ms")
+	print("timeline_open_thread_ms", median(busy), "ms")
 	return nil
 }
 
-// took is how long it takes after something was done until the chat looks as it stays, in ms.
-func (s *screen) took(ctx context.Context, what string) (float64, error) {
-	before, err := s.look(contentPart)
-	if err != nil {
-		return 0, err
+// took is how long it takes after something was done until the chat looks as it stays, and
+// how long the thread that draws the window worked for it, in ms.
+func (s *screen) took(ctx context.Context, d *desktop, what string, calm time.Duration) (took, worked float64, err error) {
+	before, err1 := s.look(contentPart)
+	had, err2 := d.thread()
+	if err := errors.Join(err1, err2); err != nil {
+		return 0, 0, err
 	}
 	began := time.Now()
 	if err := s.do(what); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	at, err := s.settled(ctx, contentPart, before, calm)
-	return ms(at.Sub(began)), err
+	at, err1 := s.settled(ctx, contentPart, before, calm)
+	used, err2 := d.thread()
+	return ms(at.Sub(began)), ms(used - had), errors.Join(err1, err2)
 }
 
 // turnWheel scrolls the longest chat step by step, back into its past.
-func turnWheel(ctx context.Context, s *screen, _ *desktop) error {
+func turnWheel(ctx context.Context, s *screen, d *desktop) error {
 	if err := s.do("mousemove 300 %d click 1 mousemove 750 350", rowTop+2*rowHeight); err != nil { // below two that are pinned
 		return err
 	}
 	time.Sleep(2 * calm)
-	var times []float64
+	var times, busy []float64
 	for range wheels {
-		took, err := s.took(ctx, "click 4")
+		took, worked, err := s.took(ctx, d, "click 4", pause)
 		if err != nil {
 			return fmt.Errorf("the wheel: %w", err)
 		}
-		times = append(times, took)
+		times, busy = append(times, took), append(busy, worked)
 	}
 	slices.Sort(times)
+	slices.Sort(busy)
+	print("timeline_scroll_ms_median", median(busy), "ms")
+	print("timeline_scroll_ms_p99", busy[len(busy)*99/100], "ms")
 	print("timeline_wheel_ms_median", median(times), "ms")
 	print("timeline_wheel_ms_p99", times[len(times)*99/100], "ms")
 	return nil
@@ -218,6 +226,19 @@ func rest(ctx context.Context, _ *screen, d *desktop) error {
 	}
 	print("desktop_idle_cpu_percent", 100*(after-before).Seconds()/time.Since(began).Seconds(), "percent")
 	return nil
+}
+
+// thread is the CPU time that the thread of the window has had: the first one of the
+// process, which handles what the mouse does, lays out, and gives OpenGL what is to be
+// drawn. That is drawn by others.
+func (d *desktop) thread() (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%[1]d/task/%[1]d/schedstat", d.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	had, _, _ := strings.Cut(string(stat), " ")
+	ns, err := strconv.ParseInt(had, 10, 64)
+	return time.Duration(ns), err
 }
 
 func median(all []float64) float64 {

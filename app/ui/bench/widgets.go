@@ -151,8 +151,8 @@ func widgets() {
 		steps = append(steps, time.Since(start))
 		time.Sleep(50 * time.Microsecond) // for the source
 	}
-	print("timeline_scroll_ms_p99", p99(steps), "ms")
-	print("timeline_scroll_ms_median", ms(steps[len(steps)/2]), "ms")
+	print("widget_scroll_ms_p99", p99(steps), "ms")
+	print("widget_scroll_ms_median", ms(steps[len(steps)/2]), "ms")
 
 	steps = nil
 	for i := range 100 {
@@ -162,7 +162,7 @@ func widgets() {
 		w.draw(w.t)
 		steps = append(steps, time.Since(start))
 	}
-	print("timeline_resize_ms_p99", p99(steps), "ms")
+	print("widget_resize_ms_p99", p99(steps), "ms")
 
 	for _, h := range []struct{ name, text string }{
 		{"line_1mb", strings.Repeat("x", 1<<20)},
