@@ -55,5 +55,5 @@ func (v *FindBar) Count(text string, others bool) {
 			p.Disable()
 		}
 	}
-	v.all.Refresh()
+	widget.Arrange(v.all)
 }

@@ -30,7 +30,8 @@ type List struct {
 	l      *lang.Lang
 	do     ListActions
 	rows   []Row
-	all    fyne.CanvasObject
+	views  map[int]*rowView // that show rows, by where; and perhaps some that did
+	all    *fyne.Container
 	Search *widget.Field
 	list   *fynewidget.List
 	chips  [3]*widget.Chip
@@ -41,12 +42,13 @@ type List struct {
 	icon   *widget.Icon
 	dot    *widget.Fill
 	status *widget.Text
-	heads  []int // where words stand between rows
+	line   *fyne.Container // of the chips
+	heads  []int           // where words stand between rows
 }
 
 // NewList is a list without rows.
 func NewList(l *lang.Lang, do ListActions) *List {
-	v := &List{l: l, do: do, offer: widget.Stack(), Search: widget.NewField(l.T("Search"))}
+	v := &List{l: l, do: do, views: map[int]*rowView{}, offer: widget.Stack(), Search: widget.NewField(l.T("Search"))}
 	v.Search.OnChanged = do.Search
 	v.Search.Arrow = do.Key
 	v.Search.Enter = func(bool) { do.Enter() }
@@ -55,7 +57,7 @@ func NewList(l *lang.Lang, do ListActions) *List {
 		func() fyne.CanvasObject { return newRowView(v) },
 		func(i fynewidget.ListItemID, o fyne.CanvasObject) {
 			if i < len(v.rows) {
-				o.(*rowView).set(v.rows[i])
+				o.(*rowView).show(i)
 			}
 		})
 	v.list.HideSeparators = true
@@ -63,7 +65,6 @@ func NewList(l *lang.Lang, do ListActions) *List {
 		v.chips[i] = widget.NewChip(text, func() { do.Filter(Filter(i)) })
 	}
 	v.star = widget.NewIconChip("star", l.T("Starred messages"), func() { do.Filter(Starred) })
-	v.Chips(All, 0, 0, false)
 	v.empty = widget.NewPara("", theme.TextSecondary, theme.Dim).Centred()
 	v.empty.Hide()
 
@@ -76,8 +77,10 @@ func NewList(l *lang.Lang, do ListActions) *List {
 	head := widget.Inset(theme.Space5+2, 0, theme.Space4, 0, widget.AtLeast(0, theme.HeaderHeight+4,
 		widget.Ends(widget.NewText(l.T("Chats"), theme.TextSection, theme.Text).Bold(), widget.NewRoundButton("plus", l.T("New chat"), 36, do.New))))
 	search := widget.Inset(theme.Space5, 0, theme.Space5, theme.Space3, v.Search)
-	chips := widget.Inset(theme.Space5, 0, theme.Space5, theme.Space3, container.NewHScroll(widget.Row(theme.Space3, v.chips[0], v.chips[1], v.chips[2], v.star)))
+	v.line = widget.Row(theme.Space3, v.chips[0], v.chips[1], v.chips[2], v.star)
+	chips := widget.Inset(theme.Space5, 0, theme.Space5, theme.Space3, container.NewHScroll(v.line))
 	rows := widget.Stack(widget.Inset(theme.Space3, 0, theme.Space3, 0, v.list), widget.Inset(theme.Space6, theme.Space6, theme.Space6, 0, widget.ColumnTop(theme.ListMax, v.empty)))
+	v.Chips(All, 0, 0, false)
 	v.all = widget.Edge(widget.Col(0, head, search, chips), widget.Col(0, v.offer, widget.Rule(false), v.foot), nil, nil, rows)
 	v.ExtendBaseWidget(v)
 	return v
@@ -86,15 +89,32 @@ func NewList(l *lang.Lang, do ListActions) *List {
 // CreateRenderer implements fyne.Widget.
 func (v *List) CreateRenderer() fyne.WidgetRenderer { return fynewidget.NewSimpleRenderer(v.all) }
 
-// Set shows rows; without any it says why.
+// manyViews are more than any window shows.
+const manyViews = 100
+
+// Set shows rows; without any it says why. Where they stand as before, only those that are
+// others now are drawn anew.
 func (v *List) Set(rows []Row, why string) {
-	v.rows = rows
 	v.empty.Set(why)
 	if len(rows) > 0 {
 		v.empty.Hide()
 	} else {
 		v.empty.Show()
 	}
+	stand := len(rows) == len(v.rows) && len(v.views) < manyViews
+	for i := 0; stand && i < len(rows); i++ {
+		stand = (rows[i].Head == "") == (v.rows[i].Head == "")
+	}
+	v.rows = rows
+	if stand {
+		for i, view := range v.views {
+			if i < len(rows) {
+				view.set(rows[i])
+			}
+		}
+		return
+	}
+	clear(v.views)
 	for _, i := range v.heads {
 		v.list.SetItemHeight(i, theme.RowHeight)
 	}
@@ -127,7 +147,7 @@ func (v *List) Chips(on Filter, unread, archived int, starred bool) {
 	}
 	v.star.Select(on == Starred)
 	v.star.Hidden = !starred && on != Starred
-	v.Refresh()
+	widget.Arrange(v.line)
 }
 
 // Offer shows a card below the rows; nil takes it away.
@@ -136,7 +156,7 @@ func (v *List) Offer(card fyne.CanvasObject) {
 	if card != nil {
 		v.offer.Objects = []fyne.CanvasObject{widget.Inset(theme.Space4, theme.Space3, theme.Space4, theme.Space4, card)}
 	}
-	v.all.Refresh()
+	widget.Arrange(v.all)
 }
 
 // Foot shows the status line.
@@ -148,7 +168,7 @@ func (v *List) Foot(f Foot) {
 	}
 	v.status.Set(f.Text)
 	v.foot.Name(f.Text)
-	v.foot.Refresh()
+	widget.Arrange(v.foot)
 }
 
 // ScrollTo brings a row into sight.
@@ -158,7 +178,9 @@ func (v *List) ScrollTo(row int) { v.list.ScrollTo(row) }
 type rowView struct {
 	fynewidget.BaseWidget
 	list   *List
+	at     int // of List.rows
 	row    Row
+	inks   string // the colours that it is painted in
 	press  *widget.Press
 	avatar *widget.Avatar
 	name   *widget.Text
@@ -195,7 +217,26 @@ func (v *rowView) CreateRenderer() fyne.WidgetRenderer {
 	return fynewidget.NewSimpleRenderer(widget.Stack(v.press, widget.Inset(theme.Space3+2, 0, 0, 0, v.head)))
 }
 
+// show shows the row at a place of the list, and whatever is there from now on.
+func (v *rowView) show(at int) {
+	if v.list.views[v.at] == v {
+		delete(v.list.views, v.at)
+	}
+	v.at = at
+	v.list.views[at] = v
+	v.set(v.list.rows[at])
+}
+
 func (v *rowView) set(r Row) {
+	if inks := theme.Inks(); inks != v.inks { // it was out of the window while they changed
+		v.inks = inks
+		v.press.Paint("", "")
+		for _, o := range []fyne.CanvasObject{v.head, v.avatar, v.name, v.check, v.pin, v.mute, v.when, v.glyph, v.said, v.badge} {
+			o.Refresh()
+		}
+	} else if r == v.row {
+		return
+	}
 	v.row = r
 	v.head.Set(r.Head)
 	v.head.Hidden, v.press.Hidden = r.Head == "", r.Head != ""
@@ -221,6 +262,5 @@ func (v *rowView) set(r Row) {
 		v.press.Paint("", "")
 	}
 	v.press.Name(r.Name + ", " + r.Said)
-	v.press.Refresh()
-	v.Refresh()
+	widget.Arrange(v.press)
 }

@@ -29,7 +29,7 @@ type PaneActions struct {
 type Pane struct {
 	fynewidget.BaseWidget
 	l      *lang.Lang
-	all    fyne.CanvasObject
+	all    *fyne.Container
 	back   *widget.Press
 	avatar *widget.Avatar
 	name   *widget.Text
@@ -75,7 +75,7 @@ func (v *Pane) CreateRenderer() fyne.WidgetRenderer { return fynewidget.NewSimpl
 func (v *Pane) Single(single bool) {
 	if v.back.Hidden == single {
 		v.back.Hidden = !single
-		v.all.Refresh()
+		widget.Arrange(v.all)
 	}
 }
 
@@ -97,34 +97,36 @@ func (v *Pane) Head(h Head) {
 	if h.Writing {
 		v.sub.Paint(theme.Accent)
 	}
-	v.all.Refresh()
+	widget.Arrange(v.all)
 }
 
 // Pins shows the bar with a pinned message; nil takes it away.
-func (v *Pane) Pins(bar fyne.CanvasObject) {
-	v.pins.Objects = nil
-	if bar != nil {
-		v.pins.Objects = []fyne.CanvasObject{bar}
-	}
-	v.all.Refresh()
-}
+func (v *Pane) Pins(bar fyne.CanvasObject) { v.bar(v.pins, bar) }
 
 // Find shows the bar in which the conversation is searched; nil takes it away.
-func (v *Pane) Find(bar fyne.CanvasObject) {
-	v.find.Objects = nil
-	if bar != nil {
-		v.find.Objects = []fyne.CanvasObject{bar}
+func (v *Pane) Find(bar fyne.CanvasObject) { v.bar(v.find, bar) }
+
+func (v *Pane) bar(at *fyne.Container, bar fyne.CanvasObject) {
+	if bar == nil && len(at.Objects) == 0 {
+		return
 	}
-	v.all.Refresh()
+	at.Objects = nil
+	if bar != nil {
+		at.Objects = []fyne.CanvasObject{bar}
+	}
+	widget.Arrange(v.all)
 }
 
 // Notice shows a card above the messages; nil takes it away. Without writing, nothing
 // can be written, as to somebody who is blocked.
 func (v *Pane) Notice(card fyne.CanvasObject, writing bool) {
+	if card == nil && len(v.notice.Objects) == 0 && v.bottom.Hidden == !writing {
+		return
+	}
 	v.notice.Objects = nil
 	if card != nil {
 		v.notice.Objects = []fyne.CanvasObject{widget.Inset(theme.Space5, theme.Space4, theme.Space5, 0, card)}
 	}
 	v.bottom.Hidden = !writing
-	v.all.Refresh()
+	widget.Arrange(v.all)
 }

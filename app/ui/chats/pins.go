@@ -46,5 +46,5 @@ func (v *PinBar) Set(m api.Message, n, all int) {
 	v.title.Set(title)
 	v.said.Set(said)
 	v.press.Name(title + ": " + said)
-	v.all.Refresh()
+	widget.Arrange(v.all)
 }

@@ -48,9 +48,10 @@ func newSlot(colour fyne.ThemeColorName, kept bool) *slot {
 	return s
 }
 
-func (s *slot) set(o fyne.CanvasObject) {
+// set shows something else, or nothing; it says whether that is a change.
+func (s *slot) set(o fyne.CanvasObject) (changed bool) {
 	if s.now == o {
-		return
+		return false
 	}
 	s.now = o
 	if !s.kept {
@@ -67,14 +68,7 @@ func (s *slot) set(o fyne.CanvasObject) {
 	}
 	pile{}.Layout(s.box.Objects, s.box.Size())
 	widget.Repaint(s.box)
-}
-
-// refresh is that of what is shown.
-func (s *slot) refresh() {
-	s.ground.Refresh()
-	if s.now != nil {
-		s.now.Refresh()
-	}
+	return true
 }
 
 // pile lays on each other what is shown. A pane is no reason for a window to be larger.
@@ -102,13 +96,19 @@ func NewFrame(rail fyne.CanvasObject, listWidth float32, narrow func(bool), drag
 }
 
 // SetList shows something as the list; nil: none, as on the Network page.
-func (f *Frame) SetList(o fyne.CanvasObject) { f.list.set(o); f.Refresh() }
+func (f *Frame) SetList(o fyne.CanvasObject) { f.set(f.list, o) }
 
 // SetContent shows something as the content.
-func (f *Frame) SetContent(o fyne.CanvasObject) { f.content.set(o); f.Refresh() }
+func (f *Frame) SetContent(o fyne.CanvasObject) { f.set(f.content, o) }
 
 // SetDetails shows something beside the content, or in its place where there is no room.
-func (f *Frame) SetDetails(o fyne.CanvasObject) { f.details.set(o); f.Refresh() }
+func (f *Frame) SetDetails(o fyne.CanvasObject) { f.set(f.details, o) }
+
+func (f *Frame) set(s *slot, o fyne.CanvasObject) {
+	if s.set(o) {
+		f.Refresh()
+	}
+}
 
 // HasDetails says whether there are details.
 func (f *Frame) HasDetails() bool { return f.details.now != nil }
@@ -233,14 +233,10 @@ func (r *frameRenderer) Layout(s fyne.Size) {
 	}
 }
 
+// Refresh places the panes. What is in them draws itself.
 func (r *frameRenderer) Refresh() {
 	r.Layout(r.f.Size())
-	for _, s := range []*slot{r.f.rail, r.f.list, r.f.content, r.f.details} {
-		s.refresh()
-	}
-	for _, o := range []fyne.CanvasObject{r.rule, r.rule2} {
-		o.Refresh()
-	}
+	widget.Repaint(r.f)
 }
 func (r *frameRenderer) MinSize() fyne.Size { return fyne.NewSize(theme.WindowMinW, theme.WindowMinH) }
 func (r *frameRenderer) Objects() []fyne.CanvasObject {

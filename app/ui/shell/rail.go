@@ -96,7 +96,7 @@ func (r *Rail) Select(s Section) {
 func (r *Rail) Badge(s Section, n int) {
 	if v := r.items[s]; v != nil {
 		v.badge.Set(n, false)
-		v.press.Refresh()
+		widget.Arrange(v.press)
 	}
 }
 
@@ -108,7 +108,6 @@ func (r *Rail) Reveal(s Section, shown bool) {
 		} else {
 			v.press.Hide()
 		}
-		r.all.Refresh()
-		r.Refresh()
+		widget.Arrange(r.all)
 	}
 }

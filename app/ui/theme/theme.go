@@ -338,3 +338,11 @@ func (h *Harbour) Size(n fyne.ThemeSizeName) float32 {
 
 // Color is the present value of one of the colours above, or of Fyne's.
 func Color(n fyne.ThemeColorName) color.Color { return fynetheme.Color(n) }
+
+// Inks tells the colours of one time from those of another: what was drawn under another
+// name is to be drawn anew.
+func Inks() string {
+	r, g, b, _ := Color(Canvas).RGBA()
+	r2, g2, b2, _ := Color(Accent).RGBA()
+	return string([]rune{rune(r), rune(g), rune(b), rune(r2), rune(g2), rune(b2)})
+}

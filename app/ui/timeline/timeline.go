@@ -596,7 +596,7 @@ func (t *Timeline) keep(spots []spot, height float32) {
 
 // exhibit gives each row that is placed an item, from the pool.
 func (t *Timeline) exhibit(spots []spot, size fyne.Size) {
-	ground := t.paintedIn()
+	ground := theme.Inks()
 	repaint := ground != t.ground
 	t.ground = ground
 	if repaint {
@@ -649,13 +649,6 @@ func (t *Timeline) exhibit(spots []spot, size fyne.Size) {
 	t.objects = append(t.objects, t.bar, t.pill.Press)
 	t.fade()
 	t.tellSeen(spots, size.Height)
-}
-
-// paintedIn names the colours of now.
-func (t *Timeline) paintedIn() string {
-	r, g, b, _ := theme.Color(theme.Canvas).RGBA()
-	r2, g2, b2, _ := theme.Color(theme.Accent).RGBA()
-	return string([]rune{rune(r), rune(g), rune(b), rune(r2), rune(g2), rune(b2)})
 }
 
 // adorn shows focus, light, selection and picking of a row.

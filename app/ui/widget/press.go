@@ -156,9 +156,12 @@ func (p *Press) inside() float32 {
 	return 0
 }
 
+// pressRenderer draws what is round the content, which draws itself: that the mouse comes
+// or goes is no reason to make that anew.
 type pressRenderer struct {
 	p                  *Press
 	ground, over, ring *Fill
+	objects            []fyne.CanvasObject // those that are seen: each of the others would cost a little in every frame
 }
 
 func (r *pressRenderer) Refresh() {
@@ -181,7 +184,17 @@ func (r *pressRenderer) Refresh() {
 	r.placeRing(r.p.Size())
 	r.ring.thick = 2
 	r.ring.Paint("", ring)
-	r.p.content.Refresh()
+	objects := append(make([]fyne.CanvasObject, 0, 4), r.ground, r.p.content)
+	if over != "" {
+		objects = append(objects, r.over)
+	}
+	if ring != "" {
+		objects = append(objects, r.ring)
+	}
+	if len(objects) != len(r.objects) {
+		Repaint(r.p.self)
+	}
+	r.objects = objects
 }
 
 func (r *pressRenderer) placeRing(s fyne.Size) {
@@ -213,8 +226,6 @@ func stretches(o fyne.CanvasObject) bool {
 	return ok
 }
 
-func (r *pressRenderer) MinSize() fyne.Size { return r.p.content.MinSize().Max(r.p.least) }
-func (r *pressRenderer) Objects() []fyne.CanvasObject {
-	return []fyne.CanvasObject{r.ground, r.p.content, r.over, r.ring}
-}
-func (r *pressRenderer) Destroy() {}
+func (r *pressRenderer) MinSize() fyne.Size           { return r.p.content.MinSize().Max(r.p.least) }
+func (r *pressRenderer) Objects() []fyne.CanvasObject { return r.objects }
+func (r *pressRenderer) Destroy()                     {}

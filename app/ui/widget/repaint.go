@@ -17,3 +17,26 @@ func Repaint(o fyne.CanvasObject) {
 		canvas.Refresh(o)
 	}
 }
+
+// Arrange lays out anew what is in a container or a Press, and in those inside of it, and
+// has the window drawn: after something in it was shown, hidden, put in or taken out, or
+// has other words. What draws stays as it is; Container.Refresh would have all of it made
+// anew.
+func Arrange(o fyne.CanvasObject) {
+	arrange(o)
+	Repaint(o)
+}
+
+func arrange(o fyne.CanvasObject) {
+	switch o := o.(type) {
+	case *fyne.Container:
+		if o.Layout != nil {
+			o.Layout.Layout(o.Objects, o.Size())
+		}
+		for _, inside := range o.Objects {
+			arrange(inside)
+		}
+	case *Press:
+		arrange(o.content)
+	}
+}
