@@ -42,6 +42,8 @@ func (c *cli) benches() []bench {
 		{"search", "searching 100,000 messages letter by letter, the list of 200 conversations, a page of one; what the index takes to be made", benchSearch, true},
 		{"relay", "what a relay bears: deposits, its store alone, half of full load, 2,000 people, a million cells, three servers that keep its mail (takes a quarter of an hour)", c.benchRelay, true},
 		{"idle", "the last part of find alone (takes minutes)", c.benchTraffic, true},
+		{"store", "a relay's store alone, a part of relay", benchStore, true},
+		{"steady", "half of full load at a relay, a part of relay (takes minutes)", c.benchSteady, true},
 	}
 }
 

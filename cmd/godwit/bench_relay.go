@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -114,7 +115,12 @@ func benchStore(ctx context.Context, report func(figure) error) error {
 			if err != nil {
 				return err
 			}
+			running, stop := context.WithCancel(ctx)
+			var run sync.WaitGroup
+			run.Go(func() { _ = store.Run(running) }) // a store of no more use says so to who deposits
 			s, err := relay.DepositStore(ctx, store, load)
+			stop()
+			run.Wait()
 			if err = errors.Join(err, store.Close()); err != nil {
 				return err
 			}

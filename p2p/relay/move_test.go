@@ -195,6 +195,13 @@ func TestExportsThatAreNoneMakeNothing(t *testing.T) {
 		return out.Bytes()
 	}
 	same := func(_ string, b []byte) []byte { return b }
+	var log string // the first of its files
+	with(func(name string, b []byte) []byte {
+		if log == "" && strings.HasPrefix(name, "mail/log/") {
+			log = name
+		}
+		return b
+	})
 	flip := func(which string) func(string, []byte) []byte {
 		return func(name string, b []byte) []byte {
 			if name == which {
@@ -214,8 +221,8 @@ func TestExportsThatAreNoneMakeNothing(t *testing.T) {
 	}
 	bad := map[string][]byte{
 		"empty": {}, "noise": bytes.Repeat([]byte{7}, 5000), "cut short": good[:len(good)/2], "cut at its end": good[:len(good)-2000],
-		"another key": with(flip("relay.key")), "another end": with(flip("end")), "a changed log": with(flip("mail/log/0000000000000001.log")),
-		"no key": with(without("relay.key")), "no end": with(without("end")), "no log": with(without("mail/log/0000000000000001.log")),
+		"another key": with(flip("relay.key")), "another end": with(flip("end")), "a changed log": with(flip(log)),
+		"no key": with(without("relay.key")), "no end": with(without("end")), "no log": with(without(log)),
 	}
 	for _, name := range []string{"../escaped", "/etc/passwd", "mail/log/../../../x", "relay.sock", "mail/index/a/b", "mail/index/..", "config.toml", "relay.lock"} {
 		bad[fmt.Sprintf("%q in it", name)] = with(same, name)
@@ -238,7 +245,7 @@ func TestExportsThatAreNoneMakeNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	if runtime.GOOS != "windows" {
-		for _, name := range []string{"", "relay.key", "mail/log", "mail/log/0000000000000001.log"} {
+		for _, name := range []string{"", "relay.key", "mail/log", log} {
 			if info, err := os.Stat(filepath.Join(place, name)); err != nil || info.Mode().Perm()&0o077 != 0 {
 				t.Errorf("%s: %v %v", name, info.Mode(), err)
 			}

@@ -10,6 +10,9 @@ import (
 )
 
 const (
+	// reserveSize is the room, in bytes, that is held back for one flush of the index on a full
+	// disk, after which segments can be deleted: a table of a memtable.
+	reserveSize = memtable + 1<<20
 	// ballastSize is the room, in bytes, that is held back for what Pebble has to be
 	// able to write: its manifest, some 200 bytes a flush and some KiB a start.
 	ballastSize = 1 << 20
@@ -22,21 +25,53 @@ const (
 	tablePause = time.Second
 )
 
+// held is a file that holds room back.
+type held struct {
+	fs   vfs.FS
+	path string
+	size int64
+
+	mu sync.Mutex // held while it is laid or dropped
+}
+
+// lay puts it in its place. It fails if there is no room.
+func (h *held) lay() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if info, err := h.fs.Stat(h.path); err == nil && info.Size() == h.size {
+		return nil
+	}
+	f, err := h.fs.Create(h.path, vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(make([]byte, h.size))
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, h.fs.Remove(h.path))
+	}
+	return nil
+}
+
+// drop gives the room to who needs it now. It tells whether there was any.
+func (h *held) drop() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.fs.Remove(h.path) == nil
+}
+
 // ballasted is the file system of the index. Pebble cannot go on if its manifest cannot
 // be written (see Fatalf), so a file holds room back for that, and is removed when the
 // disk is full. No table is begun before it is back, so that tables, which can wait, do
 // not use up what it gave free.
 type ballasted struct {
 	vfs.FS
-	path  string
+	held
 	spare vfs.FS // FS, with the ballast to spare
-
-	mu sync.Mutex // held while the ballast is laid or dropped
 }
 
 func newBallasted(fs vfs.FS, path string) *ballasted {
-	b := &ballasted{FS: fs, path: path}
-	b.spare = vfs.OnDiskFull(fs, b.drop)
+	b := &ballasted{FS: fs, held: held{fs: fs, path: path, size: ballastSize}}
+	b.spare = vfs.OnDiskFull(fs, func() { b.drop() })
 	return b
 }
 
@@ -71,36 +106,19 @@ func (t table) Write(p []byte) (int, error) {
 // Unwrap implements vfs.FS.
 func (b *ballasted) Unwrap() vfs.FS { return b.FS }
 
-// lay puts the ballast in its place. It fails if there is no room.
-func (b *ballasted) lay() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if info, err := b.FS.Stat(b.path); err == nil && info.Size() == ballastSize {
-		return nil
-	}
-	f, err := b.FS.Create(b.path, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(make([]byte, ballastSize))
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, b.FS.Remove(b.path))
-	}
-	return nil
-}
-
-// drop gives the ballast's room to who needs it now.
-func (b *ballasted) drop() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	_ = b.FS.Remove(b.path) // if it is gone already, there is no more to give
-}
-
 // errNotFlushed says that the index could not be made durable in time.
 var errNotFlushed = errors.New("disk: the index was not flushed in time, most likely for want of room")
 
-// flush makes the index durable.
+// flush makes the index durable. On a full disk it takes the room that is held back for that.
 func (s *Store) flush() error {
+	err := s.tryFlush()
+	if errors.Is(err, errNotFlushed) && s.reserve.drop() {
+		err = s.tryFlush()
+	}
+	return err
+}
+
+func (s *Store) tryFlush() error {
 	if err := s.ballast.lay(); err != nil {
 		return errors.Join(errNotFlushed, err)
 	}

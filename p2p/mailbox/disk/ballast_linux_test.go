@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -69,4 +70,66 @@ func aFullDisk(t *testing.T, dir string) {
 	if info, err := os.Stat(filepath.Join(cfg.Dir, "ballast")); err != nil || info.Size() != ballastSize {
 		t.Errorf("with room again there is no ballast: %v", err)
 	}
+}
+
+// The disk is full to the last byte, by somebody else, and the relay is killed on it. Those
+// who collect their mail make room: what they delete is deleted, and its segments go, though
+// neither log nor index could grow. Needs root, for a small disk.
+func TestDeletionFreesAFullDisk(t *testing.T) {
+	dir := mailboxtest.SmallDisk(t, "48m")
+	synctest.Test(t, func(t *testing.T) { freedByDeletion(t, dir) })
+}
+
+func freedByDeletion(t *testing.T, dir string) {
+	cfg := Config{Dir: filepath.Join(dir, "mail"), MaxBytes: 32 << 20, Quotas: roomy()}
+	s := open(t, cfg)
+	box, cells := fill(t, s, 2000) // 8 MB, in segments of 256 KiB
+	defer func() {
+		_ = os.Remove(filepath.Join(dir, "filler")) // so that what waits for room ends, too
+		s.Close()
+	}()
+	_, q := lease(t, s, noon)
+	if err := s.prepareOne(); err != nil {
+		t.Fatal(err)
+	}
+	mailboxtest.FillDisk(t, filepath.Join(dir, "filler"))
+	for round := range 4 {
+		if round == 2 { // in order, which leaves what is held back for the next start
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = open(t, cfg)
+			mailboxtest.FillDisk(t, filepath.Join(dir, "filler"))
+		}
+		cell := mailboxtest.Random(mailbox.CellSmall)
+		d := &mailbox.Deposit{Queue: q, ID: mailbox.IDOf(cell), Cell: cell, Expiry: noon.Add(mailbox.MaxTTL)}
+		part := cells[round*500 : (round+1)*500]
+		var changes []mailbox.Change
+		for c := range slices.Chunk(part, 10) {
+			changes = append(changes, &mailbox.Delete{Box: box, Cells: c})
+		}
+		if err := s.Commit(noon, append(changes, d)); err != nil || !errors.Is(d.Err, mailbox.ErrFull) {
+			t.Fatalf("a deposit onto a full disk: %v, %v", err, d.Err)
+		}
+		for _, c := range changes {
+			if err := mailbox.OutcomeOf(c).Err; err != nil {
+				t.Fatalf("round %d: a deletion on a full disk: %v", round, err)
+			}
+		}
+		before := s.Usage().Disk
+		if err := s.Collect(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if after := s.Usage().Disk; after+1<<20 > before {
+			t.Fatalf("round %d: 2 MB were deleted, and of %d bytes there are %d left", round, before, after)
+		}
+		if err := s.prepareOne(); err != nil { // as Run does
+			t.Fatal(err)
+		}
+		mailboxtest.FillDisk(t, filepath.Join(dir, "filler")) // others take it all again
+	}
+	if err := os.Remove(filepath.Join(dir, "filler")); err != nil {
+		t.Fatal(err)
+	}
+	fill(t, s, 100)
 }

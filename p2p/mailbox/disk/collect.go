@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -23,6 +25,11 @@ const (
 // Run gives space back until the context ends. It returns nil then, and an error
 // that wraps mailbox.ErrDamaged if the Store is of no more use.
 func (s *Store) Run(ctx context.Context) error {
+	var preparing sync.WaitGroup
+	defer preparing.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	preparing.Go(func() { s.prepare(ctx) })
 	tick := time.NewTicker(collectEvery)
 	defer tick.Stop()
 	for {
@@ -57,6 +64,8 @@ func (s *Store) Collect(ctx context.Context) error {
 			return err
 		}
 	}
+	s.holdReserve()
+	s.lookAhead()
 	index := s.db.Metrics().DiskSpaceUsage()
 	s.mu.Lock()
 	s.index = index
@@ -76,23 +85,34 @@ func (s *Store) deleteDead() error {
 		s.active = nil
 	}
 	var dead []*segment
+	end, flush := s.totals.end.segment, false
 	for n, seg := range s.segments {
 		if seg != s.active && s.lives[n] == 0 {
-			dead = append(dead, seg)
+			dead, flush = append(dead, seg), flush || n >= s.flushed
 		}
 	}
 	s.mu.Unlock()
 	s.commit.Unlock()
-	if len(dead) == 0 {
-		return nil
-	}
 	// What they tell beside cells must be in the index for good. They cannot
 	// come to life again: only the active segment is written to.
-	if err := s.flush(); errors.Is(err, errNotFlushed) {
-		s.log.Warn("log segments cannot be deleted yet", "error", err)
+	if flush {
+		err := s.flush()
+		s.commit.Lock()
+		switch {
+		case err == nil:
+			s.flushed = end
+		case errors.Is(err, errNotFlushed):
+			s.log.Warn("log segments cannot be deleted yet", "error", err)
+			dead = slices.DeleteFunc(dead, func(seg *segment) bool { return seg.number >= s.flushed })
+		default:
+			err = s.fail(fmt.Errorf("%w: flush index: %w", mailbox.ErrDamaged, err))
+			s.commit.Unlock()
+			return err
+		}
+		s.commit.Unlock()
+	}
+	if len(dead) == 0 {
 		return nil
-	} else if err != nil {
-		return fmt.Errorf("%w: flush index: %w", mailbox.ErrDamaged, err)
 	}
 	if err := s.forget(dead); err != nil {
 		return err
@@ -121,7 +141,7 @@ func (s *Store) forget(dead []*segment) error {
 	defer s.mu.Unlock()
 	for _, seg := range dead {
 		delete(s.segments, seg.number)
-		s.logged -= uint64(seg.size)
+		s.logged -= uint64(seg.disk)
 		delete(s.lives, seg.number)
 		if err := s.db.Delete(keyLive(seg.number), pebble.NoSync); err != nil {
 			return s.fail(err)
@@ -143,7 +163,7 @@ func (s *Store) sparse() (least *segment) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for n, seg := range s.segments {
-		if share := float64(lives[n]) / float64(seg.size); seg != s.active && !seg.damaged && share < enough {
+		if share := float64(lives[n]) / float64(seg.disk); seg != s.active && !seg.damaged && share < enough {
 			least, enough = seg, share
 		}
 	}
@@ -248,6 +268,9 @@ func (s *Store) aliveNotice(id mailbox.NoticeID, b []byte, at location) (record,
 func (s *Store) move(records []record, from uint64) error {
 	s.commit.Lock()
 	defer s.commit.Unlock()
+	if u, err := s.fs.GetDiskUsage(s.dir); err == nil && u.AvailBytes < 2*moveBytes {
+		return mailbox.ErrFull // what is prepared is for deletions
+	}
 	g, err := s.begin(s.Latest()) // a move is not news
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 )
 
@@ -41,6 +40,24 @@ func (s *Store) Commit(now time.Time, changes []mailbox.Change) error {
 
 // part commits changes that become one group.
 func (s *Store) part(now time.Time, changes []mailbox.Change) error {
+	err := s.try(now, changes)
+	if errors.Is(err, errNoSpace) && s.spare != nil {
+		err = s.try(now, changes) // which takes what needs no space of its own
+	}
+	if errors.Is(err, mailbox.ErrFull) {
+		for _, c := range changes {
+			if o := mailbox.OutcomeOf(c); o.Err == nil {
+				o.Err = mailbox.ErrFull
+			}
+		}
+		return nil
+	}
+	return err
+}
+
+// try is part at the end of the log as it is. Its error wraps mailbox.ErrFull, and nothing
+// happened, or mailbox.ErrDamaged.
+func (s *Store) try(now time.Time, changes []mailbox.Change) error {
 	g, err := s.begin(now)
 	if err != nil {
 		return err
@@ -56,19 +73,13 @@ func (s *Store) part(now time.Time, changes []mailbox.Change) error {
 		}
 	} else {
 		for _, c := range changes {
+			if d, ok := c.(*mailbox.Deposit); ok {
+				d.New = false
+			}
 			mailbox.OutcomeOf(c).Err = g.plan(c)
 		}
 	}
-	err = s.finish(g)
-	if errors.Is(err, mailbox.ErrFull) {
-		for _, c := range changes {
-			if o := mailbox.OutcomeOf(c); o.Err == nil {
-				o.Err = mailbox.ErrFull
-			}
-		}
-		return nil
-	}
-	return err
+	return s.finish(g)
 }
 
 // begin starts a group at the end of the log.
@@ -76,13 +87,9 @@ func (s *Store) begin(now time.Time) (*group, error) {
 	if s.broken != nil {
 		return nil, s.broken
 	}
-	s.mu.RLock()
-	active, t := s.active, newTxn(s.db, &s.recent, s.totals)
-	s.mu.RUnlock()
-	at := location{s.next, uint64(segmentHead)}
-	if active != nil {
-		at = location{active.number, uint64(active.size)}
-	}
+	s.mu.Lock()
+	at, t := s.end(), newTxn(s.db, &s.recent, s.totals)
+	s.mu.Unlock()
 	room, _ := s.Room()
 	g := &group{at: at, b: beginGroup(s.buf[:0], now), decision: decision{t: t, now: now, room: room, quotas: s.quotas}}
 	g.log = g
@@ -127,17 +134,17 @@ func (s *Store) finish(g *group) error {
 		return s.fail(err)
 	}
 	s.mu.Lock()
-	if s.segments[seg.number] == nil {
-		s.logged += uint64(seg.size)
-	}
-	s.logged += end.offset - uint64(seg.size)
 	seg.size = int64(end.offset)
+	if grown := seg.size - seg.disk; grown > 0 {
+		s.logged += uint64(grown)
+		seg.disk = seg.size
+	}
 	s.totals = g.t.totals
-	s.segments[seg.number], s.active = seg, seg
 	if seg.size >= s.segment() {
 		s.active = nil
 	}
 	s.mu.Unlock()
+	s.lookAhead()
 	if s.unflushed += int64(len(g.b)); s.unflushed >= flushEvery {
 		s.unflushed = 0
 		if _, err := s.db.AsyncFlush(); err != nil {
@@ -154,56 +161,4 @@ func (s *Store) fail(err error) error {
 	}
 	s.broken = err
 	return err
-}
-
-// errNoSpace says that nothing of a group counts because the disk is full.
-var errNoSpace = errors.New("no space")
-
-// write appends a group to the log and syncs it. If there is no space for it
-// the segment is not written to again: what follows its last whole group is void. After
-// a sync that failed nobody can say what is on disk, so only opening anew helps.
-func (s *Store) write(g *group) (seg *segment, err error) {
-	if seg = s.active; seg == nil {
-		if seg, err = s.create(s.next); err != nil {
-			if vfs.IsNoSpaceError(err) {
-				err = fmt.Errorf("%w: %w", errNoSpace, err)
-			}
-			return nil, err
-		}
-		s.next++
-	}
-	endGroup(g.b, g.at)
-	if _, err := seg.file.Write(g.b); err != nil {
-		if vfs.IsNoSpaceError(err) { // so it is cut short, and refused by its length when read again
-			err = fmt.Errorf("%w: %w", errNoSpace, err)
-		}
-		s.mu.Lock()
-		if s.segments[seg.number] == nil {
-			s.logged += uint64(seg.size)
-		}
-		s.segments[seg.number], s.active = seg, nil
-		s.mu.Unlock()
-		return nil, err
-	}
-	return seg, seg.file.SyncData()
-}
-
-// create makes a segment, durably.
-func (s *Store) create(n uint64) (*segment, error) {
-	f, err := s.fs.Create(s.path("log", logName(n)), vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return nil, fmt.Errorf("create segment: %w", err)
-	}
-	seg := &segment{number: n, file: f, size: int64(segmentHead)}
-	if _, err = f.Write(appendSegmentHead(nil, n)); err == nil {
-		if err = f.Sync(); err == nil {
-			err = syncDir(s.fs, s.path("log"))
-		}
-	}
-	if err != nil { // an empty segment that stays behind does no harm
-		f.Close()
-		s.fs.Remove(s.path("log", logName(n)))
-		return nil, fmt.Errorf("create segment: %w", err)
-	}
-	return seg, nil
 }

@@ -60,40 +60,32 @@ var ErrNewer = errors.New("disk: written by a newer version")
 type Store struct {
 	fs      vfs.FS
 	ballast *ballasted // fs, for the index
+	reserve *held      // for flush
 	dir     string
 	log     *slog.Logger
 	max     atomic.Uint64 // cap, bytes
 	reader
 
-	collecting sync.Mutex // held by the collector and a snapshot, which must not be together
+	collecting sync.Mutex    // held by the collector and a snapshot, which must not be together
+	ahead      chan struct{} // tells prepare that a segment may be wanted
 
 	commit    sync.Mutex // held by Commit and the collector; guards what follows
 	quotas    mailbox.Quotas
 	lives     map[uint64]int64
 	buf       []byte
-	unflushed int64 // bytes of log since the index was last asked to flush
-	next      uint64
+	unflushed int64  // bytes of log since the index was last asked to flush
+	flushed   uint64 // segments below this number are in the index for good
+	next      uint64 // the number of the segment that is begun next
 	broken    error
 
 	mu       sync.RWMutex // guards what follows; never held while waiting for the disk
 	segments map[uint64]*segment
 	active   *segment // nil: the next group begins one
+	spare    *segment // begun ahead of its time; nil: none
 	totals   totals
-	logged   uint64 // bytes of all segments
+	logged   uint64 // bytes that all segments and the spare take
 	index    uint64 // bytes of the index on disk, as last seen
 	closed   bool
-}
-
-// segment is a file of the log.
-type segment struct {
-	number uint64
-	file   vfs.File
-	size   int64 // bytes of whole groups, and the head
-
-	damaged bool // a group in it does not fit its checksum
-
-	reading sync.RWMutex // held while a cell is read, so that nothing is read of a closed file
-	closed  bool
 }
 
 // Open opens the Store in a directory, or makes one. Its errors wrap ErrNewer,
@@ -116,7 +108,7 @@ func Open(cfg Config) (_ *Store, err error) {
 	}
 	s := &Store{
 		fs: cfg.FS, dir: cfg.Dir, log: cfg.Log, quotas: cfg.Quotas,
-		lives: make(map[uint64]int64), segments: make(map[uint64]*segment), next: 1,
+		lives: make(map[uint64]int64), segments: make(map[uint64]*segment), next: 1, ahead: make(chan struct{}, 1),
 	}
 	s.max.Store(cfg.MaxBytes)
 	if err := makeDir(s.fs, s.path("log")); err != nil {
@@ -134,13 +126,22 @@ func Open(cfg Config) (_ *Store, err error) {
 		}
 		s.log.Warn("no room for the ballast of the index", "error", err)
 	}
+	s.reserve = &held{fs: s.fs, path: s.path("reserve"), size: int64(min(reserveSize, cfg.MaxBytes/8))}
 	if s.db, err = openIndex(s.ballast, s.path("index"), s.log); err != nil {
 		return nil, fmt.Errorf("%w: open index: %w", mailbox.ErrDamaged, err)
 	}
 	if err := s.load(); err != nil {
 		return nil, errors.Join(err, s.shut())
 	}
+	s.holdReserve()
 	return s, nil
+}
+
+// holdReserve sees that the reserve is there.
+func (s *Store) holdReserve() {
+	if err := s.reserve.lay(); err != nil {
+		s.log.Debug("no room for the reserve", "error", err) // there is no hurry
+	}
 }
 
 func (s *Store) path(parts ...string) string {
@@ -187,6 +188,7 @@ func (s *Store) load() error {
 	if ok {
 		// Also when that segment is deleted: what is below its number is not read again.
 		s.next = s.totals.end.segment + 1
+		s.flushed = s.totals.end.segment
 	} else {
 		s.totals.end = location{segment: 1, offset: uint64(segmentHead)}
 	}
@@ -219,15 +221,40 @@ func (s *Store) load() error {
 			return err
 		}
 	}
+	for n, live := range s.lives {
+		if s.segments[n] == nil && live == 0 { // deleted just before the process was killed
+			delete(s.lives, n)
+			if err := s.db.Delete(keyLive(n), pebble.NoSync); err != nil {
+				return fmt.Errorf("%w: write index: %w", mailbox.ErrDamaged, err)
+			}
+		}
+	}
 	s.index = s.db.Metrics().DiskSpaceUsage()
+	return s.adopt()
+}
+
+// adopt takes the last segment for the spare if it is one: on a full disk none could be made.
+func (s *Store) adopt() error {
+	seg := s.segments[s.next-1]
+	if seg == nil || seg.number <= s.totals.end.segment || seg.disk != minSegment {
+		return nil
+	}
+	b := make([]byte, seg.disk)
+	if _, err := seg.file.ReadAt(b, 0); err != nil {
+		return fmt.Errorf("%w: read segment: %w", mailbox.ErrDamaged, err)
+	}
+	if !slices.Equal(b, append(appendSegmentHead(nil, seg.number), make([]byte, minSegment-segmentHead)...)) {
+		return nil
+	}
+	delete(s.segments, seg.number)
+	seg.size, seg.zeroed = int64(segmentHead), seg.disk
+	s.spare = seg
 	return nil
 }
 
-func logName(n uint64) string { return fmt.Sprintf("%016d.log", n) }
-
 // loadSegment opens a segment and applies what the index has not read of it.
 func (s *Store) loadSegment(n uint64) error {
-	f, err := s.fs.Open(s.path("log", logName(n)))
+	f, err := s.fs.OpenReadWrite(s.path("log", logName(n)), vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return fmt.Errorf("disk: open segment: %w", err)
 	}
@@ -235,9 +262,9 @@ func (s *Store) loadSegment(n uint64) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("disk: open segment: %w", err), f.Close())
 	}
-	seg := &segment{number: n, file: f, size: info.Size()}
+	seg := &segment{number: n, file: f, size: info.Size(), disk: info.Size()}
 	s.segments[n] = seg
-	s.logged += uint64(seg.size)
+	s.logged += uint64(seg.disk)
 	s.next = max(s.next, n+1)
 	from := int64(segmentHead)
 	switch {
@@ -246,14 +273,8 @@ func (s *Store) loadSegment(n uint64) error {
 	case n == s.totals.end.segment:
 		from = int64(s.totals.end.offset)
 	}
-	end, err := scan(seg, from, func(b []byte, at location) error { return s.replay(b, at) })
-	if err != nil {
-		return err
-	}
-	if end < seg.size {
-		s.log.Info("the end of a log segment was not whole and is passed over", "bytes", seg.size-end)
-	}
-	return nil
+	_, err = scan(seg, from, func(b []byte, at location) error { return s.replay(b, at) })
+	return err
 }
 
 // replay applies a group to the index.
@@ -344,6 +365,13 @@ func (s *Store) shut() error {
 	err := s.db.Close()
 	for _, seg := range s.segments {
 		err = errors.Join(err, seg.file.Close())
+	}
+	switch {
+	case s.spare == nil:
+	case s.spare.disk > minSegment:
+		err = errors.Join(err, s.discard(s.spare))
+	default: // the next start takes it over
+		err = errors.Join(err, s.spare.file.Close())
 	}
 	return err
 }
