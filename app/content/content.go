@@ -70,6 +70,7 @@ const (
 	KindTimer        Kind = 14 // Timer
 	KindTyping       Kind = 15 // Typing
 	KindIntroduction Kind = 16 // Introduction
+	KindKeeping      Kind = 17 // Keeping
 
 	// KindRecovered is a note of our own in a conversation, which never travels: from
 	// here on the other side is a device that took the place of all others. It has
@@ -119,6 +120,8 @@ func (k Kind) String() string {
 		return "typing"
 	case KindIntroduction:
 		return "introduction"
+	case KindKeeping:
+		return "keeping"
 	case KindRecovered:
 		return "recovered"
 	}

@@ -72,6 +72,8 @@ func samples(t testing.TB) *content.Payload {
 			act(content.KindTimer, ok(content.Timer{After: 24 * time.Hour, Version: 1_700_000_000_123}.Marshal())),
 			act(content.KindIntroduction, ok(content.Introduction{Step: content.StepMeet, ID: fill[content.ID](19), Account: identity.AccountID{20}, Name: "Ben", Link: "godwit:i#x"}.Marshal())),
 			{ID: fill[content.ID](21), Sent: sent, Kind: content.KindTyping, Body: ok(content.Typing{Now: true}.Marshal())},
+			{ID: fill[content.ID](22), Sent: sent, Kind: content.KindKeeping, Flags: content.WantsReceipt,
+				Body: ok(content.Keeping{Relay: []byte{0, 1}, Token: fill[[32]byte](23), Addrs: [][]byte{{5, 6}, {7}}}.Marshal())},
 			{ID: fill[content.ID](13), Sent: sent, Kind: 999, Body: []byte("of the future")},
 		},
 	}
@@ -81,6 +83,21 @@ func samples(t testing.TB) *content.Payload {
 func context() content.Context {
 	reply := fill[content.ID](18)
 	return content.Context{Of: fill[content.ID](3), Reply: &reply, Forwarded: true, Timer: time.Hour, Later: []content.Field{{Tag: 200, Value: []byte("later")}}}
+}
+
+// The other forms of what says where mail is kept.
+func TestGoldenKeeping(t *testing.T) {
+	over, err := content.Keeping{Relay: []byte{0, 1}, Until: time.Unix(1_800_000_000, 0)}.Marshal()
+	if got := hex.EncodeToString(over); err != nil || got != "00020001000000006b49d200" {
+		t.Errorf("%s, %v", got, err)
+	}
+	extra, err := content.Descriptors{Version: 11, List: [][]byte{{1, 2, 3}}, Extra: [][]byte{{4}}}.Marshal()
+	if got := hex.EncodeToString(extra); err != nil || got != "000000000000000b01000301020301000104" {
+		t.Errorf("%s, %v", got, err)
+	}
+	if d, err := content.ParseDescriptors(append(extra[:len(extra)-4], 0)); !errors.Is(err, content.ErrMalformed) {
+		t.Errorf("a list of no extra ones: %v, %v", d, err)
+	}
 }
 
 // The bytes people's machines exchange do not change unnoticed: those of a payload, and
@@ -94,6 +111,7 @@ func TestGolden(t *testing.T) {
 		content.KindTimer:        "000151800000018bcfe5687b",
 		content.KindIntroduction: "031313131313131313131313131313131314000000000000000000000000000000000000000000000000000000000000000342656e000a676f647769743a692378",
 		content.KindTyping:       "01",
+		content.KindKeeping:      "01020001" + strings.Repeat("17", 32) + "0200020506000107",
 	}
 	p := samples(t)
 	var rest []content.Item
@@ -274,6 +292,7 @@ func FuzzBodies(f *testing.F) {
 		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseTimer(b) },
 		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseTyping(b) },
 		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseIntroduction(b) },
+		func(b []byte) (interface{ Marshal() ([]byte, error) }, error) { return content.ParseKeeping(b) },
 	}
 	root := identity.RootFromEntropy(fill[[32]byte](1))
 	device, agreement := identity.NewDevicePrivate(fill[[32]byte](2)), identity.NewAgreementPrivate(fill[[32]byte](3))
@@ -283,6 +302,17 @@ func FuzzBodies(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 2, 9, 9})
 	f.Add([]byte{2, 0, 1, 1, 0, 2, 5, 6})
 	f.Add(make([]byte, 72))
+	for _, v := range []interface{ Marshal() ([]byte, error) }{
+		content.Descriptors{Version: 1, List: [][]byte{{9}}, Extra: [][]byte{{8}, {7}}},
+		content.Keeping{Relay: []byte{1, 2}, Token: fill[[32]byte](3), Addrs: [][]byte{{4}, {5, 6}}},
+		content.Keeping{Relay: []byte{1, 2}, Until: time.Unix(1_800_000_000, 0)},
+	} {
+		body, err := v.Marshal()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(body)
+	}
 	for _, item := range samples(f).Items {
 		f.Add(item.Body)
 	}

@@ -106,7 +106,12 @@ func TestRelaysOfAnOlderProfile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "godwit.db")
 	s := openAt(t, path, Options{Create: true, migrations: before})
 	old := Relay{Peer: "old", Addrs: [][]byte{{1}}, Source: RelayByHand, Box: [32]byte{7}, Lease: []byte{2}, LeaseUntil: day0(), Added: day0(), Removed: day0(), Routes: [][]byte{{3}}}
-	update(t, s, func(tx *Tx) error { return tx.PutRelay(old) })
+	update(t, s, func(tx *Tx) error { // as it was written then
+		addrs, err := encodeList(old.Addrs)
+		routes, routesErr := encodeList(old.Routes)
+		return errors.Join(err, routesErr, tx.run("INSERT INTO relays (peer, addrs, source, sealed, lease, lease_until, added, removed, routes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			[]byte(old.Peer), addrs, string(old.Source), tx.store.rows.seal("relays", []byte(old.Peer), old.Box[:]), old.Lease, ms(old.LeaseUntil), old.Added.UnixMilli(), ms(old.Removed), routes))
+	})
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -187,20 +187,21 @@ type Deposit struct {
 	Reason  string    // problem code of the refusal, or that the receipt has ended
 	At      time.Time
 	Cell    []byte // of a first flight by a reusable address, to leave the same again; nil: another
+	Extra   bool   // at a friend's computer, which counts for nothing
 }
 
-const depositColumns = "outbox, relay, receipt, until, reason, at, cell"
+const depositColumns = "outbox, relay, receipt, until, reason, at, cell, extra"
 
 func scanDeposit(r row) (d Deposit, err error) {
-	err = r.Scan(&d.Outbox, peerID{&d.Relay}, &d.Receipt, stamp{&d.Until}, nullText{&d.Reason}, stamp{&d.At}, &d.Cell)
+	err = r.Scan(&d.Outbox, peerID{&d.Relay}, &d.Receipt, stamp{&d.Until}, nullText{&d.Reason}, stamp{&d.At}, &d.Cell, &d.Extra)
 	return d, err
 }
 
 // PutDeposit keeps what a relay said, in place of what it said before.
 func (tx *Tx) PutDeposit(d Deposit) error {
-	return tx.run(`INSERT INTO deposits (outbox, relay, receipt, until, reason, at, cell) VALUES (?, ?, ?, ?, ?, ?, ?)
-		ON CONFLICT DO UPDATE SET receipt = excluded.receipt, until = excluded.until, reason = excluded.reason, at = excluded.at, cell = excluded.cell`,
-		d.Outbox, []byte(d.Relay), blob(d.Receipt), ms(d.Until), text(d.Reason), d.At.UnixMilli(), blob(d.Cell))
+	return tx.run(`INSERT INTO deposits (outbox, relay, receipt, until, reason, at, cell, extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET receipt = excluded.receipt, until = excluded.until, reason = excluded.reason, at = excluded.at, cell = excluded.cell, extra = excluded.extra`,
+		d.Outbox, []byte(d.Relay), blob(d.Receipt), ms(d.Until), text(d.Reason), d.At.UnixMilli(), blob(d.Cell), d.Extra)
 }
 
 // Deposits returns what relays said about an outbox row.

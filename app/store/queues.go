@@ -165,6 +165,7 @@ type TheirQueue struct {
 	N       uint32
 	Expires time.Time
 	Version int64
+	Extra   bool // at a friend's computer, which counts for nothing
 }
 
 // theirQueueID binds a sealed seed to its row: device ‖ relay.
@@ -187,9 +188,9 @@ func (tx *Tx) PutTheirQueues(device identity.DevicePublic, version int64, queues
 		if err != nil {
 			return false, fmt.Errorf("store: queue: %w", err)
 		}
-		err = tx.run("INSERT INTO their_queues (device, relay, addrs, sealed, epoch0, n, expires, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		err = tx.run("INSERT INTO their_queues (device, relay, addrs, sealed, epoch0, n, expires, version, extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
 			device[:], []byte(q.Relay), list, tx.store.rows.seal("their_queues", theirQueueID(device, q.Relay), q.Seed[:]),
-			q.Epoch0, q.N, q.Expires.UnixMilli(), version)
+			q.Epoch0, q.N, q.Expires.UnixMilli(), version, q.Extra)
 		if err != nil {
 			return false, err
 		}
@@ -211,7 +212,7 @@ func (tx *Tx) TheirQueues(device identity.DevicePublic) ([]TheirQueue, error) {
 	return all(tx, func(r row) (q TheirQueue, err error) {
 		var sealed []byte
 		q.Device = device
-		if err = r.Scan(peerID{&q.Relay}, addrs{&q.Addrs}, &sealed, &q.Epoch0, &q.N, stamp{&q.Expires}, &q.Version); err != nil {
+		if err = r.Scan(peerID{&q.Relay}, addrs{&q.Addrs}, &sealed, &q.Epoch0, &q.N, stamp{&q.Expires}, &q.Version, &q.Extra); err != nil {
 			return q, err
 		}
 		value, err := tx.store.rows.open("their_queues", theirQueueID(device, q.Relay), sealed)
@@ -219,5 +220,5 @@ func (tx *Tx) TheirQueues(device identity.DevicePublic) ([]TheirQueue, error) {
 			return q, err
 		}
 		return q, fixed(q.Seed[:]).Scan(value)
-	}, "SELECT relay, addrs, sealed, epoch0, n, expires, version FROM their_queues WHERE device = ? ORDER BY relay", device[:])
+	}, "SELECT relay, addrs, sealed, epoch0, n, expires, version, extra FROM their_queues WHERE device = ? ORDER BY relay", device[:])
 }

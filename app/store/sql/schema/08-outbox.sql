@@ -31,5 +31,6 @@ CREATE TABLE deposits (
     reason  TEXT,               -- problem code of the refusal
     at      INTEGER NOT NULL,   -- unix ms
     cell    BLOB,               -- of a first flight by a reusable address, to leave the same again; NULL: another
+    extra   INTEGER NOT NULL DEFAULT 0 CHECK (extra IN (0, 1)), -- 1: at a friend's computer, which counts for nothing
     PRIMARY KEY (outbox, relay)
 ) STRICT, WITHOUT ROWID;

@@ -2,13 +2,15 @@
 CREATE TABLE relays (
     peer        BLOB    NOT NULL PRIMARY KEY,
     addrs       BLOB    NOT NULL,   -- multiaddrs, see list.go
-    source      TEXT    NOT NULL CHECK (source IN ('hand', 'flag', 'invitation', 'dht')),
+    source      TEXT    NOT NULL CHECK (source IN ('hand', 'flag', 'invitation', 'dht', 'friend')),
     sealed      BLOB    NOT NULL,   -- seed of the box key 32; AEAD, bound to peer
     lease       BLOB,               -- as the relay gave it
     lease_until INTEGER,            -- unix ms
     added       INTEGER NOT NULL,   -- unix ms
     removed     INTEGER,            -- unix ms; its box is drained afterwards
-    routes      BLOB                -- circuit multiaddrs through other relays, as contacts were told, see list.go; NULL: none
+    routes      BLOB,               -- circuit multiaddrs through other relays, as contacts were told, see list.go; NULL: none
+    friend      BLOB    CHECK (length(friend) = 32), -- device of the contact whose computer it is
+    CHECK ((source = 'friend') = (friend IS NOT NULL))
 ) STRICT, WITHOUT ROWID;
 
 -- What this device knows of a relay of its own by trying it.

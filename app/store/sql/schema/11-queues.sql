@@ -38,5 +38,6 @@ CREATE TABLE their_queues (
     n       INTEGER NOT NULL,
     expires INTEGER NOT NULL,   -- unix ms
     version INTEGER NOT NULL,
+    extra   INTEGER NOT NULL DEFAULT 0 CHECK (extra IN (0, 1)), -- 1: at a friend's computer, which counts for nothing
     PRIMARY KEY (device, relay)
 ) STRICT, WITHOUT ROWID;
