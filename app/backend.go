@@ -165,7 +165,7 @@ func unreachable(tx *store.Tx, inv store.Invitation) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	relays, err := tx.Relays()
+	relays, err := tx.UsualRelays()
 	named := 0
 	for _, h := range known.Hints {
 		if h.Kind != identity.HintRelay {

@@ -518,10 +518,11 @@ type SetSettingsRequest struct {
 
 // Copies counts the relays that gave a valid receipt for a message.
 type Copies struct {
-	Kept   int `json:"kept"`           // gave one
-	Left   int `json:"left,omitempty"` // gave one that is no promise: by a reusable address it may be displaced
-	Named  int `json:"named"`          // named by the recipient
-	Wanted int `json:"wanted"`         // that there should be: 3
+	Kept   int `json:"kept"`            // gave one
+	Left   int `json:"left,omitempty"`  // gave one that is no promise: by a reusable address it may be displaced
+	Extra  int `json:"extra,omitempty"` // copies on computers of the recipient's friends, which are only on now and then: they count for nothing
+	Named  int `json:"named"`           // named by the recipient
+	Wanted int `json:"wanted"`          // that there should be: 3
 }
 
 // Sent is how far a message of one's own has come.
@@ -772,7 +773,9 @@ type Relay struct {
 	State   string   `json:"state"`             // connected, connecting, unreachable, refused, unknown or draining
 	Reason  string   `json:"reason,omitempty"`  // why it is not connected
 	Failing string   `json:"failing,omitempty"` // why it should be replaced, with a code
-	Source  string   `json:"source,omitempty"`  // how it was found: hand, flag, invitation or dht
+	Source  string   `json:"source,omitempty"`  // how it was found: hand, flag, invitation, dht or friend
+	Friend  string   `json:"friend,omitempty"`  // the contact on whose computer it is: account id. It counts for nothing
+	Name    string   `json:"name,omitempty"`    // of that contact
 	Since   Time     `json:"since,omitzero"`    // when it was first used
 	Until   Time     `json:"until,omitzero"`    // draining: when it is given up for good, unless somebody knows no other
 	Unaware int      `json:"unaware,omitempty"` // draining: devices of contacts that may still leave something there

@@ -16,6 +16,7 @@ import (
 	"github.com/godwit-im/godwit/app/store"
 	"github.com/godwit-im/godwit/identity"
 	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/node"
 )
 
 const (
@@ -163,16 +164,11 @@ func (b *box) view() api.Relay {
 // what comes until it ends. It returns nil when it is time to prolong the lease,
 // which a relay allows once in a connection.
 func (b *box) attend(ctx context.Context) error {
-	h, release, err := b.c.boxPool.Host(ctx, "box "+string(b.relay.Peer)+string(bytes.Join(b.relay.Addrs, nil)))
+	client, end, err := b.dial(ctx)
 	if err != nil {
 		return err
 	}
-	defer release()
-	client, err := mailbox.Dial(ctx, h, peer.AddrInfo{ID: peer.ID(b.relay.Peer), Addrs: multiaddrs(b.relay.Addrs)})
-	if err != nil {
-		return err
-	}
-	defer client.Close()
+	defer end()
 	b.reach()
 	leased, err := b.enter(ctx, client)
 	if err != nil {
@@ -246,6 +242,40 @@ func (b *box) attend(ctx context.Context) error {
 	}
 }
 
+// dial connects to the relay: straight, or if that cannot be and it is the computer of a friend, which may
+// stand behind a router, through another relay.
+func (b *box) dial(ctx context.Context) (client *mailbox.Client, end func(), err error) {
+	at := peer.AddrInfo{ID: peer.ID(b.relay.Peer), Addrs: multiaddrs(b.relay.Addrs)}
+	if b.relay.Friend == nil || len(at.Addrs) > 0 {
+		h, release, err := b.c.boxPool.Host(ctx, "box "+string(b.relay.Peer)+string(bytes.Join(b.relay.Addrs, nil)))
+		if err != nil {
+			return nil, nil, err
+		}
+		client, err := mailbox.Dial(ctx, h, at)
+		if err == nil {
+			return client, func() { client.Close(); release() }, nil
+		}
+		release()
+		if b.relay.Friend == nil || ctx.Err() != nil {
+			return nil, nil, err
+		}
+	}
+	var routes [][]byte
+	err = b.c.store.View(ctx, func(tx *store.Tx) error {
+		r, err := tx.Relay(b.relay.Peer)
+		routes = r.Routes
+		return err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	l, err := b.c.through(ctx, "box", at.ID, node.Hops(b.c.node.Mode(), multiaddrs(routes)), 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	return l.Client, l.Close, nil
+}
+
 // enter proves the box and sees that it has a lease, for how long it says, and that
 // the relay has not lost our queues.
 func (b *box) enter(ctx context.Context, client *mailbox.Client) (leased time.Duration, err error) {
@@ -257,21 +287,32 @@ func (b *box) enter(ctx context.Context, client *mailbox.Client) (leased time.Du
 	if err := b.restore(ctx, info); err != nil {
 		return 0, err
 	}
-	if leased = info.Until.Sub(client.Now()); leased > leaseAhead {
+	if leased = info.Until.Sub(client.Now()); leased > leaseAhead && !unproven(b.relay) {
 		return leased, nil
 	}
 	until, err := client.Lease(ctx, key.Public(), b.relay.Lease)
 	if err != nil {
 		return 0, fmt.Errorf("lease: %w", err)
 	}
-	return until.Sub(client.Now()), b.c.update(ctx, func(t *turn) error {
+	err = b.c.update(ctx, func(t *turn) error {
 		r, err := t.Relay(b.relay.Peer)
 		if err != nil {
 			return err
 		}
+		first := unproven(r)
 		r.LeaseUntil = until
-		return t.PutRelay(r)
+		if err := t.PutRelay(r); err != nil || !first {
+			return err
+		}
+		return b.c.tellQueues(t) // now it is known that a friend's computer can be used
 	})
+	if err != nil {
+		return 0, err
+	}
+	b.mu.Lock()
+	b.relay.LeaseUntil = until
+	b.mu.Unlock()
+	return until.Sub(client.Now()), nil
 }
 
 // restore has everything opened and posted anew if the relay has fewer queues of

@@ -19,6 +19,7 @@
 //	invite.go    invitations; accept.go: those of others
 //	first.go     first flights: how a session begins
 //	drain.go     relays that were given up
+//	friends.go   contacts' computers that keep mail for us, and ours for them
 //	choose.go    which relays to use, and why one must go
 //	chooser.go   relays found, tried, put to use and replaced
 //	probe.go     our own relays, tested by cells of our own

@@ -126,7 +126,7 @@ func (ch *chooser) isLacking() bool {
 type situation struct {
 	changed    time.Time
 	inUse      []store.Relay
-	others     map[store.PeerID]bool // given up
+	others     map[store.PeerID]bool // given up, or friends' computers
 	faults     map[store.PeerID][]store.RelayFault
 	tests      map[store.PeerID]store.RelayTest
 	candidates []store.Candidate
@@ -153,7 +153,7 @@ func situationIn(tx *store.Tx) (s situation, err error) {
 		return s, err
 	}
 	for _, r := range relays {
-		if !r.Removed.IsZero() {
+		if !r.Removed.IsZero() || r.Friend != nil {
 			s.others[r.Peer] = true
 			continue
 		}
@@ -481,7 +481,7 @@ func (c *Chat) giveUpRelay(t *turn, r store.Relay) error {
 		v := relayView(r)
 		c.events.emit(api.Event{Event: api.EventRelay, At: api.Time{Time: t.now}, Relay: v.Relay, Addrs: v.Addrs, State: relayDraining})
 	})
-	if c.choice == nil {
+	if c.choice == nil || r.Friend != nil {
 		return nil
 	}
 	t.then(c.choice.again)

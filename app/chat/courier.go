@@ -539,6 +539,7 @@ func (k *courier) deposit(ctx context.Context, now time.Time) time.Duration {
 	if k.onLine != nil && now.Before(k.full.until) {
 		sooner(k.full.until)
 	}
+	usual := slices.ContainsFunc(k.places, func(at place) bool { return !at.extra })
 	for _, at := range k.places {
 		d := k.depots[at.key()]
 		if d == nil {
@@ -552,7 +553,7 @@ func (k *courier) deposit(ctx context.Context, now time.Time) time.Duration {
 		var presence time.Time
 		for _, p := range k.parcels {
 			switch when, want := k.depositAt(p, at.relay.ID, now); {
-			case !want || !at.takes(p):
+			case !want || !at.takes(p) || at.extra && p.class == store.ClassPresence && usual:
 			case when.After(now):
 				sooner(when)
 			case p.class == store.ClassPresence && k.presenceTried().After(now):

@@ -24,6 +24,7 @@ type place struct {
 	descriptor *mailbox.Descriptor // the device's; nil while only flights can go
 	intro      *intro              // the invitation's, for flights of
 	session    store.SessionID     // this session
+	extra      bool                // a computer that is only on now and then: what it keeps counts for nothing
 }
 
 // depositResult is what became of one parcel at one relay.
@@ -60,7 +61,7 @@ func (c *Chat) places(tx *store.Tx, device identity.DevicePublic) (list []place,
 		relay := peer.AddrInfo{ID: peer.ID(q.Relay), Addrs: straight}
 		list = append(list, place{relay: relay, hops: node.Hops(c.node.Mode(), circuits), descriptor: &mailbox.Descriptor{
 			Relay: relay.ID, Addrs: relay.Addrs, Seed: q.Seed, Epoch0: q.Epoch0, N: uint16(q.N), Expiry: q.Expires,
-		}})
+		}, extra: q.Extra})
 	}
 	heads, err := tx.SessionHeads(device)
 	if err != nil {
@@ -315,7 +316,7 @@ func (c *Chat) recordDeposit(t *turn, at place, r depositResult) (over bool, err
 	if err != nil {
 		return false, err
 	}
-	d := store.Deposit{Outbox: o.ID, Relay: relay, At: t.now}
+	d := store.Deposit{Outbox: o.ID, Relay: relay, At: t.now, Extra: at.extra}
 	e := store.Evidence{Message: o.Message, Device: o.Device, At: t.now, Path: path, Peer: relay, Via: store.PeerID(r.via)}
 	if r.err == nil {
 		d.Receipt, d.Until, d.Cell = r.proof, r.until, r.cell
@@ -361,9 +362,12 @@ func (c *Chat) recordDeposit(t *turn, at place, r depositResult) (over bool, err
 	}
 	// A receipt or a presence is not acknowledged in turn. Enough relays
 	// keep it: that is as much as can be done.
-	kept := 1
+	kept := 0
+	if !at.extra {
+		kept++
+	}
 	for _, b := range before {
-		if b.Receipt != nil && b.Relay != relay && t.now.Before(b.Until) {
+		if b.Receipt != nil && b.Relay != relay && !b.Extra && t.now.Before(b.Until) {
 			kept++
 		}
 	}
@@ -378,9 +382,10 @@ func (c *Chat) recordDeposit(t *turn, at place, r depositResult) (over bool, err
 	return true, err
 }
 
+// countTaking is how many places take a parcel, but for the extra ones.
 func countTaking(list []place, p *parcel) (n int) {
 	for _, at := range list {
-		if at.takes(p) {
+		if at.takes(p) && !at.extra {
 			n++
 		}
 	}

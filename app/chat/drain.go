@@ -62,6 +62,11 @@ func (c *Chat) forgetRelay(t *turn, r store.Relay) error {
 
 // drained says whether a relay that was given up need not be asked any more.
 func (c *Chat) drained(tx *store.Tx, r store.Relay) (bool, error) {
+	if r.Friend != nil {
+		if over, err := friendDrained(tx, r); err != nil || over {
+			return over, err
+		}
+	}
 	if time.Since(r.Removed) >= drainFor {
 		last, err := c.isLast(tx, r)
 		return !last, err
@@ -110,7 +115,7 @@ func (c *Chat) isShut(tx *store.Tx, r store.Relay) (bool, error) {
 // isLast says whether some contact's device knows no other relay of ours. Who keeps
 // mail nowhere any more has chosen so.
 func (c *Chat) isLast(tx *store.Tx, r store.Relay) (bool, error) {
-	relays, err := tx.Relays()
+	relays, err := tx.UsualRelays()
 	if err != nil {
 		return false, err
 	}

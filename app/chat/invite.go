@@ -186,7 +186,7 @@ func roomToInvite(t *turn) error {
 // over this device itself. A reusable address, which anybody may read, names the device only if
 // nothing else leads to us.
 func (c *Chat) hints(tx *store.Tx, kind byte) ([]identity.Hint, error) {
-	relays, err := tx.Relays()
+	relays, err := tx.UsualRelays()
 	if err != nil {
 		return nil, err
 	}

@@ -66,7 +66,9 @@ func (b *box) recognize(news []mailbox.Entry) []mailbox.Entry {
 	})
 }
 
-func (b *box) tested() bool { return b.c.choice != nil && b.relay.Removed.IsZero() }
+func (b *box) tested() bool {
+	return b.c.choice != nil && b.relay.Removed.IsZero() && b.relay.Friend == nil
+}
 
 // beginTest is to be called before the relay is asked for news.
 func (b *box) beginTest(ctx context.Context) error {

@@ -3,6 +3,7 @@ package chat
 import (
 	"context"
 	"crypto/rand"
+	"slices"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -30,7 +31,7 @@ func (c *Chat) makeQueues(t *turn, device identity.DevicePublic) error {
 	}
 	today := mailbox.Epoch(t.now)
 	for _, r := range relays {
-		if !r.Removed.IsZero() {
+		if !r.Removed.IsZero() || unproven(r) {
 			continue
 		}
 		fresh := false
@@ -58,6 +59,23 @@ func (c *Chat) makeQueues(t *turn, device identity.DevicePublic) error {
 	}
 	return nil
 }
+
+// extraLast puts the computers of friends behind the relays on which something rests.
+func extraLast(relays []store.Relay) {
+	slices.SortStableFunc(relays, func(a, b store.Relay) int {
+		switch {
+		case (a.Friend == nil) == (b.Friend == nil):
+			return 0
+		case a.Friend == nil:
+			return -1
+		}
+		return 1
+	})
+}
+
+// unproven says whether a relay is the computer of a friend where we never got in: nobody is told
+// of it.
+func unproven(r store.Relay) bool { return r.Friend != nil && r.LeaseUntil.IsZero() }
 
 // stale says whether a device should be told of a newer queue than this: it is old,
 // or was made when our clock was ahead.
@@ -119,8 +137,9 @@ func (c *Chat) descriptors(t *turn, device identity.DevicePublic) (content.Item,
 	for _, q := range queues { // newer than all before, whatever the clock did
 		d.Version = max(d.Version, uint64(q.Version)+1)
 	}
+	extraLast(relays)
 	for _, r := range relays {
-		if !r.Removed.IsZero() || len(d.List) == content.MaxDescriptors {
+		if !r.Removed.IsZero() || unproven(r) || len(d.List)+len(d.Extra) == content.MaxDescriptors {
 			continue
 		}
 		var newest *store.OwnQueue
@@ -136,7 +155,11 @@ func (c *Chat) descriptors(t *turn, device identity.DevicePublic) (content.Item,
 		if err != nil {
 			return content.Item{}, err
 		}
-		d.List = append(d.List, raw)
+		if r.Friend != nil {
+			d.Extra = append(d.Extra, raw)
+		} else {
+			d.List = append(d.List, raw)
+		}
 		if err := t.SetQueueVersion(newest.ID, int64(d.Version)); err != nil {
 			return content.Item{}, err
 		}

@@ -234,6 +234,11 @@ func (c *Chat) takeItem(t *turn, who *store.Contact, a arrival, item content.Ite
 		if r, err = content.ParseRendezvous(item.Body); err == nil {
 			return c.takeRendezvous(t, a.device, item.Sent, r)
 		}
+	case content.KindKeeping:
+		var k content.Keeping
+		if k, err = content.ParseKeeping(item.Body); err == nil {
+			return c.takeKeeping(t, a.device, item.Sent, k)
+		}
 	case content.KindManifest:
 		var m content.Manifest
 		if m, err = content.ParseManifest(item.Body); err == nil {
@@ -545,7 +550,7 @@ func beginsID(tx *store.Tx, name string, but int64) (bool, error) {
 // takeDescriptors keeps where the device reads from now on.
 func (c *Chat) takeDescriptors(t *turn, device identity.DevicePublic, d content.Descriptors) error {
 	var queues []store.TheirQueue
-	for _, raw := range d.List {
+	for i, raw := range slices.Concat(d.List, d.Extra) {
 		one, err := mailbox.ParseDescriptor(raw)
 		if err != nil {
 			c.log.Warn("passed over a descriptor", "err", err)
@@ -555,7 +560,7 @@ func (c *Chat) takeDescriptors(t *turn, device identity.DevicePublic, d content.
 			c.log.Warn("passed over a second descriptor of one relay")
 			continue
 		}
-		q := store.TheirQueue{Device: device, Relay: store.PeerID(one.Relay), Seed: one.Seed, Epoch0: one.Epoch0, N: uint32(one.N), Expires: one.Expiry, Version: int64(d.Version)}
+		q := store.TheirQueue{Device: device, Relay: store.PeerID(one.Relay), Seed: one.Seed, Epoch0: one.Epoch0, N: uint32(one.N), Expires: one.Expiry, Version: int64(d.Version), Extra: i >= len(d.List)}
 		q.Addrs = addrBytes(one.Addrs)
 		queues = append(queues, q)
 	}

@@ -32,7 +32,7 @@ func (c *Chat) AddRelay(ctx context.Context, at peer.AddrInfo, source store.Rela
 		}
 		used, again := 0, false
 		for _, have := range all {
-			if have.Removed.IsZero() && have.Peer != store.PeerID(at.ID) {
+			if have.Removed.IsZero() && have.Friend == nil && have.Peer != store.PeerID(at.ID) {
 				used++
 			}
 			if have.Peer == store.PeerID(at.ID) {
@@ -51,7 +51,7 @@ func (c *Chat) AddRelay(ctx context.Context, at peer.AddrInfo, source store.Rela
 		}
 		addrs := addrBytes(at.Addrs)
 		if again && r.Removed.IsZero() {
-			same = len(join(r.Addrs, addrs)) == len(r.Addrs) && !fresh
+			same = len(join(r.Addrs, addrs)) == len(r.Addrs) && !fresh && r.Friend == nil
 			if same && (r.Source == store.RelayByHand || r.Source == store.RelayByFlag) {
 				return nil
 			}
@@ -63,7 +63,7 @@ func (c *Chat) AddRelay(ctx context.Context, at peer.AddrInfo, source store.Rela
 			addrs = join(addrs, r.Addrs)
 			addrs = addrs[:min(len(addrs), identity.MaxAddrs)]
 		}
-		r.Addrs, r.Source, r.Removed = addrs, source, time.Time{}
+		r.Addrs, r.Source, r.Removed, r.Friend = addrs, source, time.Time{}, nil
 		if err := errors.Join(t.PutRelay(r), t.ResumeQueues(r.Peer)); err != nil {
 			return err
 		}
@@ -98,10 +98,10 @@ func (c *Chat) RemoveRelay(ctx context.Context, id peer.ID) error {
 		if err != nil {
 			return err
 		}
-		if err := c.giveUpRelay(t, r); err != nil {
+		if err := errors.Join(c.leaveFriend(t, r), c.giveUpRelay(t, r)); err != nil {
 			return err
 		}
-		return c.tellQueues(t)
+		return errors.Join(c.useFriends(t), c.tellQueues(t))
 	})
 }
 
@@ -113,17 +113,26 @@ func (c *Chat) Relays(ctx context.Context) (list []api.Relay, err error) {
 		if err != nil {
 			return err
 		}
+		extraLast(relays)
 		list = nil
 		for _, r := range relays {
-			if r.Removed.IsZero() {
-				list = append(list, c.relayState(r))
+			if !r.Removed.IsZero() {
+				continue
 			}
+			v, err := c.relayOf(tx, r)
+			if err != nil {
+				return err
+			}
+			list = append(list, v)
 		}
 		for _, r := range relays {
 			if r.Removed.IsZero() {
 				continue
 			}
-			v := c.relayState(r)
+			v, err := c.relayOf(tx, r)
+			if err != nil {
+				return err
+			}
 			if v.Unaware, err = c.unaware(tx, r); err != nil {
 				return err
 			}
@@ -148,4 +157,18 @@ func (c *Chat) relayState(r store.Relay) api.Relay {
 		v.Failing = Reason(string(why))
 	}
 	return v
+}
+
+// relayOf is relayState with the contact whose computer it is, if it is one's.
+func (c *Chat) relayOf(tx *store.Tx, r store.Relay) (api.Relay, error) {
+	v := c.relayState(r)
+	if r.Friend == nil {
+		return v, nil
+	}
+	who, err := tx.ContactByDevice(*r.Friend)
+	if err != nil {
+		return v, ignore(err, store.ErrNotFound) // they are a contact no more
+	}
+	v.Friend, v.Name = accountID(who.Account), DisplayName(who)
+	return v, nil
 }

@@ -289,7 +289,7 @@ func (c *Chat) hasOurAddress(d identity.DevicePublic) bool {
 func (c *Chat) record(ctx context.Context) (r rendezvous.Content, err error) {
 	r.Device = peer.AddrInfo{ID: c.node.Host().ID(), Addrs: multiaddrs(c.presence().Addrs)}
 	err = c.store.View(ctx, func(tx *store.Tx) error {
-		relays, err := tx.Relays()
+		relays, err := tx.UsualRelays()
 		for _, at := range relays {
 			if at.Removed.IsZero() {
 				r.Relays = append(r.Relays, peer.AddrInfo{ID: peer.ID(at.Peer), Addrs: multiaddrs(at.Addrs)})

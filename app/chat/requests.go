@@ -157,7 +157,7 @@ func requestRoom(tx *store.Tx, by origin, now time.Time) (room bool, displaced *
 
 // requestShare is how many requests may have come by one relay.
 func requestShare(tx *store.Tx) (int64, error) {
-	relays, err := tx.Relays()
+	relays, err := tx.UsualRelays()
 	if len(relays) > 1 {
 		return requestsEach, err
 	}

@@ -49,7 +49,7 @@ func (c *Chat) renewAddress(t *turn, inv store.Invitation) error {
 	if err != nil {
 		return err
 	}
-	relays, err := t.Relays()
+	relays, err := t.UsualRelays()
 	if err != nil {
 		return err
 	}

@@ -220,7 +220,7 @@ func (c *Chat) localChores() []chore {
 
 func (c *Chat) chores() []chore {
 	return append(c.localChores(), chore{"retire prekeys", c.retirePrekeys}, chore{"renew queues", c.renewQueues},
-		chore{"forget relays", c.forgetRelays}, chore{"renew seeds", c.renewSeeds}, chore{"renew addresses", c.renewAddresses},
+		chore{"forget relays", c.forgetRelays}, chore{"renew seeds", c.renewSeeds}, chore{"use friends' computers", c.renewFriends}, chore{"renew addresses", c.renewAddresses},
 		chore{"give up introductions", c.giveUpIntroductions}, chore{"tell what was read", c.tellReads})
 }
 
@@ -311,7 +311,9 @@ func (c *Chat) start(run func(context.Context)) {
 
 // startBox starts or restarts the box at a relay.
 func (c *Chat) startBox(r store.Relay) {
-	c.wayIn(peer.AddrInfo{ID: peer.ID(r.Peer), Addrs: multiaddrs(r.Addrs)})
+	if r.Friend == nil {
+		c.wayIn(peer.AddrInfo{ID: peer.ID(r.Peer), Addrs: multiaddrs(r.Addrs)})
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if old := c.boxes[r.Peer]; old != nil {

@@ -84,7 +84,7 @@ func (c *Chat) judge(t *turn, message int64) error {
 	}
 	switch enough := min(keptEnough, copies.Named); {
 	case copies.Named == 0:
-		return c.setState(t, m, store.Queued, problem.NoRelayNamed)
+		return c.setState(t, m, store.Queued, copies.unnamed())
 	case copies.Kept < enough:
 		return c.setState(t, m, store.Queued, copies.reason)
 	case copies.Kept < keptWanted && copies.Named < keptWanted:
@@ -100,9 +100,13 @@ func (c *Chat) judge(t *turn, message int64) error {
 func (c *Chat) alone() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	ours := 0
 	for _, b := range c.boxes {
 		if b.view().State != relayUnreachable {
 			return false
+		}
+		if b.relay.Friend == nil {
+			ours++
 		}
 	}
 	for _, k := range c.couriers {
@@ -110,7 +114,7 @@ func (c *Chat) alone() bool {
 			return false
 		}
 	}
-	return len(c.boxes) > 0
+	return ours > 0
 }
 
 // reason is why a message of ours has not come further, in words.
@@ -143,6 +147,14 @@ type copies struct {
 	reason problem.Code // of a relay that refused; may be empty
 }
 
+// unnamed is why nothing is kept for a device that named no relay.
+func (n copies) unnamed() problem.Code {
+	if n.Extra > 0 {
+		return problem.OnlyFriends
+	}
+	return problem.NoRelayNamed
+}
+
 func (c *Chat) copies(tx *store.Tx, m store.Message) (least copies, err error) {
 	rows, err := tx.OutgoingOf(m.ID)
 	if err != nil {
@@ -156,7 +168,7 @@ func (c *Chat) copies(tx *store.Tx, m store.Message) (least copies, err error) {
 		}
 		silent := make(map[store.PeerID]bool) // relays named that have not taken it for long
 		for _, at := range places {
-			if (at.intro != nil) == o.Flight && (!o.Flight || at.session == *o.Session) {
+			if (at.intro != nil) == o.Flight && (!o.Flight || at.session == *o.Session) && !at.extra {
 				one.Named++
 				silent[store.PeerID(at.relay.ID)] = false
 			}
@@ -166,6 +178,12 @@ func (c *Chat) copies(tx *store.Tx, m store.Message) (least copies, err error) {
 			return least, err
 		}
 		for _, d := range deposits {
+			if d.Extra {
+				if d.Receipt != nil && time.Now().Before(d.Until) {
+					one.Extra++
+				}
+				continue
+			}
 			if d.Receipt == nil {
 				one.reason = problem.Code(d.Reason)
 				if _, named := silent[d.Relay]; named {
@@ -478,7 +496,7 @@ func (c *Chat) sentView(tx *store.Tx, m store.Message) (api.Sent, error) {
 	switch {
 	case m.State != store.Queued || v.Reason != "":
 	case n.Named == 0:
-		v.Reason = Reason(string(problem.NoRelayNamed))
+		v.Reason = Reason(string(n.unnamed()))
 	case time.Since(m.At) > directPatience:
 		m.Reason, err = c.ahead(tx, m)
 		v.Reason = c.reason(m)

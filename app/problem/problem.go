@@ -72,7 +72,7 @@ func (c Code) Reason() bool {
 	case Recovered, DHTCrowd, DHTShrunk, DHTSplit, Expired, ContentUnknown, Renumbered, SessionLost, FirstAnswer, OutOfTouch,
 		MayBeDisplaced, Asked, StrangersCrowd,
 		RelayUnreached, RelayRefused, RelayUnproven, RelayFull, BoxFull, NoRelayNamed, FewRelays, CopyEnded,
-		RelayLoses, RelayForges, RelayReturns, RelaySlow, RelayGone, FewOwnRelays:
+		RelayLoses, RelayForges, RelayReturns, RelaySlow, RelayGone, FewOwnRelays, OnlyFriends:
 		return true
 	}
 	return false

@@ -99,6 +99,7 @@ const (
 	RelayThere     Code = "REL-29"
 	BadExport      Code = "REL-30"
 	FileThere      Code = "REL-31"
+	OnlyFriends    Code = "REL-32"
 
 	ConfigSyntax  Code = "CFG-01"
 	ConfigUnknown Code = "CFG-02"
@@ -369,6 +370,10 @@ var table = [...]Problem{
 	{FewOwnRelays, ExitFailed, "Fewer than three relays keep your mail",
 		"If those fail, messages reach you only while you and the sender are online.",
 		"Nothing: others are looked for, and the reason says what that waits for. Or add one with `godwit relay add ADDRESS`."},
+
+	{OnlyFriends, ExitFailed, "Only a computer of the contact's friends keeps the message",
+		"It is on at times, so nobody can promise when it gives the message out. The message is safe on this device, too.",
+		"Nothing: it is delivered when the contact is online and so are you, or that computer. The contact should add a relay."},
 
 	{CheckUnreached, ExitUnavailable, "The relay cannot be reached from here",
 		"Nobody else reaches it at this address either, unless they are nearer to it than you: on its own computer or network.",

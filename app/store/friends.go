@@ -16,7 +16,7 @@ type FriendOffer struct {
 	Token  [32]byte
 	Told   time.Time // by its clock
 	Until  time.Time // it takes nothing more, and gives out what it keeps until then; zero: it keeps mail
-	Unused time.Time // when it was given up here; zero: it was not
+	Unused time.Time // not used before: it was given up here, or could not be reached; zero: it may be
 }
 
 const offerColumns = "device, relay, addrs, sealed, told, until, unused"
@@ -60,9 +60,9 @@ func (tx *Tx) FriendOffers() ([]FriendOffer, error) {
 	return all(tx, tx.scanOffer, "SELECT "+offerColumns+" FROM friend_offers ORDER BY told, device")
 }
 
-// LeaveFriend notes that the offer of a device is not used, though it stands.
-func (tx *Tx) LeaveFriend(device identity.DevicePublic, at time.Time) error {
-	return tx.run("UPDATE friend_offers SET unused = ? WHERE device = ?", at.UnixMilli(), device[:])
+// LeaveFriend notes that the offer of a device is not used before a time, though it stands.
+func (tx *Tx) LeaveFriend(device identity.DevicePublic, before time.Time) error {
+	return tx.run("UPDATE friend_offers SET unused = ? WHERE device = ?", before.UnixMilli(), device[:])
 }
 
 // FriendTold is what a device was last told of this computer, as a hash; the zero hash: nothing.

@@ -16,7 +16,7 @@ func (tx *Tx) Undelivered(now time.Time) (Undelivered, error) {
 		err = r.Scan(&u.Waiting, &u.Queued, &u.Asked)
 		return u, err
 	}, `SELECT count(*), count(*) FILTER (WHERE alone), count(*) FILTER (WHERE alone AND flight = 1 AND attempts > 0 AND next > ?2)
-		FROM (SELECT *, NOT EXISTS (SELECT 1 FROM deposits WHERE outbox = outbox.id AND receipt IS NOT NULL AND until > ?1) AS alone FROM outbox WHERE class IN (1, 5))`,
+		FROM (SELECT *, NOT EXISTS (SELECT 1 FROM deposits WHERE outbox = outbox.id AND receipt IS NOT NULL AND extra = 0 AND until > ?1) AS alone FROM outbox WHERE class IN (1, 5))`,
 		now.UnixMilli(), now.UnixMilli())
 }
 

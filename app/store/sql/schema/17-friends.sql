@@ -6,7 +6,7 @@ CREATE TABLE friend_offers (
     sealed BLOB    NOT NULL,   -- token 32; AEAD, bound to device
     told   INTEGER NOT NULL,   -- unix ms by its clock; the newest holds
     until  INTEGER,            -- unix ms: it takes nothing more, and gives out what it keeps until then; NULL: it keeps mail
-    unused INTEGER             -- unix ms: given up here, by hand or because it could not be reached; NULL: it was not
+    unused INTEGER             -- unix ms: not used before, as it was given up here or could not be reached; NULL: it may be
 ) STRICT, WITHOUT ROWID;
 
 -- What contacts' devices were last told of this computer keeping mail for them.

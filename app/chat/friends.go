@@ -1,0 +1,333 @@
+package chat
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/godwit-im/godwit/app/content"
+	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity"
+	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/node"
+)
+
+// People keep mail for their contacts on their own computers, beside the relays that are always
+// on. Whose computer does so tells each contact's device inside the session where the relay
+// is, and a token for one box there. The device takes up to friendRelays of what it was
+// told, keeps a box there once it got in, and names it to its own contacts as an extra
+// one: what is left there is one more copy, which is fetched if the computer is on, and
+// makes no message kept. Nobody but those who have a session learns of it.
+//
+// A token follows from a secret of the computer's owner and from the device, so nothing is to
+// be kept for each; who is blocked or removed has none any more, and the box ends with its lease.
+
+const (
+	// friendRelays is how many friends' computers keep our mail at most.
+	friendRelays = 2
+	// friendTrial is how long one may not be reached before another is tried in its place, and
+	// friendRest for how long it then is not.
+	friendTrial, friendRest = 7 * 24 * time.Hour, 30 * 24 * time.Hour
+	// retellFriends is how far apart contacts are told of changed addresses.
+	retellFriends = 30 * time.Minute
+)
+
+// ForFriends is a relay on this computer that keeps mail for contacts.
+type ForFriends struct {
+	Secret [32]byte // from which tokens follow
+	Relay  peer.ID
+	Addrs  []ma.Multiaddr // without PeerID, and circuits that lead there; none yet: nobody is told
+	Until  time.Time      // it takes nothing more, and will have gone then; zero: it keeps mail
+}
+
+// friendToken pays for the box of a device.
+func friendToken(secret [32]byte, device identity.DevicePublic) [32]byte {
+	b, err := hkdf.Key(sha256.New, secret[:], nil, "godwit/1/friend"+string(device[:]), 32)
+	if err != nil {
+		panic("chat: HKDF of 32 bytes cannot fail: " + err.Error())
+	}
+	return [32]byte(b)
+}
+
+// FriendTokens are the tokens of all devices of contacts for whom anything is done.
+func (c *Chat) FriendTokens(ctx context.Context, secret [32]byte) (tokens [][]byte, err error) {
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		devices, err := servedDevices(tx)
+		for _, d := range devices {
+			token := friendToken(secret, d)
+			tokens = append(tokens, token[:])
+		}
+		return err
+	})
+	return tokens, err
+}
+
+func servedDevices(tx *store.Tx) (list []identity.DevicePublic, err error) {
+	devices, err := tx.AllDevices()
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range devices {
+		ok, err := isServed(tx, d.Device)
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			list = append(list, d.Device)
+		}
+	}
+	return list, nil
+}
+
+// TellFriends tells contacts' devices what they do not know of a relay on this computer: that it
+// keeps mail for them and where, or does so no more. It is called again and again.
+func (c *Chat) TellFriends(ctx context.Context, f ForFriends) error {
+	devices := func(tx *store.Tx) ([]identity.DevicePublic, error) {
+		all, err := servedDevices(tx)
+		if err != nil {
+			return nil, err
+		}
+		var due []identity.DevicePublic
+		for _, d := range all {
+			_, _, ok, err := c.tellsFriend(tx, d, f, time.Now())
+			if err != nil {
+				return nil, err
+			}
+			if ok {
+				due = append(due, d)
+			}
+		}
+		return due, nil
+	}
+	return forEach(ctx, c, devices, func(t *turn, device identity.DevicePublic) error {
+		body, what, due, err := c.tellsFriend(t.Tx, device, f, t.now)
+		if err != nil || !due {
+			return err
+		}
+		if ready, err := c.reachable(t, device); err != nil || !ready {
+			return err // once the session stands
+		}
+		item, err := loose(t.now, content.KindKeeping, content.WantsReceipt, body, nil)
+		if err != nil {
+			return err
+		}
+		return errors.Join(t.TellFriend(device, what, t.now), c.queue(t, device, store.ClassProfile, 0, item))
+	})
+}
+
+// tellsFriend is what a device should be told, and whether it is time.
+func (c *Chat) tellsFriend(tx *store.Tx, device identity.DevicePublic, f ForFriends, now time.Time) (body []byte, what [32]byte, due bool, err error) {
+	k := content.Keeping{Relay: []byte(f.Relay), Until: f.Until}
+	if f.Until.IsZero() {
+		if len(f.Addrs) == 0 {
+			return nil, what, false, nil
+		}
+		k.Token, k.Addrs = friendToken(f.Secret, device), friendAddrs(f.Addrs)
+	}
+	if body, err = k.Marshal(); err != nil {
+		return nil, what, false, err
+	}
+	what = sha256.Sum256(body)
+	told, at, err := tx.FriendTold(device)
+	switch {
+	case err != nil || told == what:
+	case !f.Until.IsZero():
+		due = told != [32]byte{} // who was never told has nothing there
+	default:
+		due = told == [32]byte{} || now.Sub(at).Abs() >= retellFriends
+	}
+	return body, what, due, err
+}
+
+// friendAddrs are addresses in an order that is always the same, within the bounds of content.Keeping.
+func friendAddrs(addrs []ma.Multiaddr) [][]byte {
+	straight, circuits := splitPlaces(addrs)
+	list := withRoutes(addrBytes(sorted(straight)), addrBytes(sorted(circuits)))
+	return slices.DeleteFunc(list, func(a []byte) bool { return len(a) > content.MaxAddr })
+}
+
+func sorted(addrs []ma.Multiaddr) []ma.Multiaddr {
+	list := slices.Clone(addrs)
+	slices.SortFunc(list, func(a, b ma.Multiaddr) int { return a.Compare(b) })
+	return list
+}
+
+// ForgetFriends forgets what contacts were told, once the relay is gone: another time they are told anew.
+func (c *Chat) ForgetFriends(ctx context.Context) error {
+	return forEach(ctx, c, (*store.Tx).AllDevices, func(t *turn, d store.Device) error {
+		return t.TellFriend(d.Device, [32]byte{}, t.now)
+	})
+}
+
+// takeKeeping keeps what a contact's device tells of its computer, and uses it.
+func (c *Chat) takeKeeping(t *turn, device identity.DevicePublic, told time.Time, k content.Keeping) error {
+	id, err := peer.IDFromBytes(k.Relay)
+	if err != nil {
+		c.log.Warn("passed over a friend's computer that is no relay", "err", err)
+		return nil
+	}
+	o := store.FriendOffer{Device: device, Relay: store.PeerID(id), Addrs: k.Addrs, Token: k.Token, Told: told, Until: k.Until}
+	if have, err := t.FriendOffer(device); err == nil && have.Until.IsZero() && o.Until.IsZero() && have.Relay == o.Relay {
+		o.Unused = have.Unused // only its addresses are others
+	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return err
+	}
+	newer, err := t.PutFriendOffer(o)
+	if err != nil || !newer {
+		return err
+	}
+	return c.useFriends(t)
+}
+
+// useFriends sees that we keep our mail with friends as it is offered: it gives up what is over
+// or cannot be reached, goes where a relay is now, and begins with others.
+func (c *Chat) useFriends(t *turn) error {
+	relays, err := t.Relays()
+	if err != nil {
+		return err
+	}
+	used, gone := 0, false
+	known := make(map[store.PeerID]bool)
+	for _, r := range relays {
+		known[r.Peer] = true
+		if r.Friend == nil || !r.Removed.IsZero() {
+			continue
+		}
+		o, stays, err := c.friendStays(t, r)
+		if err != nil {
+			return err
+		}
+		if !stays {
+			gone = true
+			if err := c.giveUpRelay(t, r); err != nil {
+				return err
+			}
+			continue
+		}
+		used++
+		straight, _ := splitPlaces(multiaddrs(o.Addrs))
+		if now := c.mayDial(straight); len(now) > 0 && !slices.EqualFunc(now, r.Addrs, slices.Equal) {
+			r.Addrs = now
+			if err := t.PutRelay(r); err != nil {
+				return err
+			}
+			t.then(func() { c.startBox(r) })
+			gone = gone || !r.LeaseUntil.IsZero() // contacts know the old ones
+		}
+	}
+	offers, err := t.FriendOffers()
+	if err != nil {
+		return err
+	}
+	for _, o := range offers {
+		if used >= friendRelays {
+			break
+		}
+		if !o.Until.IsZero() || t.now.Before(o.Unused) {
+			continue
+		}
+		if ok, err := isServed(t.Tx, o.Device); err != nil || !ok {
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		straight, circuits := splitPlaces(multiaddrs(o.Addrs))
+		r := store.Relay{
+			Peer: o.Relay, Addrs: c.mayDial(straight), Routes: addrBytes(circuits), Source: store.RelayByFriend, Friend: &o.Device,
+			Box: mailbox.FriendBox(peer.ID(o.Relay), o.Token[:]).Seed(), Lease: o.Token[:], Added: t.now,
+		}
+		if have, err := t.Relay(o.Relay); err == nil {
+			// It may be given by hand, or another contact's who says that it is theirs.
+			if have.Friend == nil || *have.Friend != o.Device || have.Removed.IsZero() {
+				continue
+			}
+			r.LeaseUntil = have.LeaseUntil
+		} else if !errors.Is(err, store.ErrNotFound) {
+			return err
+		}
+		if len(r.Addrs) == 0 && len(node.Hops(c.node.Mode(), circuits)) == 0 {
+			continue
+		}
+		if err := errors.Join(t.PutRelay(r), t.ResumeQueues(r.Peer)); err != nil {
+			return err
+		}
+		used++
+		gone = gone || known[r.Peer]
+		t.then(func() { c.startBox(r) })
+		c.log.Info("a contact's computer keeps mail for this account, while it is on")
+	}
+	if gone {
+		return c.tellQueues(t)
+	}
+	return nil
+}
+
+// mayDial are the addresses that the mode allows.
+func (c *Chat) mayDial(addrs []ma.Multiaddr) (list [][]byte) {
+	for _, a := range addrs {
+		if node.AllowedAddr(c.node.Mode(), a) && len(list) < identity.MaxAddrs && len(a.Bytes()) <= identity.MaxAddrSize {
+			list = append(list, a.Bytes())
+		}
+	}
+	return list
+}
+
+// friendStays says whether the computer of a friend is to be used on.
+func (c *Chat) friendStays(t *turn, r store.Relay) (o store.FriendOffer, stays bool, err error) {
+	o, err = t.FriendOffer(*r.Friend)
+	if errors.Is(err, store.ErrNotFound) {
+		return o, false, nil
+	}
+	if err != nil || o.Relay != r.Peer || !o.Until.IsZero() || t.now.Before(o.Unused) {
+		return o, false, err
+	}
+	if ok, err := isServed(t.Tx, o.Device); err != nil || !ok {
+		return o, false, err
+	}
+	lapsed := !r.LeaseUntil.IsZero() && t.now.After(r.LeaseUntil)
+	if lapsed || r.LeaseUntil.IsZero() && t.now.Sub(r.Added).Abs() > friendTrial {
+		return o, false, t.LeaveFriend(o.Device, t.now.Add(friendRest))
+	}
+	return o, true, nil
+}
+
+// renewFriends is useFriends as a chore.
+func (c *Chat) renewFriends(ctx context.Context) error {
+	due := func(tx *store.Tx) ([]bool, error) {
+		offers, err := tx.FriendOffers()
+		if err != nil || len(offers) == 0 {
+			return nil, err
+		}
+		return []bool{true}, nil
+	}
+	return forEach(ctx, c, due, func(t *turn, _ bool) error { return c.useFriends(t) })
+}
+
+// leaveFriend notes that a friend's computer was given up by hand: it is not taken again.
+func (c *Chat) leaveFriend(t *turn, r store.Relay) error {
+	if r.Friend == nil {
+		return nil
+	}
+	const never = 100 * 365 * 24 * time.Hour
+	return t.LeaveFriend(*r.Friend, t.now.Add(never))
+}
+
+// friendDrained says whether a friend's computer that was given up keeps nothing any more: what
+// it kept has expired, or it has gone as it said.
+func friendDrained(tx *store.Tx, r store.Relay) (bool, error) {
+	if time.Since(r.Removed) >= mailbox.MaxTTL {
+		return true, nil
+	}
+	o, err := tx.FriendOffer(*r.Friend)
+	if errors.Is(err, store.ErrNotFound) {
+		return false, nil
+	}
+	return err == nil && o.Relay == r.Peer && !o.Until.IsZero() && time.Now().After(o.Until), err
+}
