@@ -46,6 +46,7 @@ type App struct {
 	chat    *chat.Chat
 	account store.Account
 	started time.Time
+	friends friendsRelay
 
 	mu       sync.Mutex // of what follows
 	vault    *vault.Vault
@@ -158,6 +159,7 @@ func Open(ctx context.Context, cfg config.Config) (_ *App, err error) {
 		return nil, err
 	}
 	a := &App{cfg: cfg, started: time.Now(), settings: api.Settings{ReadReceipts: cfg.ReadReceipts, Typing: cfg.Typing}}
+	a.friends.a = a
 	if a.lock, err = config.Acquire(cfg.Dirs); err != nil {
 		return nil, err
 	}
@@ -345,6 +347,7 @@ func (a *App) Run(ctx context.Context) error {
 			a.log().Error("the DHT stopped", "err", err)
 		}
 	})
+	joined.Go(func() { a.friends.run(ctx) })
 	err := storeProblem(a.chat.Run(ctx))
 	stop()
 	return err

@@ -164,6 +164,12 @@ func (f *fake) RemoveRelay(_ context.Context, r RelayRequest) (Relay, error) {
 func (f *fake) Relays(_ context.Context, r RelaysRequest) ([]Relay, error) {
 	return answer[RelaysRequest, []Relay](f, r)
 }
+func (f *fake) FriendsRelay(_ context.Context, r FriendsRelayRequest) (FriendsRelay, error) {
+	return answer[FriendsRelayRequest, FriendsRelay](f, r)
+}
+func (f *fake) SetFriendsRelay(_ context.Context, r SetFriendsRelayRequest) (FriendsRelay, error) {
+	return answer[SetFriendsRelayRequest, FriendsRelay](f, r)
+}
 func (f *fake) TestNetwork(_ context.Context, r TestNetworkRequest) (NetworkTest, error) {
 	return answer[TestNetworkRequest, NetworkTest](f, r)
 }

@@ -322,6 +322,16 @@ func (c *Client) RemoveRelay(ctx context.Context, r RelayRequest) (Relay, error)
 	return call[Relay](ctx, c, "relay/remove", r)
 }
 
+// FriendsRelay is Backend's.
+func (c *Client) FriendsRelay(ctx context.Context, r FriendsRelayRequest) (FriendsRelay, error) {
+	return call[FriendsRelay](ctx, c, "relay/friends", r)
+}
+
+// SetFriendsRelay is Backend's.
+func (c *Client) SetFriendsRelay(ctx context.Context, r SetFriendsRelayRequest) (FriendsRelay, error) {
+	return call[FriendsRelay](ctx, c, "relay/friends/set", r)
+}
+
 // Relays is Backend's.
 func (c *Client) Relays(ctx context.Context, r RelaysRequest) ([]Relay, error) {
 	return calls[Relay](ctx, c, "relay/list", r)

@@ -141,6 +141,12 @@ type Backend interface {
 	RemoveRelay(context.Context, RelayRequest) (Relay, error)
 	// Relays lists the relays that the account keeps its box at.
 	Relays(context.Context, RelaysRequest) ([]Relay, error)
+	// FriendsRelay tells of the relay on this computer that keeps mail for contacts.
+	FriendsRelay(context.Context, FriendsRelayRequest) (FriendsRelay, error)
+	// SetFriendsRelay switches it on or off, and sets what it gives. It returns once the relay does so.
+	// Switched off it takes nothing more, gives out what it keeps, and ends once that is fetched or
+	// has expired. Errors: problem.BadRequest; RelayRunning, RelayData, RelayDir, CannotListen: it is wanted, and tried again.
+	SetFriendsRelay(context.Context, SetFriendsRelayRequest) (FriendsRelay, error)
 	// TestNetwork tries now, in some 15 s at most, whether the relays of the account and
 	// the DHT answer, and how fast. What does not is in the answer and no error.
 	TestNetwork(context.Context, TestNetworkRequest) (NetworkTest, error)
@@ -737,6 +743,57 @@ type AddRelayRequest struct {
 // RelayRequest names a relay.
 type RelayRequest struct {
 	Relay string `json:"relay"` // PeerID, a unique prefix of it, or an address with it
+}
+
+// The states of the relay for contacts.
+const (
+	FriendsOff      = "off"
+	FriendsWaiting  = "waiting"  // it is to run, or to be emptied, while the account does
+	FriendsOn       = "on"       // it takes and gives mail
+	FriendsFull     = "full"     // it gives mail but takes none: the cap, or the disk, is reached
+	FriendsDraining = "draining" // it was switched off, and gives out what it keeps
+	FriendsFailed   = "failed"   // it could not be started, or broke; it is tried again
+)
+
+// FriendsRelayRequest asks for FriendsRelay.
+type FriendsRelayRequest struct{}
+
+// SetFriendsRelayRequest changes what is set; what is nil stays.
+type SetFriendsRelayRequest struct {
+	On      *bool  `json:"on,omitempty"`
+	MaxDisk *int64 `json:"max_disk,omitempty"` // bytes, 64 MiB to 1 TiB
+	Share   *int64 `json:"share,omitempty"`    // bytes for each contact's device, 1 MiB to MaxDisk
+	Days    *int   `json:"days,omitempty"`     // for which mail is kept, 1 to 30
+	Now     bool   `json:"now,omitempty"`      // with On false: what it keeps is not waited for
+}
+
+// FriendsRelay is the relay on this computer that keeps mail for contacts, and what that costs.
+// What it counts is there while it runs.
+type FriendsRelay struct {
+	State   string        `json:"state"`
+	Reason  string        `json:"reason,omitempty"` // why it is full, failed, or on and of no use to anybody
+	On      bool          `json:"on"`               // what was asked for
+	Own     bool          `json:"own,omitempty"`    // the account keeps its own mail there too, as it had no relay
+	Relay   string        `json:"relay,omitempty"`  // its PeerID
+	Addrs   []string      `json:"addrs,omitempty"`  // where it is reached straight
+	Hops    int           `json:"hops,omitempty"`   // relays through which it is reached
+	MaxDisk int64         `json:"max_disk"`         // bytes
+	Share   int64         `json:"share"`            // bytes, for each contact's device
+	Days    int           `json:"days"`             // for which mail is kept
+	Disk    int64         `json:"disk,omitempty"`   // bytes used of MaxDisk
+	Cells   int64         `json:"cells,omitempty"`  // held
+	Bytes   int64         `json:"bytes,omitempty"`  // of cells held
+	Friends int           `json:"friends"`          // contacts' devices that may use it
+	Using   int           `json:"using"`            // that do
+	Month   *FriendsMonth `json:"month,omitempty"`
+	Until   Time          `json:"until,omitzero"` // draining: when it ends, whatever is left
+}
+
+// FriendsMonth is the mail that the relay carried since the first of the month.
+type FriendsMonth struct {
+	Since Time  `json:"since"`
+	Taken int64 `json:"taken"` // bytes that came
+	Given int64 `json:"given"` // bytes that went
 }
 
 // TestNetworkRequest asks for a test of the network.

@@ -142,6 +142,8 @@ func (s *Server) handler() http.Handler {
 	one(mux, "relay/add", b.AddRelay)
 	one(mux, "relay/remove", b.RemoveRelay)
 	many(mux, "relay/list", b.Relays)
+	one(mux, "relay/friends", b.FriendsRelay)
+	one(mux, "relay/friends/set", b.SetFriendsRelay)
 	one(mux, "network/test", b.TestNetwork)
 	one(mux, "phrase", b.Phrase)
 	one(mux, "lock", b.Lock)

@@ -25,6 +25,8 @@ type Dirs struct {
 	State      string // logs, lock
 	Cache      string // may be removed at any time
 	Relay      string // the relay node mode's default --data
+	// RelaySocket is where the relay there tells its status.
+	RelaySocket string
 	// Socket is the local API: a path for package local.
 	Socket string
 }
@@ -47,7 +49,7 @@ func FindDirs(profile string, getenv func(string) string) (Dirs, error) {
 			Profile: abs, ConfigFile: filepath.Join(abs, "config.toml"),
 			Data: abs, State: abs, Cache: filepath.Join(abs, "cache"), Relay: filepath.Join(abs, "relay"),
 		}
-		d.Socket = socketPath(filepath.Join(abs, "api.sock"), getenv)
+		d.Socket, d.RelaySocket = socketPath(filepath.Join(abs, "api.sock"), getenv), socketPath(filepath.Join(d.Relay, "relay.sock"), getenv)
 		return d, nil
 	}
 	home := getenv("HOME")
@@ -81,7 +83,7 @@ func FindDirs(profile string, getenv func(string) string) (Dirs, error) {
 		Cache:      xdg("XDG_CACHE_HOME", ".cache"),
 	}
 	d.Relay = filepath.Join(d.Data, "relay")
-	d.Socket = socketPath(filepath.Join(d.State, "api.sock"), getenv)
+	d.Socket, d.RelaySocket = socketPath(filepath.Join(d.State, "api.sock"), getenv), socketPath(filepath.Join(d.Relay, "relay.sock"), getenv)
 	if run := getenv("XDG_RUNTIME_DIR"); filepath.IsAbs(run) {
 		d.Socket = socketPath(filepath.Join(run, "godwit", "api.sock"), getenv)
 	}
@@ -93,7 +95,7 @@ func under(dir string, getenv func(string) string) Dirs {
 	return Dirs{
 		ConfigFile: filepath.Join(dir, "config.toml"),
 		Data:       dir, State: dir, Cache: filepath.Join(dir, "cache"), Relay: filepath.Join(dir, "relay"),
-		Socket: socketPath(filepath.Join(dir, "api.sock"), getenv),
+		Socket: socketPath(filepath.Join(dir, "api.sock"), getenv), RelaySocket: socketPath(filepath.Join(dir, "relay", "relay.sock"), getenv),
 	}
 }
 

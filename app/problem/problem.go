@@ -72,7 +72,7 @@ func (c Code) Reason() bool {
 	case Recovered, DHTCrowd, DHTShrunk, DHTSplit, Expired, ContentUnknown, Renumbered, SessionLost, FirstAnswer, OutOfTouch,
 		MayBeDisplaced, Asked, StrangersCrowd,
 		RelayUnreached, RelayRefused, RelayUnproven, RelayFull, BoxFull, NoRelayNamed, FewRelays, CopyEnded,
-		RelayLoses, RelayForges, RelayReturns, RelaySlow, RelayGone, FewOwnRelays, OnlyFriends:
+		RelayLoses, RelayForges, RelayReturns, RelaySlow, RelayGone, FewOwnRelays, OnlyFriends, HomeUnreached:
 		return true
 	}
 	return false

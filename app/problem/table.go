@@ -100,6 +100,7 @@ const (
 	BadExport      Code = "REL-30"
 	FileThere      Code = "REL-31"
 	OnlyFriends    Code = "REL-32"
+	HomeUnreached  Code = "REL-33"
 
 	ConfigSyntax  Code = "CFG-01"
 	ConfigUnknown Code = "CFG-02"
@@ -374,6 +375,10 @@ var table = [...]Problem{
 	{OnlyFriends, ExitFailed, "Only a computer of the contact's friends keeps the message",
 		"It is on at times, so nobody can promise when it gives the message out. The message is safe on this device, too.",
 		"Nothing: it is delivered when the contact is online and so are you, or that computer. The contact should add a relay."},
+
+	{HomeUnreached, ExitFailed, "Contacts cannot reach this computer yet",
+		"It has no address that they could dial, and no other relay leads to it so far. Nobody keeps mail here before that.",
+		"Nothing, if it has just been started: relays through which it is reached are looked for. Else forward its port in the router."},
 
 	{CheckUnreached, ExitUnavailable, "The relay cannot be reached from here",
 		"Nobody else reaches it at this address either, unless they are nearer to it than you: on its own computer or network.",

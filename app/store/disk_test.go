@@ -395,17 +395,21 @@ func TestSealedRowsAreBoundToTheirPlace(t *testing.T) {
 			if _, err := tx.PutTheirQueues(identity.DevicePublic{n}, 1, []TheirQueue{{Relay: "r", Expires: day0()}}); err != nil {
 				return err
 			}
+			if _, err := tx.PutFriendOffer(FriendOffer{Device: identity.DevicePublic{n}, Relay: "r", Told: day0()}); err != nil {
+				return err
+			}
 		}
 		return nil
 	})
 	reads := map[string]func(*Tx) error{
-		"sessions":     func(tx *Tx) error { _, err := tx.Session(SessionID{0}); return err },
-		"relays":       func(tx *Tx) error { _, err := tx.Relay(PeerID([]byte{0})); return err },
-		"prekey_sets":  func(tx *Tx) error { _, err := tx.PrekeySet(1); return err },
-		"own_queues":   func(tx *Tx) error { _, err := tx.OwnQueue(1); return err },
-		"invitations":  func(tx *Tx) error { _, err := tx.Invitation(InvitationID{0}); return err },
-		"bundles":      func(tx *Tx) error { _, err := tx.Bundle(BundleID{0}); return err },
-		"their_queues": func(tx *Tx) error { _, err := tx.TheirQueues(identity.DevicePublic{0}); return err },
+		"sessions":      func(tx *Tx) error { _, err := tx.Session(SessionID{0}); return err },
+		"relays":        func(tx *Tx) error { _, err := tx.Relay(PeerID([]byte{0})); return err },
+		"prekey_sets":   func(tx *Tx) error { _, err := tx.PrekeySet(1); return err },
+		"own_queues":    func(tx *Tx) error { _, err := tx.OwnQueue(1); return err },
+		"invitations":   func(tx *Tx) error { _, err := tx.Invitation(InvitationID{0}); return err },
+		"bundles":       func(tx *Tx) error { _, err := tx.Bundle(BundleID{0}); return err },
+		"friend_offers": func(tx *Tx) error { _, err := tx.FriendOffer(identity.DevicePublic{0}); return err },
+		"their_queues":  func(tx *Tx) error { _, err := tx.TheirQueues(identity.DevicePublic{0}); return err },
 	}
 	for table, read := range reads {
 		rows := " FROM (SELECT * FROM " + table + " ORDER BY 1 DESC LIMIT 1)"
@@ -434,7 +438,7 @@ func TestSealedRowsAreBoundToTheirPlace(t *testing.T) {
 // and goes on when there is room again.
 func TestTheDiskIsFull(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "godwit.db")
-	s := openAt(t, path, Options{Create: true, maxPages: 80})
+	s := openAt(t, path, Options{Create: true, maxPages: 96})
 	written := fillUp(t, s)
 	if err := s.Close(); err != nil {
 		t.Fatal(err)

@@ -330,6 +330,9 @@ func (r *Relay) ID() peer.ID { return r.node.Host().ID() }
 // Addrs are where the relay can be reached, each with its PeerID.
 func (r *Relay) Addrs() []ma.Multiaddr { return r.node.PeerAddrs() }
 
+// Routes are the circuit addresses under which the relay can be reached through others now.
+func (r *Relay) Routes() []ma.Multiaddr { return r.holder.Addrs() }
+
 // Run serves until the context ends. Then it begins nothing new, answers the deposits that it
 // took in, which takes 5 seconds at most, closes all and returns nil. It
 // returns earlier if the store fails, with an error that wraps ErrDamaged.
