@@ -144,7 +144,7 @@ func TestDirectoriesFollowXDG(t *testing.T) {
 	}
 	want := Dirs{
 		ConfigFile: "/h/.config/godwit/config.toml", Data: "/d/godwit", State: "/h/.local/state/godwit",
-		Cache: "/h/.cache/godwit", Relay: "/d/godwit/relay", Socket: "/run/user/7/godwit/api.sock",
+		Cache: "/h/.cache/godwit", Relay: "/d/godwit/relay", RelaySocket: "/d/godwit/relay/relay.sock", Socket: "/run/user/7/godwit/api.sock",
 	}
 	if d != want {
 		t.Fatalf("%+v\nwant %+v", d, want)

@@ -145,6 +145,12 @@ func humanRelay(w io.Writer, r api.Relay) {
 		line += ", found in the DHT"
 	case "invitation":
 		line += ", named by an invitation"
+	case "friend":
+		whose := "a contact's"
+		if r.Name != "" {
+			whose = visible(r.Name) + "'s"
+		}
+		line += ", " + whose + " computer, which is on at times: nothing rests on it"
 	}
 	if r.Failing != "" {
 		line += "; it fails: " + visible(r.Failing)
