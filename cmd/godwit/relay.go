@@ -254,6 +254,9 @@ func humanRelayStatus(w io.Writer, r relay.Report) {
 	}
 	row("state", "%s, up for %s", r.State, age(time.Duration(r.Uptime*float64(time.Second))))
 	row("holds", "%s in %s cells, %s notices; %s boxes, %s queues", size(r.Bytes), humanize.Comma(r.Cells), humanize.Comma(r.Notices), humanize.Comma(r.Boxes), humanize.Comma(r.Queues))
+	if r.Oldest > 0 {
+		row("oldest", "the cell that waits longest came %s ago", age(time.Duration(r.Oldest*float64(time.Second))))
+	}
 	row("disk", "%s of %s", size(r.Disk), size(r.MaxDisk))
 	row("served", "%s deposits in %s commits, %s fetched, %s deleted, %s refused", humanize.Comma(r.Deposits), humanize.Comma(r.Groups),
 		humanize.Comma(r.Fetches), humanize.Comma(r.Deletions), humanize.Comma(r.Refusals))

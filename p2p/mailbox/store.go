@@ -53,7 +53,8 @@ type Usage struct {
 	Queues  uint64 // open
 	Boxes   uint64 // known
 	Notices uint64
-	Disk    uint64 // bytes on disk, with all that surrounds the above
+	Disk    uint64    // bytes on disk, with all that surrounds the above
+	Oldest  time.Time // when the oldest cell came, in whole minutes; zero: there is none
 }
 
 // Quotas bound what a Store accepts.

@@ -65,6 +65,7 @@ func (c *collected) Collect(to chan<- prometheus.Metric) {
 	}
 	tell(prometheus.GaugeValue, "uptime_seconds", "Since the relay was started.", r.Uptime)
 	gauge("cells", "Cells held.", r.Cells)
+	tell(prometheus.GaugeValue, "oldest_cell_seconds", "How long ago the oldest cell held came, to the minute; 0: there is none.", r.Oldest)
 	gauge("mail_bytes", "Bytes of cells and notices held.", r.Bytes)
 	gauge("notices", "Notices held.", r.Notices)
 	gauge("queues", "Queues open.", r.Queues)

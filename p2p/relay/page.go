@@ -81,6 +81,7 @@ type pageData struct {
 	Since, Uptime                   string
 	Filled                          int // of 1000
 	Cells, Notices, Boxes, Queues   string
+	Oldest                          string // how long ago it came; empty: nothing is kept
 	Deposits, Fetches               string
 	Deletions, Refusals, Away       string
 	Peers, Streams, Reserved        string
@@ -109,6 +110,9 @@ func (r *Relay) pageData() pageData {
 			{"Asks for", rep.Allows.Asks()},
 			{"Takes", rep.Bounds.String()},
 		},
+	}
+	if rep.Oldest > 0 {
+		d.Oldest = words(time.Duration(rep.Oldest * float64(time.Second)))
 	}
 	if rep.MaxDisk > 0 {
 		d.Filled = int(min(1000, rep.Disk*1000/rep.MaxDisk))

@@ -24,6 +24,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
+	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/node"
 )
 
@@ -74,9 +75,22 @@ func TestPage(t *testing.T) {
 	r := idle(t)
 	h := r.healthHandler()
 	r.state.Store(Serving)
+	if page := body(t, get(t, h, "127.0.0.1:4080", "/")); strings.Contains(page, "ago") {
+		t.Error("the page tells the age of mail where there is none")
+	}
+	box, queues := storeBox(1, 1)
+	if err := openBox(r.store, box, queues); err != nil {
+		t.Fatal(err)
+	}
+	writer := storeClient{queues: queues}
+	for _, ago := range []time.Duration{time.Minute, 73 * time.Hour, time.Hour} {
+		if err := r.store.Commit(time.Now().Add(-ago), []mailbox.Change{writer.next()}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	res := get(t, h, "127.0.0.1:4080", "/")
 	page := body(t, res)
-	for _, want := range []string{"It works: it takes mail and gives it out.", "of 10 GiB", "in the last 24 hours", "<polyline points=\"0.0,", "Godwit 1.2.3", r.Addrs()[0].String(), "prefers-color-scheme: dark", "256 MiB waiting"} {
+	for _, want := range []string{"It works: it takes mail and gives it out.", "of 10 GiB", "in the last 24 hours", "<polyline points=\"0.0,", "Godwit 1.2.3", r.Addrs()[0].String(), "prefers-color-scheme: dark", "256 MiB waiting", "3 cells and 0 notices, 12 KiB", "came 3 days ago"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}
@@ -175,7 +189,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	for name, want := range map[string]float64{
-		"godwit_relay_cells": 0, "godwit_relay_deposits_total": 0, "godwit_relay_disk_limit_bytes": 10 << 30, "godwit_relay_state state=ready": 1, "godwit_relay_state state=full": 0,
+		"godwit_relay_cells": 0, "godwit_relay_oldest_cell_seconds": 0, "godwit_relay_deposits_total": 0, "godwit_relay_disk_limit_bytes": 10 << 30, "godwit_relay_state state=ready": 1, "godwit_relay_state state=full": 0,
 		"godwit_relay_build_info version=1.2.3": 1, "godwit_relay_refusals_total why=quota": 0, "godwit_relay_turned_away_total why=displaced": 0, "godwit_relay_connections_limit": 0,
 	} {
 		if v, ok := got[name]; !ok || v != want {

@@ -39,6 +39,7 @@ type Report struct {
 	Addrs      []string          `json:"addrs"`    // where it can be reached, with PeerID
 	Cells      int64             `json:"cells"`    // held
 	Bytes      int64             `json:"bytes"`    // of cells and notices held
+	Oldest     float64           `json:"oldest"`   // how long ago the oldest cell came, seconds, to the minute; 0: there is none
 	Queues     int64             `json:"queues"`   // open
 	Boxes      int64             `json:"boxes"`    // known
 	Notices    int64             `json:"notices"`  // held
@@ -104,6 +105,9 @@ func (r *Relay) Report() Report {
 	}
 	if rep.State == Full {
 		_, rep.Reason = r.store.Room()
+	}
+	if !u.Oldest.IsZero() {
+		rep.Oldest = max(time.Since(u.Oldest).Seconds(), 0)
 	}
 	rep.Health, _ = rep.health()
 	return rep

@@ -88,7 +88,7 @@ func (s *Store) begin(now time.Time) (*group, error) {
 		return nil, s.broken
 	}
 	s.mu.Lock()
-	at, t := s.end(), newTxn(s.db, &s.recent, s.totals)
+	at, t := s.end(), newTxn(s.db, &s.recent, s.totals, now)
 	s.mu.Unlock()
 	room, _ := s.Room()
 	g := &group{at: at, b: beginGroup(s.buf[:0], now), decision: decision{t: t, now: now, room: room, quotas: s.quotas}}
@@ -130,7 +130,7 @@ func (s *Store) finish(g *group) error {
 		return s.fail(err)
 	}
 	end := location{g.at.segment, g.at.offset + uint64(len(g.b))}
-	if err := g.t.commit(end, g.now, s.lives); err != nil {
+	if err := g.t.commit(end, g.now, s.lives, s.came); err != nil {
 		return s.fail(err)
 	}
 	s.mu.Lock()

@@ -72,6 +72,7 @@ type Store struct {
 	commit    sync.Mutex // held by Commit and the collector; guards what follows
 	quotas    mailbox.Quotas
 	lives     map[uint64]int64
+	came      *ages
 	buf       []byte
 	unflushed int64  // bytes of log since the index was last asked to flush
 	flushed   uint64 // segments below this number are in the index for good
@@ -175,14 +176,7 @@ func openIndex(fs *ballasted, dir string, log *slog.Logger) (db *pebble.DB, err 
 func (s *Store) load() error {
 	var ok bool
 	var err error
-	if raw, done, err := s.db.Get(keyTotals()); err == nil {
-		newer := len(raw) > 0 && raw[0] > indexVersion
-		done.Close()
-		if newer {
-			return ErrNewer
-		}
-	}
-	if s.totals, ok, err = load(s.db, keyTotals(), parseTotals); err != nil {
+	if s.totals, s.came, ok, err = loadTotals(s.db); err != nil {
 		return err
 	}
 	if ok {
@@ -192,19 +186,14 @@ func (s *Store) load() error {
 	} else {
 		s.totals.end = location{segment: 1, offset: uint64(segmentHead)}
 	}
-	it, err := s.db.NewIter(&pebble.IterOptions{LowerBound: key('g'), UpperBound: key('h')})
-	if err != nil {
-		return fmt.Errorf("%w: read index: %w", mailbox.ErrDamaged, err)
-	}
-	for ok := it.First(); ok; ok = it.Next() {
-		v, err := it.ValueAndErr()
-		if err != nil || len(it.Key()) != 9 || len(v) != 8 {
-			return errors.Join(fmt.Errorf("%w: row g of the index: %v", mailbox.ErrDamaged, err), it.Close())
+	if err := each(s.db, 'g', func(k, v []byte) error {
+		if len(k) != 9 || len(v) != 8 {
+			return errRecord
 		}
-		s.lives[binary.BigEndian.Uint64(it.Key()[1:])] = int64(binary.BigEndian.Uint64(v))
-	}
-	if err := it.Close(); err != nil {
-		return fmt.Errorf("%w: read index: %w", mailbox.ErrDamaged, err)
+		s.lives[binary.BigEndian.Uint64(k[1:])] = int64(binary.BigEndian.Uint64(v))
+		return nil
+	}); err != nil {
+		return err
 	}
 	names, err := s.fs.List(s.path("log"))
 	if err != nil {
@@ -283,12 +272,12 @@ func (s *Store) replay(b []byte, at location) error {
 	if err != nil {
 		return err // checked by scan, so it is a record we do not know
 	}
-	t := newTxn(s.db, &s.recent, s.totals)
+	t := newTxn(s.db, &s.recent, s.totals, now)
 	defer t.close()
 	for i, r := range records {
 		r.apply(t, ats[i])
 	}
-	if err := t.commit(location{at.segment, at.offset + uint64(len(b))}, now, s.lives); err != nil {
+	if err := t.commit(location{at.segment, at.offset + uint64(len(b))}, now, s.lives, s.came); err != nil {
 		return err
 	}
 	s.totals = t.totals

@@ -27,6 +27,7 @@ type (
 		at       location
 		size     int
 		work     uint8 // bits, in an intro queue; else 0
+		came     int64 // in minutes
 	}
 	// introKey is an intro queue of a box; another box may open one of the same
 	// name after it was closed, which has its own cells.
@@ -70,11 +71,13 @@ type (
 		queues  uint64
 		boxes   uint64
 		notices uint64
+
+		oldest int64 // cell's minute, 0 if there is none; not in the row but from rows a
 	}
 )
 
 const (
-	indexVersion = 1
+	indexVersion = 2
 	// boxGrace is how long after its lease a box is known, in seconds:
 	// longer than MaxUntil and MaxTTL, so that nothing is left in it.
 	boxGrace = int64((mailbox.MaxUntil + 24*time.Hour) / time.Second)
@@ -97,6 +100,7 @@ func keyQueue(q mailbox.QID) []byte        { return key('q', q[:]) }
 func keyCell(k cellKey) []byte             { return key('c', k.box[:], k.id[:]) }
 func keyNotice(n mailbox.NoticeID) []byte  { return key('n', n[:]) }
 func keyLive(segment uint64) []byte        { return key('g', number(segment)) }
+func keyCame(minute int64) []byte          { return key('a', number(uint64(minute))) }
 func keyEnd(when int64, row []byte) []byte { return key('x', number(uint64(when)), row) }
 func keySequence(b mailbox.BoxPublic, n uint64) []byte {
 	return key('s', b[:], number(n))
@@ -187,19 +191,25 @@ func parseQueue(raw []byte) (v queue, ok bool) {
 }
 
 func (v cell) value() []byte {
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, 65), v.sequence)
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 73), v.sequence)
 	b = appendUnix(b, v.expiry)
 	b = append(b, v.queue[:]...)
 	b = binary.BigEndian.AppendUint64(b, v.at.segment)
 	b = binary.BigEndian.AppendUint64(b, v.at.offset)
-	return append(b, classOf(v.size)|v.work<<2)
+	b = append(b, classOf(v.size)|v.work<<2)
+	return appendUnix(b, v.came)
 }
 
 func parseCell(raw []byte) (v cell, ok bool) {
 	s := cryptobyte.String(raw)
 	var class uint8
 	ok = s.ReadUint64(&v.sequence) && readUnix(&s, &v.expiry) && s.CopyBytes(v.queue[:]) && s.ReadUint64(&v.at.segment) &&
-		s.ReadUint64(&v.at.offset) && s.ReadUint8(&class) && s.Empty() && class&3 != 0
+		s.ReadUint64(&v.at.offset) && s.ReadUint8(&class) && class&3 != 0
+	if s.Empty() { // of version 1: as if it had been left for the longest
+		v.came = minute(time.Unix(v.expiry, 0).Add(-mailbox.MaxTTL))
+	} else {
+		ok = ok && readUnix(&s, &v.came) && s.Empty()
+	}
 	v.size, v.work = sizeOf(class), class>>2
 	return v, ok && (v.work == 0 || v.size == mailbox.CellMedium && v.work <= mailbox.MaxIntroWork)
 }
@@ -255,6 +265,8 @@ type txn struct {
 	notices map[mailbox.NoticeID]*row[notice]
 	intros  map[introKey][]pending // in order; of queues that were looked at
 	live    map[uint64]int64       // by how much a segment's live bytes change
+	now     int64                  // the minute of the group
+	came    map[int64]int64        // by how much the number of cells of a minute changes
 	err     error
 }
 
@@ -264,9 +276,9 @@ type recents struct {
 	boxes  recent[mailbox.BoxPublic, box]
 }
 
-func newTxn(db *pebble.DB, recent *recents, now totals) *txn {
+func newTxn(db *pebble.DB, recent *recents, totals totals, now time.Time) *txn {
 	return &txn{
-		db: db, recent: recent, batch: db.NewBatch(), totals: now,
+		db: db, recent: recent, batch: db.NewBatch(), totals: totals, now: minute(now), came: make(map[int64]int64),
 		queues: make(map[mailbox.QID]*row[queue]), boxes: make(map[mailbox.BoxPublic]*row[box]),
 		cells: make(map[cellKey]*row[cell]), notices: make(map[mailbox.NoticeID]*row[notice]),
 		intros: make(map[introKey][]pending), live: make(map[uint64]int64),
@@ -367,8 +379,8 @@ func flush[K comparable, V interface{ value() []byte }](t *txn, rows map[K]*row[
 }
 
 // commit writes all rows that changed, in one batch, and the place in the log
-// up to which the index now knows it. lives are all segments' live bytes.
-func (t *txn) commit(end location, now time.Time, lives map[uint64]int64) error {
+// up to which the index now knows it. lives are all segments' live bytes, came when all cells did.
+func (t *txn) commit(end location, now time.Time, lives map[uint64]int64, came *ages) error {
 	flush(t, t.queues, keyQueue)
 	flush(t, t.boxes, keyBox)
 	flush(t, t.cells, keyCell)
@@ -377,6 +389,14 @@ func (t *txn) commit(end location, now time.Time, lives map[uint64]int64) error 
 		lives[segment] += change
 		t.put(keyLive(segment), number(uint64(lives[segment])))
 	}
+	for m, change := range t.came {
+		if n := came.change(m, change); n != 0 {
+			t.put(keyCame(m), number(uint64(n)))
+		} else {
+			t.drop(keyCame(m))
+		}
+	}
+	t.totals.oldest = came.oldest()
 	t.totals.end = end
 	t.totals.time = max(t.totals.time, now.UnixMilli())
 	t.put(keyTotals(), t.totals.value())
@@ -396,7 +416,9 @@ func (t *txn) close() { t.batch.Close() }
 func (t *txn) putCell(k cellKey, v cell) {
 	t.dropCell(k)
 	r := t.cell(k)
+	v.came = t.now
 	r.v, r.ok, r.dirty = v, true, true
+	t.came[v.came]++
 	t.put(keySequence(k.box, v.sequence), k.id[:])
 	t.put(keyEnd(v.expiry, keyCell(k)), nil)
 	if v.work > 0 {
@@ -423,6 +445,7 @@ func (t *txn) dropCell(k cellKey) bool {
 	}
 	v := r.v
 	r.ok, r.dirty = false, true
+	t.came[v.came]--
 	t.drop(keySequence(k.box, v.sequence))
 	t.drop(keyEnd(v.expiry, keyCell(k)))
 	if v.work > 0 {

@@ -166,6 +166,6 @@ func (s *Store) Usage() mailbox.Usage {
 	defer s.mu.RUnlock()
 	return mailbox.Usage{
 		Cells: s.totals.cells, Bytes: s.totals.bytes, Queues: s.totals.queues,
-		Boxes: s.totals.boxes, Notices: s.totals.notices, Disk: s.logged + s.index,
+		Boxes: s.totals.boxes, Notices: s.totals.notices, Disk: s.logged + s.index, Oldest: s.totals.oldestCell(),
 	}
 }

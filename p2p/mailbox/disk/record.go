@@ -241,7 +241,7 @@ func (r *introduced) parse(s *cryptobyte.String) bool {
 func (r *introduced) blob() []byte { return r.cell }
 
 func (r *introduced) apply(t *txn, at location) {
-	t.putCell(cellKey{r.box, r.id}, cell{r.sequence, r.expiry, r.queue, at, len(r.cell), r.work})
+	t.putCell(cellKey{r.box, r.id}, cell{sequence: r.sequence, expiry: r.expiry, queue: r.queue, at: at, size: len(r.cell), work: r.work})
 }
 
 type extended struct {

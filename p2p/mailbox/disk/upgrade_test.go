@@ -50,11 +50,17 @@ func unpack(t *testing.T, name string) (dir string) {
 	}
 }
 
-// TestUpgrade: a relay that stopped, killed, under the first version of what is on disk goes on
-// under this one. testdata/v1.tar.gz was written by that version and is never made anew; in it
+// TestUpgrade: a relay that stopped, killed, under an earlier version of what is on disk goes on
+// under this one. Each file of testdata was written by its version and is never made anew; in it
 // is an index that was closed in order, and behind it a segment that only the log has.
 func TestUpgrade(t *testing.T) {
-	dir := unpack(t, "testdata/v1.tar.gz")
+	// What version 1 kept is taken to have been left for the longest.
+	t.Run("1", func(t *testing.T) { upgraded(t, "testdata/v1.tar.gz", noon) })
+	t.Run("2", func(t *testing.T) { upgraded(t, "testdata/v2.tar.gz", noon.Add(-time.Hour)) })
+}
+
+func upgraded(t *testing.T, name string, oldest time.Time) {
+	dir := unpack(t, name)
 	cfg := Config{Dir: dir, MaxBytes: 8 << 20}
 	box, other, now := mailbox.BoxPublic{1}, mailbox.BoxPublic{2}, noon.Add(time.Minute)
 	cell := func(n byte, size int) []byte { return bytes.Repeat([]byte{n}, size) }
@@ -74,6 +80,10 @@ func TestUpgrade(t *testing.T) {
 		}
 		want := mailbox.Usage{Cells: 6, Bytes: 2*mailbox.CellSmall + mailbox.CellLarge + 3*mailbox.CellMedium + mailbox.NoticeSize, Queues: 3, Boxes: 2, Notices: 1}
 		got := s.Usage()
+		if !got.Oldest.Equal(oldest) {
+			t.Fatalf("the oldest cell came at %v, not %v", got.Oldest, oldest)
+		}
+		got.Oldest = time.Time{}
 		if got.Disk = 0; got != want || !s.Latest().Equal(now) {
 			t.Fatalf("%+v at %v, want %+v", got, s.Latest(), want)
 		}

@@ -27,6 +27,7 @@ type View struct {
 	quotas mailbox.Quotas
 
 	lives map[uint64]int64 // of one log; for commit
+	came  *ages            // the same
 
 	mu     sync.RWMutex // guards what follows
 	totals totals
@@ -63,14 +64,7 @@ func OpenView(dir string, quotas mailbox.Quotas, log *slog.Logger) (*View, error
 	if v.db, err = openIndex(fs, v.fs.PathJoin(dir, "index"), log); err != nil {
 		return nil, fmt.Errorf("%w: open index: %w", mailbox.ErrDamaged, err)
 	}
-	if raw, done, err := v.db.Get(keyTotals()); err == nil {
-		newer := len(raw) > 0 && raw[0] > indexVersion
-		done.Close()
-		if newer {
-			return nil, errors.Join(ErrNewer, v.db.Close())
-		}
-	}
-	if v.totals, _, err = load(v.db, keyTotals(), parseTotals); err != nil {
+	if v.totals, v.came, _, err = loadTotals(v.db); err != nil {
 		return nil, errors.Join(err, v.db.Close())
 	}
 	return v, nil
@@ -93,7 +87,7 @@ func (v *View) Usage() mailbox.Usage {
 	v.mu.RLock()
 	defer v.mu.RUnlock()
 	t := v.totals
-	return mailbox.Usage{Cells: t.cells, Bytes: t.bytes, Queues: t.queues, Boxes: t.boxes, Notices: t.notices}
+	return mailbox.Usage{Cells: t.cells, Bytes: t.bytes, Queues: t.queues, Boxes: t.boxes, Notices: t.notices, Oldest: t.oldestCell()}
 }
 
 // Latest is mailbox.Store's.
@@ -141,7 +135,7 @@ const MaxEntries = expirePart
 // added. What it returns is to be closed. The error wraps mailbox.ErrDamaged.
 func (v *View) Plan(now time.Time, changes []mailbox.Change, room int64) (*Plan, error) {
 	v.mu.RLock()
-	p := &Plan{view: v, end: v.totals.end.offset, decision: decision{t: newTxn(v.db, &v.recent, v.totals), now: now, room: room, quotas: v.quotas}}
+	p := &Plan{view: v, end: v.totals.end.offset, decision: decision{t: newTxn(v.db, &v.recent, v.totals, now), now: now, room: room, quotas: v.quotas}}
 	v.mu.RUnlock()
 	p.log = p
 	entries, bytes := 0, 0 // at most
@@ -186,7 +180,7 @@ func (p *Plan) Done() error {
 func (p *Plan) Close() { p.t.close() }
 
 func (v *View) know(t *txn, end uint64, now time.Time) error {
-	if err := t.commit(location{viewLog, end}, now, v.lives); err != nil {
+	if err := t.commit(location{viewLog, end}, now, v.lives, v.came); err != nil {
 		return err
 	}
 	v.mu.Lock()
@@ -339,7 +333,7 @@ type Applied struct {
 // or, for what a newer version wrote, ErrNewer.
 func (v *View) Apply(entries []Applied) (news map[mailbox.BoxPublic]struct{}, err error) {
 	v.mu.RLock()
-	t, end := newTxn(v.db, &v.recent, v.totals), v.totals.end.offset
+	t, end := newTxn(v.db, &v.recent, v.totals, time.Time{}), v.totals.end.offset
 	v.mu.RUnlock()
 	defer t.close()
 	news = make(map[mailbox.BoxPublic]struct{})
@@ -365,6 +359,7 @@ func (v *View) Apply(entries []Applied) (news map[mailbox.BoxPublic]struct{}, er
 		case *introduced:
 			news[r.box] = struct{}{}
 		}
+		t.now = minute(now)
 		r.apply(t, location{viewLog, e.Place})
 	}
 	return news, v.know(t, end, made)
@@ -373,7 +368,7 @@ func (v *View) Apply(entries []Applied) (news map[mailbox.BoxPublic]struct{}, er
 // Skip has the View know that the log has nothing more up to a place.
 func (v *View) Skip(place uint64) error {
 	v.mu.RLock()
-	t, end := newTxn(v.db, &v.recent, v.totals), v.totals.end.offset
+	t, end := newTxn(v.db, &v.recent, v.totals, time.Time{}), v.totals.end.offset
 	v.mu.RUnlock()
 	defer t.close()
 	if place <= end {

@@ -48,6 +48,7 @@ type queue struct {
 type cell struct {
 	entry mailbox.Entry
 	bytes []byte
+	came  time.Time // in whole minutes
 }
 
 type notice struct {
@@ -180,7 +181,7 @@ func (m *Memory) deposit(now time.Time, c *mailbox.Deposit) error {
 		return err
 	}
 	b.sequence++
-	b.cells[c.ID] = &cell{mailbox.Entry{Sequence: b.sequence, Queue: c.Queue, Cell: c.ID, Size: len(c.Cell), Expiry: c.Expiry, Work: c.Work}, bytes.Clone(c.Cell)}
+	b.cells[c.ID] = &cell{mailbox.Entry{Sequence: b.sequence, Queue: c.Queue, Cell: c.ID, Size: len(c.Cell), Expiry: c.Expiry, Work: c.Work}, bytes.Clone(c.Cell), time.Unix(now.Unix()/60*60, 0)}
 	b.used += uint64(len(c.Cell))
 	q.cells, q.bytes = q.cells+1, q.bytes+len(c.Cell)
 	m.used += uint64(len(c.Cell))
@@ -408,6 +409,11 @@ func (m *Memory) Usage() mailbox.Usage {
 	u := mailbox.Usage{Queues: uint64(len(m.queues)), Boxes: uint64(len(m.boxes)), Notices: uint64(len(m.notices)), Bytes: m.used, Disk: m.used}
 	for _, b := range m.boxes {
 		u.Cells += uint64(len(b.cells))
+		for _, c := range b.cells {
+			if u.Oldest.IsZero() || c.came.Before(u.Oldest) {
+				u.Oldest = c.came
+			}
+		}
 	}
 	return u
 }
