@@ -114,7 +114,8 @@ func (c *Composer) Open(name, draft string) {
 func (c *Composer) Called(name string) {
 	var b strings.Builder
 	for cluster := range emoji.Clusters(text.OneLine(name)) { // Fyne writes here, in whatever fonts there are
-		if _, ok := c.cfg.Fonts.Emoji().Lookup(cluster); !ok {
+		_, picture := c.cfg.Fonts.Emoji().Lookup(cluster)
+		if boxes := strings.ContainsFunc(cluster, func(r rune) bool { return !c.cfg.Fonts.Has(r) }); !picture && !boxes {
 			b.WriteString(cluster)
 		}
 	}

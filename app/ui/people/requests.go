@@ -20,11 +20,18 @@ type Stranger struct {
 	Warning              string // that it is not who it seems
 }
 
+// What is shown of a request: enough to know what somebody wants. All of it is read where it is
+// accepted.
+const (
+	mostRunes = 500
+	mostLines = 8
+)
+
 // Strangers are requests as they are shown.
 func Strangers(l *lang.Lang, list []api.Request, now time.Time) []Stranger {
 	var out []Stranger
 	for _, q := range list {
-		s := Stranger{ID: q.ID, Name: q.Name, Text: q.Text, When: chats.When(l, q.Time.Time, now)}
+		s := Stranger{ID: q.ID, Name: q.Name, Text: widget.Beginning(q.Text, mostRunes, mostLines), When: chats.When(l, q.Time.Time, now)}
 		if s.Name == "" {
 			s.Name = l.T("Somebody without a name")
 		}

@@ -117,6 +117,18 @@ func (m *faces) find(r rune) *font.Face {
 	return m.own
 }
 
+// own says whether the theme's font has a character.
+func (f *Fonts) own(r rune) bool {
+	_, ok := f.face(0).own.NominalGlyph(r)
+	return ok
+}
+
+// Has says whether any font has a character.
+func (f *Fonts) Has(r rune) bool {
+	_, ok := f.face(0).ResolveFace(r).NominalGlyph(r)
+	return ok
+}
+
 type silent struct{}
 
 func (silent) Printf(string, ...any) {}

@@ -367,3 +367,23 @@ func TestLinesOfTheWindowWithEmoji(t *testing.T) {
 		t.Errorf("a line is %v wide, Fyne's %v", written, plain)
 	}
 }
+
+// A line is left to Fyne only where its own text is enough: it looks through every font of the system for each
+// character that none has.
+func TestLinesThatFyneCannotWrite(t *testing.T) {
+	f := world(t)
+	th := Dress(theme.New(theme.Light), func() *Fonts { return f })
+	for line, want := range map[string]bool{
+		"Anna": false, "Zoë Müller — “hi…”": false, "Anna 👍": true, "… 👍": true, "\u1100\u1100": true, "王小明": true, "🇦": true,
+	} {
+		if th.Wants(line) != want {
+			t.Errorf("%q is ours to write: %v", line, !want)
+		}
+	}
+	if !f.Has('a') || !f.Has('ë') || f.Has('\u1100') {
+		t.Error("which characters there are fonts for")
+	}
+	if l := f.Cut(th.doc(strings.Repeat("\u1100", 9999), fyne.TextStyle{}), 14, 100, 1); len(l.Doc.Runes) > longest+1 || len(l.Rows) != 1 {
+		t.Errorf("a line of %d characters in %d rows", len(l.Doc.Runes), len(l.Rows))
+	}
+}

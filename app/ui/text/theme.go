@@ -10,8 +10,11 @@ import (
 	"github.com/godwit-im/godwit/app/ui/widget"
 )
 
-// Theme is a theme in which names and other lines of the window are written with emoji
-// as pictures, like messages. It belongs to the goroutine of the user interface.
+// Theme is a theme in which names and other lines of the window are written like messages
+// where Fyne's own text is not enough: with emoji as pictures, and with characters that the
+// theme's fonts lack. (For one that no font has Fyne 2.8.1 looks through all fonts of the
+// system, a millisecond each time it is measured.) It belongs to the goroutine of the user
+// interface.
 type Theme struct {
 	fyne.Theme
 	fonts func() *Fonts // asked for when the first line wants them
@@ -22,23 +25,31 @@ var _ widget.Writer = Theme{}
 // Dress is a theme that writes with fonts.
 func Dress(th fyne.Theme, fonts func() *Fonts) Theme { return Theme{th, fonts} }
 
-// Wants implements widget.Writer: it is for lines with emoji in them.
+// Wants implements widget.Writer: it is for lines with emoji in them, and characters that the
+// theme's fonts do not have.
 func (t Theme) Wants(line string) bool {
 	const first = 0x2010 // no emoji is without a character from here on
+	looked := false
 	for _, r := range line {
-		if r < first {
+		if r >= 0x80 && !t.fonts().own(r) {
+			return true
+		}
+		if r < first || looked {
 			continue
 		}
+		looked = true
 		set := t.fonts().Emoji()
 		for c := range emoji.Clusters(line) {
 			if _, ok := set.Lookup(c); ok {
 				return true
 			}
 		}
-		return false
 	}
 	return false
 }
+
+// longest is how many characters of a line are looked at: more are not seen side by side.
+const longest = 256
 
 // doc is a line as it is laid out.
 func (t Theme) doc(line string, style fyne.TextStyle) *Doc {
@@ -52,7 +63,7 @@ func (t Theme) doc(line string, style fyne.TextStyle) *Doc {
 	if style.Monospace {
 		s |= Code
 	}
-	d := Parse(line, Options{Emoji: t.fonts().Emoji(), Plain: true})
+	d := Parse(line, Options{Emoji: t.fonts().Emoji(), Plain: true, Runes: longest})
 	d.Big = false
 	return d.InStyle(s)
 }

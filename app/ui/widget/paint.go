@@ -155,10 +155,22 @@ func (r *textRenderer) Destroy() {}
 // maxLine bounds, in runes, what is laid out of one line of chrome.
 const maxLine = 512
 
+// maxMarks is how many combining marks a letter keeps: no language stacks more, and
+// hundreds draw over all that is above and below.
+const maxMarks = 4
+
 // OneLine makes text harmless in one line: breaks and tabs become spaces, what
-// controls a terminal or turns the direction of text goes, and it has an end.
+// controls a terminal or turns the direction of text goes, no letter has more marks than
+// letters have, and it has an end.
 func OneLine(s string) string {
+	mark := func(r rune) bool { return r >= 0x300 && unicode.In(r, unicode.Mn, unicode.Me) }
+	marks := 0
 	odd := func(r rune) bool {
+		if !mark(r) {
+			marks = 0
+		} else if marks++; marks > maxMarks {
+			return true
+		}
 		return unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' || r == unicode.ReplacementChar
 	}
 	if len(s) <= maxLine && !strings.ContainsFunc(s, odd) {
@@ -166,6 +178,7 @@ func OneLine(s string) string {
 	}
 	var b strings.Builder
 	n, space := 0, false
+	marks = 0
 	for _, r := range s {
 		switch {
 		case r == '\n' || r == '\r' || r == '\t' || r == '\u2028' || r == '\u2029':
@@ -183,6 +196,33 @@ func OneLine(s string) string {
 			break
 		}
 		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// Beginning is the beginning of a text of several lines by others: so many characters and
+// lines at most, without empty lines, and with an ellipsis if there is more.
+func Beginning(s string, runes, lines int) string {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		if line = strings.TrimSpace(OneLine(line)); line == "" {
+			continue
+		}
+		if lines == 0 || runes <= 0 {
+			b.WriteString("…")
+			break
+		}
+		if b.Len() > 0 {
+			b.WriteByte('\n')
+		}
+		for _, r := range line {
+			if runes--; runes < 0 {
+				b.WriteString("…")
+				return b.String()
+			}
+			b.WriteRune(r)
+		}
+		lines--
 	}
 	return b.String()
 }

@@ -1,6 +1,7 @@
 package widget
 
 import (
+	"sort"
 	"strings"
 
 	"fyne.io/fyne/v2"
@@ -44,9 +45,12 @@ func (p *Para) Set(text string) {
 	}
 }
 
-// harmless is OneLine of each line.
+// mostLines is how many lines of a text a Para shows: ours have far fewer.
+const mostLines = 200
+
+// harmless is OneLine of each line, as far as there is an end of them.
 func harmless(text string) string {
-	lines := strings.Split(text, "\n")
+	lines := strings.SplitN(text, "\n", mostLines)
 	for i := range lines {
 		lines[i] = OneLine(lines[i])
 	}
@@ -140,10 +144,7 @@ func Wrap(text string, width float32, measure func(string) float32) (lines []str
 			line = word
 			for measure(line) > width && len([]rune(line)) > 1 {
 				runes := []rune(line)
-				n := 1
-				for n < len(runes) && measure(string(runes[:n+1])) <= width {
-					n++
-				}
+				n := max(1, sort.Search(len(runes), func(n int) bool { return measure(string(runes[:n+1])) > width })) // as many as fit
 				lines = append(lines, string(runes[:n]))
 				line = string(runes[n:])
 			}

@@ -209,3 +209,31 @@ func TestAnAvatarIsRoundAtEveryScale(t *testing.T) {
 		}
 	}
 }
+
+// What others write is shown in one line, and as the beginning of a text, without what acts, hides, or draws over its
+// neighbours.
+func TestWhatOthersWriteIsHarmless(t *testing.T) {
+	for text, want := range map[string]string{
+		"Anna":                             "Anna",
+		"a\x1b[31m\u202eb\u2066c":          "a[31mbc",
+		"a\r\n\tb\u2028c":                  "a b c",
+		"Z" + strings.Repeat("\u0301", 99): "Z" + strings.Repeat("\u0301", 4),
+		"e\u0301a\u0308\u0323":             "e\u0301a\u0308\u0323",
+		strings.Repeat("x", 9999):          strings.Repeat("x", 512) + "…",
+	} {
+		if got := OneLine(text); got != want {
+			t.Errorf("%.20q is shown as %.40q", text, got)
+		}
+	}
+	for _, c := range []struct{ text, want string }{
+		{"", ""}, {"one\ntwo", "one\ntwo"}, {"one\n\n\n \n\ttwo\n\n", "one\ntwo"}, {strings.Repeat("\n", 99), ""},
+		{"1\n2\n3\n4", "1\n2\n3…"}, {"abcdefghijklmnop", "abcdefghij…"}, {"abcdefghij", "abcdefghij"}, {"abcdefghij\nk", "abcdefghij…"},
+	} {
+		if got := Beginning(c.text, 10, 3); got != c.want {
+			t.Errorf("%q begins with %q", c.text, got)
+		}
+	}
+	if n := strings.Count(NewPara(strings.Repeat("\n", 60_000), 14, theme.Text).String(), "\n"); n >= mostLines {
+		t.Errorf("a paragraph of %d lines", n)
+	}
+}
