@@ -237,3 +237,25 @@ func TestWhatOthersWriteIsHarmless(t *testing.T) {
 		t.Errorf("a paragraph of %d lines", n)
 	}
 }
+
+// What is shown or hidden in a container, or in what can be pressed in it, makes room or
+// takes it, without anything being drawn anew that stays as it is.
+func TestArrangeMakesRoom(t *testing.T) {
+	name, mark, more := NewText("Anna", theme.TextBody, theme.Text), NewIcon("verified", 15, theme.Accent), NewText("more", theme.TextBody, theme.Text)
+	mark.Hide()
+	press := NewPress("Anna", Row(4, name, mark, more), nil)
+	card := Col(0, press)
+	w := window(t, card)
+	w.Resize(fyne.NewSize(400, 100))
+	before := more.Position()
+	mark.Hidden = false
+	Arrange(card)
+	if by := more.Position().X - before.X; by != 15+4 {
+		t.Errorf("the icon takes %v px", by)
+	}
+	name.Set("Anna Bergmann")
+	Arrange(press)
+	if want := mark.Position().X + 15 + 4; mark.Position().X < name.Natural().Width || more.Position().X != want {
+		t.Errorf("the icon is at %v, behind words of %v, and others at %v", mark.Position().X, name.Natural().Width, more.Position().X)
+	}
+}
