@@ -7,14 +7,20 @@
 //	desktop_first_paint_s         from its start until the list of chats stands there as it stays
 //	desktop_first_paint_cpu_s     what that takes of one CPU, on a computer that does other things too
 //	timeline_open_ms              from a click on a chat until its newest page stands there
+//	timeline_open_thread_ms       what of that the window's thread works, see below
+//	timeline_scroll_ms_p99        what the window's thread works for one step of the wheel among 100,000 messages: pages of
+//	                              the store, measuring, placing, and the list of what is to be drawn, for the whole window
 //	timeline_wheel_ms_p99         from a step of the wheel until it is seen (the window looks 60 times a second)
 //	desktop_rss_mib               after 10,000 messages were scrolled through
 //	desktop_idle_cpu_percent      of one CPU, in a minute in which nobody does anything, the node included
 //
+// The window's thread does all but draw: OpenGL does that, here on threads of its own. What
+// it works is CPU time, from before the click until all is calm again.
+//
 // And the widgets that are our own, in this process and without a screen:
 //
-//	timeline_scroll_ms_p99        one step among 100,000 messages: pages, measuring, placing, drawing what is new
-//	timeline_resize_ms_p99        one step of another width
+//	widget_scroll_ms_p99          one step among 100,000 messages: pages, measuring, placing, drawing what is new
+//	widget_resize_ms_p99          one step of another width
 //	widget_open_ms                a conversation of 100,000 messages in memory is opened, and its newest page drawn
 //	hostile_..._ms                the worst texts of strangers, made ready, laid out and drawn
 //

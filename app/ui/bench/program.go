@@ -30,8 +30,8 @@ const (
 	rowTop    = 172                    // middle of the first
 	rowHeight = 66                     // px
 	opens     = 4 * chatRows           // clicks on a chat
-	wheels    = 600                    // steps of the wheel that are timed
-	pause     = 50 * time.Millisecond  // between them; some frames would fit into it
+	wheels    = 300                    // steps of the wheel that are timed
+	pause     = 120 * time.Millisecond // between them: some frames would fit into it, and xdotool rests for 100 ms after each
 	scrolled  = 10_000                 // messages to scroll through
 	calm      = 250 * time.Millisecond // nothing more is to come
 	idle      = time.Minute
