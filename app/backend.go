@@ -43,6 +43,11 @@ func (a *App) Status(ctx context.Context, _ api.StatusRequest) (s api.Status, er
 	}
 	s.Choice = a.chat.Choice()
 	if !a.cfg.Brief {
+		v, err := a.friends.view(ctx)
+		if err != nil {
+			return s, storeProblem(err)
+		}
+		s.FriendsRelay = &v
 		d := a.dht.Status()
 		s.DHT = &api.DHT{Peers: d.Peers, Server: d.Server, Servers: d.Size, Ways: d.Ways}
 		for _, x := range d.Alarms {

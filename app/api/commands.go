@@ -245,22 +245,24 @@ type Status struct {
 	Network string   `json:"network"`         // public, lan or loopback
 	Private bool     `json:"private_routing"` // whether messages are left at relays by way of other relays
 	// NeverStraight says that they wait where no other relay leads there.
-	NeverStraight bool       `json:"never_straight,omitempty"`
-	Relays        []Relay    `json:"relays,omitempty"`
-	Choice        *Choice    `json:"choice,omitempty"` // if relays are chosen
-	DHT           *DHT       `json:"dht,omitempty"`    // if the node runs
-	Contacts      int        `json:"contacts"`
-	Connected     int        `json:"connected"`              // contacts that are connected directly now
-	Waiting       int        `json:"waiting"`                // own messages and first flights without an acknowledgement from the other side
-	Queued        int        `json:"queued"`                 // of these, those that are on this device only
-	Asked         int        `json:"asked,omitempty"`        // of the queued, those that a device has seen whose owner has to decide: by a reusable address
-	OutOfTouch    int        `json:"out_of_touch,omitempty"` // contacts for whom messages wait that none of the relays they named has taken for a day (MSG-10)
-	Protection    Protection `json:"protection"`
-	Words         bool       `json:"words,omitempty"` // the recovery words are on this device still: see Phrase
-	Version       string     `json:"version"`
-	Started       Time       `json:"started,omitzero"`
-	Revoked       Time       `json:"revoked,omitzero"` // when this device learned that the account was recovered on another
-	PID           int        `json:"pid"`
+	NeverStraight bool    `json:"never_straight,omitempty"`
+	Relays        []Relay `json:"relays,omitempty"`
+	// FriendsRelay is the relay on this computer for contacts, if the node runs.
+	FriendsRelay *FriendsRelay `json:"friends_relay,omitempty"`
+	Choice       *Choice       `json:"choice,omitempty"` // if relays are chosen
+	DHT          *DHT          `json:"dht,omitempty"`    // if the node runs
+	Contacts     int           `json:"contacts"`
+	Connected    int           `json:"connected"`              // contacts that are connected directly now
+	Waiting      int           `json:"waiting"`                // own messages and first flights without an acknowledgement from the other side
+	Queued       int           `json:"queued"`                 // of these, those that are on this device only
+	Asked        int           `json:"asked,omitempty"`        // of the queued, those that a device has seen whose owner has to decide: by a reusable address
+	OutOfTouch   int           `json:"out_of_touch,omitempty"` // contacts for whom messages wait that none of the relays they named has taken for a day (MSG-10)
+	Protection   Protection    `json:"protection"`
+	Words        bool          `json:"words,omitempty"` // the recovery words are on this device still: see Phrase
+	Version      string        `json:"version"`
+	Started      Time          `json:"started,omitzero"`
+	Revoked      Time          `json:"revoked,omitzero"` // when this device learned that the account was recovered on another
+	PID          int           `json:"pid"`
 }
 
 // Choice is how the choice of relays stands.

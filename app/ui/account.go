@@ -118,7 +118,7 @@ func newAccount(d *Desk, b api.Backend) *account {
 	a.pinBar = chats.NewPinBar(l, a.toPin, a.unpin)
 	a.findBar = chats.NewFindBar(l, chats.FindActions{Query: a.findQuery, Step: a.stepFind, Close: a.closeFind})
 	a.reqs = people.NewRequests(l, people.Decisions{Accept: a.acceptRequest, Ignore: a.ignoreRequest, Block: a.blockRequest})
-	a.net = network.NewPage(l, network.Actions{Add: a.addRelay, Run: a.runRelay, Remove: a.removeRelay, Stop: a.stopRelay, Test: a.testNetwork})
+	a.net = network.NewPage(l, network.Actions{Add: a.addRelay, Remove: a.removeRelay, Friends: a.showFriends, Test: a.testNetwork})
 	a.welcome = a.newWelcome()
 	a.frame = shell.NewFrame(a.rail, d.look.List, func(bool) { a.pane.Single(a.frame.Single()) }, func(w float32) {
 		a.look.List = w
@@ -146,9 +146,6 @@ func newAccount(d *Desk, b api.Backend) *account {
 	d.win.SetContent(a.frame)
 	a.followEvents()
 	a.reload()
-	if a.look.Relay {
-		a.runRelay()
-	}
 	a.register(func() error { return nil })
 	return a
 }
@@ -393,6 +390,9 @@ func (a *account) refreshStatus() {
 				a.openLine() // now it is known which are one's own
 			}
 			a.showOffer()
+			if a.section == shell.Settings {
+				a.prefs.Update()
+			}
 		}
 		a.showFoot()
 		if a.statusDue {
@@ -405,7 +405,6 @@ func (a *account) showFoot() {
 	a.list.Foot(chats.FootOf(a.l, a.status, a.broken))
 	if a.status != nil && a.section == shell.Network {
 		r := network.ReportOf(a.l, *a.status)
-		r.Own = a.relay != ""
 		if a.tested != nil {
 			r.Add(a.l, *a.tested)
 		}
@@ -504,6 +503,7 @@ func (a *account) go_(s shell.Section) {
 		a.frame.SetContent(a.prefs)
 		a.prefs.Update()
 		a.loadChoices()
+		a.refreshStatus()
 	default:
 		a.frame.SetList(a.list)
 		a.showContent()

@@ -240,42 +240,49 @@ func (a *account) askRelay(then func()) {
 	})
 }
 
-// runRelay starts a relay on this computer.
-func (a *account) runRelay() { a.startRelay(func() {}) }
-
+// startRelay has this computer keep mail for contacts, and for who has no relay at all.
 func (a *account) startRelay(then func()) {
-	task.Load(a.work, func(ctx context.Context) (string, error) {
-		addr, err := a.host.Relay(ctx)
-		if err == nil {
-			_, err = a.b.AddRelay(ctx, api.AddRelayRequest{Addr: addr})
+	on := true
+	a.setFriends(api.SetFriendsRelayRequest{On: &on}, then)
+}
+
+// setFriends changes how this computer keeps mail for contacts.
+func (a *account) setFriends(r api.SetFriendsRelayRequest, then func()) {
+	task.Load(a.work, func(ctx context.Context) (api.FriendsRelay, error) { return a.b.SetFriendsRelay(ctx, r) }, func(v api.FriendsRelay, err error) {
+		if err == nil && a.status != nil {
+			a.status.FriendsRelay = &v
+			a.prefs.Update()
 		}
-		return addr, err
-	}, func(addr string, err error) {
 		a.refreshStatus()
 		if err != nil {
 			a.fail(err)
 			return
 		}
-		a.relay = addr
-		a.look.Relay = true
-		a.keepLook()
 		then()
 	})
 }
 
-// stopRelay stops the relay on this computer.
-func (a *account) stopRelay() {
-	people.ShowConfirm(a.win.Canvas(), a.l, a.l.T("Stop the relay on this computer?"), a.l.T("What it keeps stays on the disk, and waits until the relay runs again. Give it up, too, if it is not to come back."), a.l.T("Stop"), func() {
-		task.Load(a.work, func(ctx context.Context) (struct{}, error) { return struct{}{}, a.host.StopRelay(ctx) }, func(_ struct{}, err error) {
-			if err != nil {
-				a.fail(err)
-				return
-			}
-			a.relay, a.look.Relay = "", false
-			a.keepLook()
-			a.refreshStatus()
+// keepsMail says whether this computer keeps mail for contacts.
+func (a *account) keepsMail() bool {
+	return a.status != nil && a.status.FriendsRelay != nil && a.status.FriendsRelay.On
+}
+
+// keepMail has this computer keep mail for contacts, or asks whether it is not to any more.
+func (a *account) keepMail(on bool) {
+	if on {
+		a.startRelay(func() {})
+		return
+	}
+	people.ShowConfirm(a.win.Canvas(), a.l, a.l.T("Keep no more mail for contacts?"),
+		a.l.T("They are told, and nothing more is taken. What is kept is given out first, while this computer is on; then it ends by itself."), a.l.T("Keep no more"), func() {
+			a.setFriends(api.SetFriendsRelayRequest{On: &on}, func() {})
 		})
-	})
+}
+
+// showFriends opens what can be set of it.
+func (a *account) showFriends() {
+	a.go_(shell.Settings)
+	a.prefs.Open("computer")
 }
 
 // testNetwork tries the relays and the DHT now.

@@ -48,7 +48,7 @@ func (a *account) commands() []shell.Command {
 		{ID: "settings", Group: shell.Go, Name: lang.Mark("Settings"), Keys: []shell.Key{shell.Ctrl(fyne.KeyComma), shell.Ctrl(fyne.Key4)}, Run: func() { a.go_(shell.Settings) }},
 
 		{ID: "test", Group: shell.Go, Name: lang.Mark("Test the network"), Run: a.testNetwork},
-		{ID: "stoprelay", Group: shell.Go, Name: lang.Mark("Stop the relay here"), When: func() bool { return a.relay != "" }, Run: a.stopRelay},
+		{ID: "stoprelay", Group: shell.Go, Name: lang.Mark("Keep no more mail for contacts"), When: a.keepsMail, Run: func() { a.keepMail(false) }},
 
 		{ID: "larger", Group: shell.View, Name: lang.Mark("Larger"), Keys: []shell.Key{shell.Ctrl(fyne.KeyEqual), shell.Ctrl(fyne.KeyPlus), shell.CtrlShift(fyne.KeyEqual)}, Run: func() { a.zoom(shell.ScaleStep) }},
 		{ID: "smaller", Group: shell.View, Name: lang.Mark("Smaller"), Keys: []shell.Key{shell.Ctrl(fyne.KeyMinus)}, Run: func() { a.zoom(-shell.ScaleStep) }},

@@ -110,7 +110,7 @@ func TestEveryDialogFits(t *testing.T) {
 				"a passphrase":      s.inner.lock,
 				"the palette":       s.inner.palette,
 				"the keys":          func() { s.does("help") },
-				"stopping a relay":  s.inner.stopRelay,
+				"stopping a relay":  func() { s.inner.keepMail(false) },
 			} {
 				show()
 				s.until(name, func() bool { return s.win.Canvas().Overlays().Top() != nil })

@@ -9,6 +9,7 @@ import (
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/desktop/notify"
 	"github.com/godwit-im/godwit/app/ui/lang"
+	"github.com/godwit-im/godwit/app/ui/network"
 	"github.com/godwit-im/godwit/app/ui/people"
 	"github.com/godwit-im/godwit/app/ui/settings"
 	"github.com/godwit-im/godwit/app/ui/shell"
@@ -171,7 +172,56 @@ func (a *account) computerItems() (items []settings.Item) {
 			a.dressTray()
 		}}})
 	}
-	return items
+	return append(items, a.friendsItems()...)
+}
+
+// friendsItems are about keeping mail for contacts on this computer, with what it costs.
+func (a *account) friendsItems() []settings.Item {
+	l := a.l
+	if a.status == nil || a.status.FriendsRelay == nil {
+		return nil
+	}
+	v := *a.status.FriendsRelay
+	items := []settings.Item{{ID: "friends", Name: l.T("Keep mail for contacts"), Help: network.FriendsOf(l, v), Switch: &settings.Switch{On: v.On, Set: a.keepMail}}}
+	if !v.On {
+		return items
+	}
+	size := func(id, name, help string, at int64, steps []int64, usual int64, set func(int64) api.SetFriendsRelayRequest) settings.Item {
+		if !slices.Contains(steps, at) { // it was set elsewhere
+			steps = append(steps, at)
+			slices.Sort(steps)
+		}
+		var names []string
+		for _, n := range steps {
+			names = append(names, network.Size(n))
+		}
+		return settings.Item{ID: id, Name: name, Help: help, Choice: &settings.Choice{Names: names, At: slices.Index(steps, at), Usual: slices.Index(steps, usual), Set: func(n int) { a.setFriends(set(steps[n]), func() {}) }}}
+	}
+	const mib, gib = 1 << 20, 1 << 30
+	days := []int{7, 14, 30}
+	if !slices.Contains(days, v.Days) {
+		days = append(days, v.Days)
+		slices.Sort(days)
+	}
+	var names []string
+	for _, n := range days {
+		names = append(names, l.N("{n} days", n))
+	}
+	return append(items,
+		size("friends-disk", l.T("Room on the disk"), l.T("All that is kept for contacts fits in here. When it is full nothing more is taken."), v.MaxDisk, []int64{256 * mib, gib, 4 * gib, 16 * gib}, gib,
+			func(n int64) api.SetFriendsRelayRequest {
+				share := min(v.Share, n)
+				return api.SetFriendsRelayRequest{MaxDisk: &n, Share: &share}
+			}),
+		size("friends-share", l.T("Room for each contact"), l.T("So that no one of them can fill it all."), v.Share, []int64{16 * mib, 64 * mib, 256 * mib}, 64*mib,
+			func(n int64) api.SetFriendsRelayRequest {
+				disk := max(v.MaxDisk, n)
+				return api.SetFriendsRelayRequest{Share: &n, MaxDisk: &disk}
+			}),
+		settings.Item{ID: "friends-days", Name: l.T("How long mail is kept"), Help: l.T("What nobody fetched in that time is removed."), Choice: &settings.Choice{
+			Names: names, At: slices.Index(days, v.Days), Usual: slices.Index(days, 30), Set: func(n int) {
+				a.setFriends(api.SetFriendsRelayRequest{Days: &days[n]}, func() {})
+			}}})
 }
 
 // register changes how the program is registered, and looks at what came of it.

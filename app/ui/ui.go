@@ -41,10 +41,6 @@ type Host interface {
 	Create(ctx context.Context, name string) (api.Backend, error)
 	// Restore makes the account from recovery words and opens it.
 	Restore(ctx context.Context, name, words string) (api.Backend, error)
-	// Relay runs a relay on this computer, until the program ends, and tells its address.
-	Relay(ctx context.Context) (addr string, err error)
-	// StopRelay stops that relay, if it runs; what it keeps stays.
-	StopRelay(ctx context.Context) error
 }
 
 // ErrElsewhere says that another window has the account, and came to the front.
@@ -86,7 +82,6 @@ type Desk struct {
 	trayIcon bool // ours is in it
 	hidden   bool // the window is in the tray
 
-	relay string          // address of the relay that runs here; empty: none
 	faces *text.Fonts     // of what people write; made when it is first needed
 	later link.Link       // what a link asked to see before there was an account
 	told  map[string]bool // what went wrong and stands over the window

@@ -38,6 +38,7 @@ type house struct {
 	messages map[string][]api.Message
 	requests []api.Request
 	relays   []api.Relay
+	friends  api.FriendsRelay
 	sent     []api.SendRequest
 	read     []api.MarkReadRequest
 	drafts   map[string]string
@@ -53,7 +54,8 @@ type house struct {
 }
 
 func newHouse() *house {
-	return &house{events: make(chan api.Event, 100), messages: map[string][]api.Message{}, drafts: map[string]string{}}
+	return &house{friends: api.FriendsRelay{State: api.FriendsOff, MaxDisk: 1 << 30, Share: 64 << 20, Days: 30, Friends: 12, Using: 7, Disk: 34 << 20,
+		Month: &api.FriendsMonth{Taken: 41 << 20, Given: 39 << 20}}, events: make(chan api.Event, 100), messages: map[string][]api.Message{}, drafts: map[string]string{}}
 }
 
 func (h *house) Open(context.Context, string) (api.Backend, error) {
@@ -73,15 +75,22 @@ func (h *house) Restore(_ context.Context, _, words string) (api.Backend, error)
 	}
 	return h, nil
 }
-func (h *house) Relay(context.Context) (string, error) {
-	return "/ip4/127.0.0.1/tcp/1/p2p/relay", nil
-}
-
-func (h *house) StopRelay(context.Context) error {
+func (h *house) SetFriendsRelay(_ context.Context, r api.SetFriendsRelayRequest) (api.FriendsRelay, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.decided = append(h.decided, "stop the relay")
-	return nil
+	if r.On != nil {
+		h.friends.On, h.friends.State, h.friends.Relay = *r.On, api.FriendsOn, "12D3KooWhome"
+		if !*r.On {
+			h.friends.State, h.friends.Cells, h.friends.Bytes = api.FriendsDraining, 3, 12<<10
+		}
+	}
+	if r.Share != nil {
+		h.friends.Share, h.friends.MaxDisk = *r.Share, *r.MaxDisk
+	}
+	if r.Days != nil {
+		h.friends.Days = *r.Days
+	}
+	return h.friends, nil
 }
 func (h *house) AddRelay(_ context.Context, r api.AddRelayRequest) (api.Relay, error) {
 	return api.Relay{Addrs: []string{r.Addr}}, nil
@@ -92,7 +101,7 @@ func (h *house) TestNetwork(context.Context, api.TestNetworkRequest) (api.Networ
 func (h *house) Status(context.Context, api.StatusRequest) (api.Status, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return api.Status{Account: "me", Name: "Jonas", Network: "loopback", Words: !h.forgot, Relays: slices.Clone(h.relays)}, nil
+	return api.Status{Account: "me", Name: "Jonas", Network: "loopback", Words: !h.forgot, Relays: slices.Clone(h.relays), FriendsRelay: new(h.friends)}, nil
 }
 func (h *house) Conversations(_ context.Context, r api.ConversationsRequest) (list []api.Conversation, err error) {
 	h.mu.Lock()
@@ -949,8 +958,7 @@ func TestHiddenScreensFollowTheColours(t *testing.T) {
 	}
 }
 
-// The network is tested at a press, and says in words what works; a relay that runs here
-// is stopped as it was started.
+// The network is tested at a press, and says in words what works.
 func TestTheNetworkIsTested(t *testing.T) {
 	h := harbour()
 	h.relays = append(h.relays, api.Relay{Relay: "12D3KooWzyxw", State: "connected", Addrs: []string{"/ip4/127.0.0.1/tcp/4002/p2p/12D3KooWzyxw"}})
@@ -961,19 +969,40 @@ func TestTheNetworkIsTested(t *testing.T) {
 	s.until("what was seen", func() bool {
 		return s.says("it works. Connected after 48 ms, answered after 12 ms") && s.says("it does not work. Nobody listens at its address.") && s.says("17 computers answered within 820 ms")
 	})
-	s.press("Run a relay here")
-	s.until("it runs", func() bool { return s.says("Stop the relay here") && s.look.Relay })
-	s.press("Stop the relay here")
-	s.press("Stop")
-	s.until("it is stopped", func() bool { return s.says("Run a relay here") && !s.look.Relay })
-	if !slices.Equal(h.decided, []string{"stop the relay"}) {
-		t.Errorf("%q", h.decided)
-	}
 	s.press("Chats")
 	s.press("Network")
 	if s.says("Tested now") {
 		t.Error("what was seen long ago is shown as if it were so")
 	}
+}
+
+// This computer keeps mail for contacts: it is switched on and off in the settings, which say what that
+// costs, and the Network page says it too. A contact's computer that does the same is shown as what it is.
+func TestMailIsKeptForContacts(t *testing.T) {
+	h := harbour()
+	h.relays = append(h.relays, api.Relay{Relay: "12D3KooWfriend", State: "unreachable", Source: "friend", Friend: "anna", Name: "Anna"})
+	s := look(t, h, wide)
+	s.until("the window", func() bool { return s.inner != nil && s.inner.status != nil })
+	s.press("Network")
+	s.until("how it stands", func() bool {
+		return s.says("This computer can keep sealed mail for your contacts") && s.says("The computer of Anna") && s.says("It is off, or cannot be reached. Nothing rests on it.")
+	})
+	s.press("Mail for contacts: settings")
+	s.until("the settings", func() bool { return s.says("up to 1.0 GiB") && !s.says("Room for each contact") })
+	s.press("Keep mail for contacts: off")
+	s.until("what it costs", func() bool {
+		return s.says("Mail is kept for your contacts here.") && s.says("34 MiB of 1.0 GiB are used.") && s.says("Devices of contacts that use it: 7 of 12.") && s.says("This month 41 MiB came and 39 MiB went.") && s.says("learn this computer's address")
+	})
+	s.press("256 MiB")
+	s.press("7 days")
+	s.until("the limits", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return h.friends.Days == 7
+	})
+	s.press("Keep mail for contacts: on")
+	s.press("Keep no more")
+	s.until("it is emptied", func() bool { return s.says("3 messages (12 KiB) wait to be fetched") && !s.inner.keepsMail() })
 }
 
 // A link that comes while a passphrase is asked for is followed once the account is open.

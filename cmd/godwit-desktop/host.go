@@ -14,12 +14,9 @@ import (
 	"github.com/godwit-im/godwit/app/link"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/ui"
-	"github.com/godwit-im/godwit/p2p/node"
-	"github.com/godwit-im/godwit/p2p/relay"
 )
 
-// host runs what is behind the window: the account with its local API, and a relay if
-// one is wanted. It implements ui.Host.
+// host runs what is behind the window: the account with its local API. It implements ui.Host.
 type host struct {
 	ctx   context.Context // of the program
 	cfg   config.Config
@@ -31,8 +28,6 @@ type host struct {
 	app    *app.App
 	client *api.Client
 	desk   *ui.Desk
-	relay  string // address of the relay that runs here
-	end    func() // stops it, and waits until it has ended
 	await  func() // ends waiting for further starts; nil: they find the account
 }
 
@@ -163,63 +158,6 @@ func (h *host) Restore(ctx context.Context, name, words string) (api.Backend, er
 		return nil, err
 	}
 	return h.enter(ctx, h.cfg)
-}
-
-// Relay implements ui.Host.
-func (h *host) Relay(ctx context.Context) (string, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.relay != "" {
-		return h.relay, nil
-	}
-	ready := make(chan relay.Event, 1)
-	r, err := relay.New(relay.Config{
-		Data: h.cfg.Dirs.Relay, Mode: node.Mode(h.cfg.Network), Peers: h.cfg.Peers, Listed: h.cfg.Listed, Limits: app.RelayLimits(h.cfg), Logger: h.cfg.Logger,
-		Event: func(e relay.Event) {
-			if e.State == relay.Ready {
-				select {
-				case ready <- e:
-				default:
-				}
-			}
-		},
-	})
-	if err != nil {
-		return "", app.RelayProblem(err)
-	}
-	ended := make(chan error, 1)
-	running, stop := context.WithCancel(h.ctx)
-	h.part("the relay on this computer", func(context.Context) error {
-		defer stop()
-		err := r.Run(running)
-		ended <- err
-		return err
-	})
-	select {
-	case e := <-ready:
-		if len(e.Addrs) == 0 {
-			stop()
-			return "", problem.New(problem.CannotListen, nil)
-		}
-		h.relay, h.end = e.Addrs[0], func() { stop(); <-ended }
-		return h.relay, nil
-	case err := <-ended:
-		return "", app.RelayProblem(err)
-	case <-ctx.Done():
-		stop()
-		return "", ctx.Err()
-	}
-}
-
-// StopRelay implements ui.Host.
-func (h *host) StopRelay(context.Context) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.relay != "" {
-		h.end()
-		h.relay, h.end = "", nil
-	}
-	return nil
 }
 
 // close gives everything back once the program's context has ended.

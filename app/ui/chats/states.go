@@ -163,8 +163,12 @@ func FootOf(l *lang.Lang, s *api.Status, err error) Foot {
 	case !s.Revoked.IsZero():
 		return Foot{Icon: "alert", Text: l.T("This device was replaced by another")}
 	}
-	working := 0
+	working, usual := 0, 0
 	for _, r := range s.Relays {
+		if r.Friend != "" {
+			continue // nothing rests on it
+		}
+		usual++
 		if r.State == "connected" && r.Failing == "" {
 			working++
 		}
@@ -180,7 +184,7 @@ func FootOf(l *lang.Lang, s *api.Status, err error) Foot {
 	switch {
 	case working > 0:
 		parts = append([]string{l.T("Connected")}, parts...)
-	case len(s.Relays) > 0:
+	case usual > 0:
 		parts = append([]string{l.T("No relay reached")}, parts...)
 	default:
 		parts = append(parts, l.T("No relay yet"))

@@ -35,7 +35,9 @@ type Report struct {
 	Relays   []Relay
 	Alarms   []string
 	Tried    string // what a test saw of the DHT; empty: none was made
-	Own      bool   // a relay runs on this computer by this window
+	Friends  string // how it stands with mail kept for contacts here; empty: it is not known
+	Keeps    bool   // it is kept
+	Trouble  bool   // and something is wrong with that
 }
 
 // Add puts what a test saw beside what is known.
@@ -64,8 +66,13 @@ func (r *Report) Add(l *lang.Lang, t api.NetworkTest) {
 // ReportOf puts a status in words.
 func ReportOf(l *lang.Lang, s api.Status) Report {
 	var r Report
-	working := 0
+	working, usual := 0, 0
 	for _, one := range s.Relays {
+		if one.Friend != "" {
+			r.Relays = append(r.Relays, ofFriend(l, one))
+			continue
+		}
+		usual++
 		v := Relay{ID: one.Relay, Name: short(one.Relay), Why: problems.Unreached(l, one.Reason)}
 		switch one.State {
 		case "connected":
@@ -86,6 +93,9 @@ func ReportOf(l *lang.Lang, s api.Status) Report {
 		if len(one.Addrs) > 0 {
 			v.Name = host(one.Addrs[0], v.Name)
 		}
+		if s.FriendsRelay != nil && one.Relay == s.FriendsRelay.Relay {
+			v.Name = l.T("This computer")
+		}
 		r.Relays = append(r.Relays, v)
 	}
 	switch {
@@ -93,10 +103,14 @@ func ReportOf(l *lang.Lang, s api.Status) Report {
 		r.Good, r.Sentence = true, l.T("All is well: messages reach you, and yours leave at once.")
 	case working > 0:
 		r.Good, r.Sentence = true, l.T("Connected. Some messages still wait on this computer.")
-	case len(s.Relays) > 0:
+	case usual > 0:
 		r.Sentence = l.T("No relay can be reached. Messages wait on this computer, safe, until one can or the other side is connected.")
 	default:
 		r.Sentence = l.T("You have no relay: messages go only while you and the other side are connected.")
+	}
+	if f := s.FriendsRelay; f != nil {
+		r.Friends, r.Keeps = FriendsOf(l, *f), f.On
+		r.Trouble = f.State == api.FriendsFailed || f.State == api.FriendsFull || f.On && f.Reason != ""
 	}
 	fact := func(label, value string) { r.Facts = append(r.Facts, [2]string{label, value}) }
 	switch s.Network {
@@ -160,11 +174,10 @@ func short(id string) string {
 
 // Actions is what the page calls back for.
 type Actions struct {
-	Add    func()
-	Run    func()
-	Stop   func() // the relay that runs here
-	Remove func(id string)
-	Test   func()
+	Add     func()
+	Remove  func(id string)
+	Friends func() // shows what can be set of keeping mail for contacts
+	Test    func()
 }
 
 // Page is the page. Its methods belong to the window's thread.
@@ -220,13 +233,11 @@ func (v *Page) Set(r Report) {
 	for _, one := range r.Relays {
 		v.column.Add(v.relay(one))
 	}
-	buttons := widget.Row(theme.Space4, widget.NewButton(l.T("Add a relay address"), widget.Plain, v.do.Add))
-	if r.Own {
-		buttons.Add(widget.NewButton(l.T("Stop the relay here"), widget.Plain, v.do.Stop))
-	} else {
-		buttons.Add(widget.NewButton(l.T("Run a relay here"), widget.Plain, v.do.Run))
+	v.column.Add(widget.Row(theme.Space4, widget.NewButton(l.T("Add a relay address"), widget.Plain, v.do.Add)))
+	if r.Friends != "" {
+		v.column.Add(widget.NewText(l.T("Mail for contacts"), theme.TextTitle, theme.Text).Bold())
+		v.column.Add(v.friends(r))
 	}
-	v.column.Add(buttons)
 	v.column.Add(widget.NewText(l.T("What is known"), theme.TextTitle, theme.Text).Bold())
 	facts := widget.Col(theme.Space4)
 	if r.Tried != "" {
@@ -238,6 +249,20 @@ func (v *Page) Set(r Report) {
 	v.column.Add(facts)
 	v.column.Refresh()
 	v.Refresh()
+}
+
+// friends says how it stands with mail kept for contacts.
+func (v *Page) friends(r Report) fyne.CanvasObject {
+	icon, colour := "tick", theme.OK
+	switch {
+	case r.Trouble:
+		icon, colour = "alert", theme.Warn
+	case !r.Keeps:
+		icon, colour = "clock", theme.Dim
+	}
+	words := widget.Col(theme.Space4, widget.NewPara(r.Friends, theme.TextBody, theme.Text), widget.Row(0, widget.NewButton(v.l.T("Mail for contacts: settings"), widget.Plain, v.do.Friends)))
+	body := widget.Edge(nil, nil, widget.Inset(0, 0, theme.Space4, 0, widget.ColumnTop(20, widget.NewIcon(icon, 20, colour))), nil, words)
+	return widget.Stack(widget.NewFill(theme.Pane, theme.RadiusCard).Edged(theme.Line), widget.Inset(theme.Space5, theme.Space4, theme.Space4, theme.Space4, body))
 }
 
 func (v *Page) relay(r Relay) fyne.CanvasObject {

@@ -285,6 +285,12 @@ func words(l *lang.Lang, c problem.Code) (Said, bool) {
 	case problem.NoOtherRelay:
 		return Said{l.T("No other relay leads to the contact's relays"),
 			l.T("You chose that nothing goes to them straight, since they would see this computer's address. The message is safe here and is tried again.")}, true
+	case problem.OnlyFriends:
+		return Said{l.T("Only a computer of the contact's friends keeps the message"),
+			l.T("It is on at times, so nobody can promise when it gives the message out. The message is safe here, too.")}, true
+	case problem.HomeUnreached:
+		return Said{l.T("Contacts cannot reach this computer yet"),
+			l.T("It has no address that they could dial, and no other relay leads to it so far. One is looked for; or forward its port in your router.")}, true
 	case problem.FewOwnRelays:
 		return Said{l.T("Fewer than three relays keep your mail"),
 			l.T("If those fail, messages reach you only while you and the sender are online. Others are looked for, or add one.")}, true

@@ -135,6 +135,7 @@ type row struct {
 	dot    *changedDot
 	toggle *toggle
 	chips  []*widget.Chip
+	choice *fyne.Container // of chips
 	value  *widget.Text
 	less   *widget.Press
 	more   *widget.Press
@@ -157,6 +158,7 @@ func newRow(v *View, i Item) *row {
 			r.chips = append(r.chips, chip)
 			chips.Add(chip)
 		}
+		r.choice = chips
 		r.box = pad(widget.Col(theme.Space4, words, chips))
 	case i.Number != nil:
 		r.value = widget.NewText("", theme.TextBody, theme.Text).Centred()
@@ -198,6 +200,7 @@ func (r *row) set(i Item) {
 		for n, c := range r.chips {
 			c.Select(n == i.Choice.At)
 		}
+		r.choice.Refresh() // the one that is chosen is bold, and wider
 	case i.Number != nil:
 		r.value.Set(i.Number.Text(i.Number.Value))
 		for _, b := range []struct {

@@ -21,7 +21,6 @@ type Look struct {
 	Mode   theme.Mode `json:"mode"`  // light, dark or system
 	Scale  int        `json:"scale"` // percent, 80 to 200 in steps of 10
 	Lang   string     `json:"lang,omitempty"`
-	Relay  bool       `json:"relay,omitempty"`  // a relay runs with the window
 	Notify string     `json:"notify,omitempty"` // how much notifications tell: a notify.Level
 	Tray   bool       `json:"tray,omitempty"`   // a window that is closed stays in the tray
 

@@ -13,7 +13,7 @@ func TestTheWindowIsAsItWasLeft(t *testing.T) {
 	if got := LoadLook(path); got != fallback() {
 		t.Errorf("without a file: %+v", got)
 	}
-	want := Look{Width: 900, Height: 700, List: 300, Mode: theme.Dark, Scale: 120, Lang: "fr", Relay: true}
+	want := Look{Width: 900, Height: 700, List: 300, Mode: theme.Dark, Scale: 120, Lang: "fr"}
 	if err := want.Save(path); err != nil {
 		t.Fatal(err)
 	}
