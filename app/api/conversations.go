@@ -32,6 +32,8 @@ type Conversation struct {
 	LooksLike string `json:"looks_like,omitempty"` // another contact, for whom that could be taken
 	Connected bool   `json:"connected,omitempty"`  // a device of theirs is connected directly
 
+	Introduced string `json:"introduced,omitempty"` // the name of the contact who introduced them
+
 	Pinned     bool   `json:"pinned,omitempty"`
 	Archived   bool   `json:"archived,omitempty"`
 	MutedUntil Time   `json:"muted_until,omitzero"` // left out: not muted

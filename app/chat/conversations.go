@@ -47,6 +47,9 @@ func (c *Chat) conversationViews(tx *store.Tx, only []Find) (list []api.Conversa
 			}
 		}
 		v.Connected, v.LooksLike = connected[l.Contact.ID], marks[l.Contact.ID]
+		if v.Introduced, err = introducer(tx, l.Contact); err != nil {
+			return nil, err
+		}
 		list = append(list, v)
 	}
 	return list, nil
@@ -119,6 +122,19 @@ func likenesses(tx *store.Tx, rows []store.Listed) (map[int64]string, error) {
 		return nil, nil
 	}
 	return LooksLike(tx, nameless)
+}
+
+// introducer is what the contact is called who introduced somebody; empty: nobody did, or nobody
+// who is a contact still.
+func introducer(tx *store.Tx, who store.Contact) (string, error) {
+	if who.Introducer == 0 {
+		return "", nil
+	}
+	by, err := tx.Contact(who.Introducer)
+	if err != nil || !by.Removed.IsZero() {
+		return "", ignore(err, store.ErrNotFound)
+	}
+	return DisplayName(by), nil
 }
 
 // connectedContacts are the contacts of whom a device is connected directly.

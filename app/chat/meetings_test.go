@@ -78,6 +78,9 @@ func TestTwoAreIntroduced(t *testing.T) {
 			if who.Introducer != p.contact(anna).ID || !who.Verified.IsZero() {
 				w.Errorf("to %s the other is %+v", p.name, who)
 			}
+			if list, err := p.Conversations(w.Context()); err != nil || len(list) != 2 || list[0].Introduced != "Anna" || list[1].Introduced != "" {
+				w.Errorf("the list of %s says %+v, %v", p.name, list, err)
+			}
 		}
 		if !carol.lineOf(anna, mustID(w, told.ID)).Introduction.Known {
 			w.Error("Carol's line does not say that she knows Ben now")

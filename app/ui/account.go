@@ -604,6 +604,9 @@ func (a *account) showHead() {
 		if len(parts) == 0 {
 			parts = append(parts, a.l.T("Not connected now"))
 		}
+		if c.Introduced != "" && !c.Verified { // it is all that is known of who they are
+			parts = append([]string{a.l.T("Introduced by {name}", "name", c.Introduced)}, parts...)
+		}
 	}
 	h.Sub = strings.Join(parts, " · ")
 	if c.Timer > 0 {

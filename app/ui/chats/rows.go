@@ -174,6 +174,8 @@ func row(l *lang.Lang, c api.Conversation, now time.Time, open string) Row {
 		r.Glyph, r.Said = "alert", l.T("Keys contradict each other: nothing is sent")
 	case c.Draft != "" && c.ID != open:
 		r.Glyph, r.Draft, r.Said = "", true, l.T("Draft: {text}", "text", widget.OneLine(c.Draft))
+	case c.Last == nil && c.Introduced != "":
+		r.Said = l.T("Introduced by {name}", "name", widget.OneLine(c.Introduced))
 	case c.Last == nil:
 		r.Said = l.T("No messages yet")
 	}
