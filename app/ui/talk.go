@@ -12,6 +12,7 @@ import (
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/content"
 	"github.com/godwit-im/godwit/app/link"
+	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/ui/chats"
 	"github.com/godwit-im/godwit/app/ui/compose"
 	"github.com/godwit-im/godwit/app/ui/emoji"
@@ -152,6 +153,9 @@ func (a *account) read() {
 func (a *account) send(text string, m compose.Mode) {
 	id := a.openID
 	a.seek.from = nil // the person has arrived here
+	if m.Edit == "" {
+		a.line.SetUnread("", 0) // who answers has read
+	}
 	a.stopDraft()
 	task.Load(a.work, func(ctx context.Context) (api.Sent, error) {
 		if m.Edit != "" {
@@ -292,6 +296,9 @@ func (a *account) react(m timeline.Message, emoji string) {
 func (a *account) delete(id string, both bool) {
 	a.decide(func(ctx context.Context) error {
 		_, err := a.b.Delete(ctx, api.DeleteRequest{ID: id, ForBoth: both})
+		if !both && errors.Is(err, problem.NoSuchMessage) {
+			return nil // it is gone, as was wanted
+		}
 		return err
 	})
 }

@@ -120,7 +120,7 @@ func (e *entry) TypedKey(k *fyne.KeyEvent) {
 		if e.c.cfg.Now().Sub(e.inputEnd) < quiet {
 			return
 		}
-		if e.c.enterSends != e.shift {
+		if e.c.enterSends != parts.ShiftHeld(e.shift) {
 			e.c.send()
 			return
 		}

@@ -52,7 +52,9 @@ func ShowInvitation(c fyne.Canvas, l *lang.Lang, v Invitation, closed func()) *w
 		copyLink.Set(l.T("Copied"))
 	})
 	body.Add(copyLink)
-	return widget.ShowDialog(c, l.T("Invite someone"), l.T("Close"), 440, body, closed)
+	d := widget.ShowDialog(c, l.T("Invite someone"), l.T("Close"), 440, body, closed)
+	c.Focus(copyLink)
+	return d
 }
 
 // Warning is a line of what somebody should know.
@@ -78,12 +80,14 @@ func ShowNoRelay(c fyne.Canvas, l *lang.Lang, do NoRelay) {
 			f()
 		}
 	}
-	buttons := widget.Col(theme.Space4, widget.NewButton(l.T("Add a relay address"), widget.Primary, then(do.Add)))
+	add := widget.NewButton(l.T("Add a relay address"), widget.Primary, then(do.Add))
+	buttons := widget.Col(theme.Space4, add)
 	if do.Run != nil {
 		buttons.Add(widget.NewButton(l.T("Run a relay on this computer"), widget.Plain, then(do.Run)))
 	}
 	buttons.Add(widget.NewButton(l.T("Invite without a relay"), widget.Link, then(do.Go)))
 	d = widget.ShowDialog(c, l.T("No relay yet"), l.T("Close"), 440, widget.Col(theme.Space5, widget.NewPara(text, theme.TextBody, theme.Dim), buttons), nil)
+	c.Focus(add)
 }
 
 // Ask is a dialog with one field.

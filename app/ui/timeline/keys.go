@@ -24,6 +24,9 @@ func (t *Timeline) FocusGained() {
 // FocusLost implements fyne.Focusable.
 func (t *Timeline) FocusLost() {
 	t.focused, t.ringed = false, false
+	if !t.picking {
+		t.current = "" // who comes back begins at the newest one
+	}
 	t.readorn()
 }
 

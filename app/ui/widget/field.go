@@ -53,6 +53,15 @@ func (f *Field) FocusLost() {
 	f.Entry.FocusLost()
 }
 
+// ShiftHeld says whether Shift is held down, given what a field has seen of it: a key that is
+// let go while a dialog has the keys is not seen by the field behind that.
+func ShiftHeld(seen bool) bool {
+	if d, ok := fyne.CurrentApp().Driver().(desktop.Driver); ok {
+		return d.CurrentKeyModifiers()&fyne.KeyModifierShift != 0
+	}
+	return seen
+}
+
 func isShift(e *fyne.KeyEvent) bool {
 	return e.Name == desktop.KeyShiftLeft || e.Name == desktop.KeyShiftRight
 }
@@ -63,7 +72,7 @@ func (f *Field) TypedKey(e *fyne.KeyEvent) {
 	case e.Name == fyne.KeyEscape && f.Escape != nil:
 		f.Escape()
 	case (e.Name == fyne.KeyReturn || e.Name == fyne.KeyEnter || e.Name == fyne.KeyF3) && f.Enter != nil:
-		f.Enter(f.shift)
+		f.Enter(ShiftHeld(f.shift))
 	case (e.Name == fyne.KeyUp || e.Name == fyne.KeyDown) && f.Arrow != nil && f.Arrow(e.Name == fyne.KeyDown):
 	case ForwardKey(f, e):
 	default:

@@ -65,8 +65,7 @@ func IsMenuKey(e *fyne.KeyEvent) bool {
 	if e.Name != fyne.KeyF10 {
 		return e.Name == desktop.KeyMenu
 	}
-	d, ok := fyne.CurrentApp().Driver().(desktop.Driver)
-	return ok && d.CurrentKeyModifiers() == fyne.KeyModifierShift
+	return ShiftHeld(false)
 }
 
 // menuSheet is the whole window while a menu is open: the menu, and the room beside it.
@@ -257,8 +256,9 @@ func (s *menuSheet) step(by int) {
 
 // TypedKey implements fyne.Focusable.
 func (s *menuSheet) TypedKey(e *fyne.KeyEvent) {
-	s.typed = ""
 	onPick := s.mark < 0
+	typed := s.typed
+	s.typed = ""
 	switch e.Name {
 	case fyne.KeyUp:
 		s.step(-1)
@@ -285,7 +285,7 @@ func (s *menuSheet) TypedKey(e *fyne.KeyEvent) {
 		case s.above != "":
 			s.back()
 		}
-	case fyne.KeyReturn, fyne.KeyEnter, fyne.KeySpace:
+	case fyne.KeyReturn, fyne.KeyEnter:
 		switch {
 		case onPick:
 			s.do(s.menu.Picks[-1-s.mark].Do)
@@ -302,13 +302,17 @@ func (s *menuSheet) TypedKey(e *fyne.KeyEvent) {
 		} else {
 			s.close()
 		}
+	default:
+		s.typed = typed // letters are keys, too
 	}
 }
 
-// TypedRune moves the mark to the item whose name begins with what is typed.
+// TypedRune moves the mark to the item whose name begins with what is typed. A space by itself
+// chooses, as Enter does.
 func (s *menuSheet) TypedRune(r rune) {
 	if r == ' ' && s.typed == "" {
-		return // which chooses
+		s.TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+		return
 	}
 	s.typed += strings.ToLower(string(r))
 	if !s.find() {
