@@ -91,7 +91,7 @@ func TestEveryDialogFits(t *testing.T) {
 			s := open(t, h, tag)
 			s.until("the window", func() bool { return s.inner != nil && s.inner.status != nil && len(s.inner.convs) == 2 })
 			for _, name := range []string{"Chats", "Requests", "Network", "Settings"} {
-				if w := fyne.MeasureText(s.l.T(name), theme.TextMeta, fyne.TextStyle{}).Width; w > theme.RailWidth-10 {
+				if w := fyne.MeasureText(s.l.T(name), theme.TextMeta, fyne.TextStyle{}).Width; w > theme.RailWidth-8 {
 					t.Errorf("%q is %v wide on the rail", s.l.T(name), w)
 				}
 			}

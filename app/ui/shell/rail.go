@@ -44,6 +44,9 @@ type railItem struct {
 	item  Item
 }
 
+// side is the room beside the items: little, for their names are long in some languages.
+const side = theme.Space2
+
 // NewRail is a rail with items. Menu is called when the picture of oneself is pressed,
 // with where to show the menu.
 func NewRail(menuName string, items []Item, open func(Section), menu func(at fyne.Position)) *Rail {
@@ -51,9 +54,9 @@ func NewRail(menuName string, items []Item, open func(Section), menu func(at fyn
 	top, foot := widget.Col(theme.Space2), widget.Col(theme.Space2)
 	for _, i := range items {
 		v := &railItem{icon: widget.NewIcon(i.Icon, 21, theme.Dim), text: widget.NewText(i.Name, theme.TextMeta, theme.Dim).Centred().Shrink(), badge: widget.NewBadge(), item: i}
-		picture := widget.Stack(widget.Exactly(0, 24, v.icon), widget.Inset(36, 0, 4, 8, widget.Row(0, v.badge)))
+		picture := widget.Stack(widget.Exactly(0, 24, v.icon), widget.Inset(38, 0, 4, 8, widget.Row(0, v.badge)))
 		v.press = widget.NewPress(i.Name, widget.Col(1, picture, v.text), func() { open(i.Section) })
-		v.press.Shape("", "", theme.RadiusCard, fyne.NewSize(60, 52))
+		v.press.Shape("", "", theme.RadiusCard, fyne.NewSize(theme.RailWidth-2*side, 52))
 		r.items[i.Section] = v
 		if i.Foot {
 			foot.Add(v.press)
@@ -67,7 +70,7 @@ func NewRail(menuName string, items []Item, open func(Section), menu func(at fyn
 	})
 	me.Shape("", "", 24, fyne.NewSize(44, 44))
 	head := widget.Inset(14, theme.Space3+2, 14, theme.Space4, me)
-	r.all = widget.Edge(widget.Col(0, head, widget.Inset(6, 0, 6, 0, top)), widget.Inset(6, 0, 6, theme.Space4, foot), nil, nil, widget.Gap(theme.RailWidth, 0))
+	r.all = widget.Edge(widget.Col(0, head, widget.Inset(side, 0, side, 0, top)), widget.Inset(side, 0, side, theme.Space4, foot), nil, nil, widget.Gap(theme.RailWidth, 0))
 	r.ExtendBaseWidget(r)
 	return r
 }
