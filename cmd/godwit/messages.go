@@ -140,7 +140,7 @@ func stateWords(s api.State, copies *api.Copies, expires api.Time, reason string
 		}
 	}
 	if s == api.Queued && copies != nil && copies.Left > 0 {
-		words += fmt.Sprintf(", left at %d relays without a promise", copies.Left)
+		words += ", left at " + count(copies.Left, "relay") + " without a promise"
 	}
 	if reason != "" {
 		words += ": " + visible(reason)
