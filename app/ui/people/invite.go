@@ -144,22 +144,25 @@ func ShowAsk(c fyne.Canvas, l *lang.Lang, a Ask) *widget.Dialog {
 	return d
 }
 
-// ShowConfirm asks before something that cannot be taken back.
+// ShowConfirm asks before something that cannot be taken back. Enter does not do it.
 func ShowConfirm(c fyne.Canvas, l *lang.Lang, title, says, button string, do func()) {
-	showQuestion(c, l, title, says, button, widget.Danger, do)
+	no, _ := showQuestion(c, l, title, says, button, widget.Danger, do)
+	c.Focus(no)
 }
 
-// ShowQuestion asks whether to go on with what should be known first.
+// ShowQuestion asks whether to go on with what should be known first. Enter goes on.
 func ShowQuestion(c fyne.Canvas, l *lang.Lang, title, says, button string, do func()) {
-	showQuestion(c, l, title, says, button, widget.Primary, do)
+	_, yes := showQuestion(c, l, title, says, button, widget.Primary, do)
+	c.Focus(yes)
 }
 
-func showQuestion(c fyne.Canvas, l *lang.Lang, title, says, button string, kind widget.Kind, do func()) {
+func showQuestion(c fyne.Canvas, l *lang.Lang, title, says, button string, kind widget.Kind, do func()) (no, yes *widget.Button) {
 	var d *widget.Dialog
-	d = widget.ShowDialog(c, title, l.T("Close"), 420, widget.NewPara(says, theme.TextBody, theme.Dim), nil,
-		widget.NewButton(l.T("Cancel"), widget.Plain, func() { d.Close() }),
-		widget.NewButton(button, kind, func() {
-			d.Close()
-			do()
-		}))
+	no = widget.NewButton(l.T("Cancel"), widget.Plain, func() { d.Close() })
+	yes = widget.NewButton(button, kind, func() {
+		d.Close()
+		do()
+	})
+	d = widget.ShowDialog(c, title, l.T("Close"), 420, widget.NewPara(says, theme.TextBody, theme.Dim), nil, no, yes)
+	return no, yes
 }

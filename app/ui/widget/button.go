@@ -23,7 +23,6 @@ const (
 // Button is a button with words.
 type Button struct {
 	Press
-	kind Kind
 	text *Text
 }
 
@@ -44,7 +43,7 @@ func NewButton(text string, kind Kind, tap func()) *Button {
 		t = NewText(text, theme.TextSecondary, colour).Bold().Centred().Shrink()
 		side = theme.Space3
 	}
-	b := &Button{kind: kind, text: t}
+	b := &Button{text: t}
 	width := t.Natural().Width + 2*side
 	b.init(b, text, Inset(side, 0, side, 0, t), tap)
 	least := fyne.NewSize(max(width, theme.Target), theme.Primary)

@@ -22,8 +22,7 @@ type Dialog struct {
 }
 
 // ShowDialog shows a sheet of a width with a title, content and buttons in a row at its
-// foot. Close is the name of the cross. What closed is called once, if it is not nil. Enter
-// does what the primary button does, but nothing that destroys: there the first one has the focus.
+// foot. Close is the name of the cross. What closed is called once, if it is not nil.
 func ShowDialog(c fyne.Canvas, title, closeName string, width float32, content fyne.CanvasObject, closed func(), buttons ...fyne.CanvasObject) *Dialog {
 	d := &Dialog{canvas: c, closed: closed, keys: c.OnTypedKey()}
 	cross := Inset(theme.Space3, 0, 0, 0, ColumnTop(36, NewIconButton("close", closeName, d.Close)))
@@ -39,14 +38,6 @@ func ShowDialog(c fyne.Canvas, title, closeName string, width float32, content f
 		}
 	})
 	d.pop.Show()
-	for i := range buttons {
-		switch b, _ := buttons[i].(*Button); {
-		case b != nil && b.kind == Primary:
-			c.Focus(b)
-		case b != nil && b.kind == Danger:
-			c.Focus(buttons[0].(fyne.Focusable))
-		}
-	}
 	return d
 }
 
