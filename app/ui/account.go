@@ -616,6 +616,7 @@ func (a *account) showHead() {
 		h.Sub = a.l.T("{name} is typing…", "name", widget.OneLine(h.Name))
 	}
 	a.pane.Head(h)
+	a.pane.Empty(a.beginning(c))
 	a.compose.Called(h.Name)
 	switch {
 	case c.Blocked:
@@ -629,6 +630,20 @@ func (a *account) showHead() {
 	default:
 		a.pane.Notice(nil, true)
 	}
+}
+
+// beginning is what is said of a conversation in which nothing was said yet.
+func (a *account) beginning(c api.Conversation) string {
+	name := widget.OneLine(c.Name)
+	switch {
+	case c.Last != nil || c.Blocked || c.Frozen:
+		return ""
+	case c.Kind == api.KindSelf:
+		return a.l.T("Write down what you want to keep. Nobody else sees it.")
+	case c.Kind != api.KindPerson:
+		return ""
+	}
+	return a.l.T("You and {name} can write to each other. Nobody between you can read it: to be sure that it is {name}, compare the safety number in the details.", "name", name)
 }
 
 // draftAfter is how long after the last key a draft is kept.

@@ -41,6 +41,7 @@ type Pane struct {
 	pins   *fyne.Container
 	find   *fyne.Container
 	notice *fyne.Container
+	empty  *widget.Para // in place of messages
 	bottom *fyne.Container
 }
 
@@ -61,8 +62,10 @@ func NewPane(l *lang.Lang, do PaneActions, messages, composer fyne.CanvasObject)
 		do.Menu(fyne.CurrentApp().Driver().AbsolutePositionForObject(menu).AddXY(-160, menu.Size().Height+theme.Space2))
 	})
 	head := widget.Inset(theme.Space3, 0, theme.Space4, 0, widget.AtLeast(0, theme.HeaderHeight, widget.Row(theme.Space2, v.back, widget.Grow(v.who), menu)))
+	v.empty = widget.NewPara("", theme.TextBody, theme.Dim).Centred()
+	v.empty.Hide()
 	v.bottom = widget.Stack(widget.Inset(14, theme.Space3, 14, 14, composer))
-	v.all = widget.Edge(widget.Col(0, head, widget.Rule(false), v.pins, v.find, v.notice), v.bottom, nil, nil, messages)
+	v.all = widget.Edge(widget.Col(0, head, widget.Rule(false), v.pins, v.find, v.notice), v.bottom, nil, nil, widget.Stack(messages, widget.Inset(theme.Space6, 0, theme.Space6, 0, widget.Column(360, v.empty))))
 	v.back.Hide()
 	v.ExtendBaseWidget(v)
 	return v
@@ -98,6 +101,16 @@ func (v *Pane) Head(h Head) {
 		v.sub.Paint(theme.Accent)
 	}
 	widget.Arrange(v.all)
+}
+
+// Empty shows words where there are no messages yet; none take them away.
+func (v *Pane) Empty(words string) {
+	if words == v.empty.String() {
+		return
+	}
+	v.empty.Set(words)
+	v.empty.Hidden = words == ""
+	v.all.Refresh()
 }
 
 // Pins shows the bar with a pinned message; nil takes it away.

@@ -362,6 +362,12 @@ func TestLinesOfTheWindowWithEmoji(t *testing.T) {
 	if n := colourful(widget.NewPara("Remove Anna 😀? It cannot be brought back.", theme.TextBody, theme.Dim), fyne.NewSize(120, 60)); n < 50 {
 		t.Errorf("%d yellow pixels in a paragraph", n)
 	}
+	if n := colourful(widget.NewAvatar("id", "☆ 😀", 40), fyne.NewSize(40, 40)); n < 30 {
+		t.Errorf("%d yellow pixels in the avatar of a name of emoji alone", n)
+	}
+	if n := colourful(widget.NewAvatar("id", "😀 Anna", 40), fyne.NewSize(40, 40)); n != 0 {
+		t.Error("a name with letters has its first letter in its avatar")
+	}
 	plain, written := fyne.MeasureText("Anna", theme.TextBody, fyne.TextStyle{Bold: true}).Width, th.Width("Anna", theme.TextBody, fyne.TextStyle{Bold: true})
 	if written < plain-1 || written > plain+2 {
 		t.Errorf("a line is %v wide, Fyne's %v", written, plain)

@@ -11,6 +11,7 @@ import (
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
 	fynewidget "fyne.io/fyne/v2/widget"
+	"github.com/clipperhouse/uax29/v2/graphemes"
 
 	"github.com/godwit-im/godwit/app/ui/theme"
 )
@@ -54,6 +55,17 @@ func Initial(name string) string {
 	return "?"
 }
 
+// emblem is what stands in the middle of an avatar of a name without letters: its first emoji,
+// of a side; nil: it has none.
+func emblem(name string, side float32) *fyne.Container {
+	for it := graphemes.FromString(name); it.Next(); {
+		if w := writerOf(it.Value()); w != nil {
+			return w.Write(it.Value(), side*0.4, fyne.TextStyle{}, theme.Color(theme.White), side)
+		}
+	}
+	return nil
+}
+
 // Avatar is a person's two hues, ring of dots and initial; or an icon, for what is no
 // person. Ring, face and dots are one picture: to draw each by itself costs a window with
 // many avatars more than all of its words.
@@ -93,8 +105,9 @@ type avatarRenderer struct {
 	disc   *canvas.Raster
 	letter *canvas.Text
 	icon   *Icon
-	id     string      // whose picture that is
-	drawn  *image.RGBA // kept: Fyne asks for it again and again
+	emblem *fyne.Container // in place of the letter; nil: there is none
+	id     string          // whose picture that is
+	drawn  *image.RGBA     // kept: Fyne asks for it again and again
 }
 
 // discStep is what the picture's size is a multiple of, in px: at every scale in steps of
@@ -114,11 +127,18 @@ func (r *avatarRenderer) Refresh() {
 		r.disc.Refresh()
 	}
 	r.letter.Text, r.letter.TextSize = Initial(r.a.name), r.a.side*0.4
-	r.letter.Hidden = r.a.icon != ""
+	r.emblem = nil
+	if r.a.icon == "" && r.letter.Text == "?" {
+		r.emblem = emblem(r.a.name, r.a.side)
+	}
+	r.letter.Hidden = r.a.icon != "" || r.emblem != nil
 	r.icon.Hidden = r.a.icon == ""
 	r.icon.Set(r.a.icon, theme.White)
 	r.Layout(r.a.Size())
 	r.letter.Refresh()
+	if r.emblem != nil {
+		canvas.Refresh(r.a)
+	}
 }
 
 func (r *avatarRenderer) Layout(s fyne.Size) {
@@ -130,11 +150,17 @@ func (r *avatarRenderer) Layout(s fyne.Size) {
 	}
 	middle(r.disc, fyne.NewSquareSize(discStep*float32(math.Ceil(float64(side/discStep)))))
 	middle(r.letter, r.letter.MinSize())
+	if r.emblem != nil {
+		middle(r.emblem, r.emblem.Size())
+	}
 	middle(r.icon, fyne.NewSquareSize(side*0.5))
 }
 
 func (r *avatarRenderer) MinSize() fyne.Size { return fyne.NewSquareSize(r.a.side) }
 func (r *avatarRenderer) Objects() []fyne.CanvasObject {
+	if r.emblem != nil {
+		return []fyne.CanvasObject{r.disc, r.emblem}
+	}
 	return []fyne.CanvasObject{r.disc, r.letter, r.icon}
 }
 func (r *avatarRenderer) Destroy() {}
