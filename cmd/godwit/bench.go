@@ -40,7 +40,8 @@ func (c *cli) benches() []bench {
 		{"memory", "a node with 20 contacts and 10,000 messages, a relay with 10,000 cells, idle (takes minutes)", benchMemory, false},
 		{"find", "look-ups in a DHT of 50 nodes of which a fifth have just been killed; leaving messages at relays by way of others, and fetching them; what passes an idle node's sockets (takes minutes)", c.benchFound, true},
 		{"search", "searching 100,000 messages letter by letter, the list of 200 conversations, a page of one; what the index takes to be made", benchSearch, true},
-		{"relay", "what a relay bears: deposits, its store alone, half of full load, 2,000 people, a million cells, three servers that keep its mail (takes a quarter of an hour)", c.benchRelay, true},
+		{"relay", "what a relay bears: deposits, its store alone, half of full load, 2,000 people, a flood, a million cells, three servers that keep its mail (takes a quarter of an hour)", c.benchRelay, true},
+		{"flood", "the part of relay that is a flood alone", benchFlood, true},
 		{"idle", "the last part of find alone (takes minutes)", c.benchTraffic, true},
 		{"store", "a relay's store alone, a part of relay", benchStore, true},
 		{"steady", "half of full load at a relay, a part of relay (takes minutes)", c.benchSteady, true},
@@ -85,7 +86,7 @@ func (c *cli) benchCommand() *cobra.Command {
 	cmd.Flags().DurationVar(&c.window, "window", idleWindow, "for how long idle traffic is measured, a multiple of 2m")
 	cmd.Flags().DurationVar(&c.steady, "steady", steadyTime, "for how long a relay bears half of full load")
 	cmd.Flags().StringVar(&c.natsServer, "nats-server", "bin/nats-server", "the program of a NATS server, for deposits at three of them")
-	cmd.AddCommand(c.bareServerCommand(), c.fillStoreCommand(), c.benchProfileCommand())
+	cmd.AddCommand(c.bareServerCommand(), c.fillStoreCommand(), c.floodCommand(), c.benchProfileCommand())
 	return cmd
 }
 

@@ -39,7 +39,7 @@ func benchStock() relay.Stock { return relay.Stock{Boxes: 1000, Queues: 100, Cel
 
 // benchRelay measures what a relay can bear: each part in a world of its own.
 func (c *cli) benchRelay(ctx context.Context, report func(figure) error) error {
-	for _, part := range []func(context.Context, func(figure) error) error{benchMailbox, benchStore, c.benchSteady, benchPeople, benchMillion, c.benchCluster} {
+	for _, part := range []func(context.Context, func(figure) error) error{benchMailbox, benchStore, c.benchSteady, benchPeople, benchFlood, benchMillion, c.benchCluster} {
 		if err := part(ctx, report); err != nil {
 			return err
 		}

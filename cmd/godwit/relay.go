@@ -51,6 +51,7 @@ func (c *cli) relayCommand() *cobra.Command {
 	c.setting(cmd, false, "peer", "MULTIADDR", "start from this peer (repeatable)")
 	c.setting(cmd, false, "bootstrap", "FILE", "start from the peers that this file lists, too")
 	c.setting(cmd, false, "max_disk", "SIZE", "keep at most this much, such as 10GiB (the default); "+humanize.IBytes(config.MinDisk)+" at the least")
+	c.setting(cmd, false, "connections", "N", "take at most so many connections at once (4096, on loopback any number)")
 	c.setting(cmd, false, "http", "HOST:PORT", "serve the status page, /healthz, /readyz and /metrics there, on this computer")
 	cmd.AddCommand(c.relayStatusCommand(), c.relayCheckCommand(), c.relayReloadCommand(), c.relayExportCommand(), c.relayImportCommand(), c.relayTokenCommand(), c.relayFriendsCommand(), c.relayAddCommand(), c.relayRemoveCommand(), c.relayListCommand())
 	return cmd

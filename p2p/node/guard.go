@@ -23,12 +23,12 @@ import (
 // one group of addresses (GroupOf). The zero value bounds nothing.
 type Bounds struct {
 	// Connections that others opened, at once. Half of them may be strangers': of those
-	// who have not proved anything since they came, see Visitor.Prove.
+	// who have not proved anything since they came, see Visitor.Prove, and whose addresses are not known.
 	Connections int
 	// Group is how many of these one group of addresses may have, a quarter of them strangers'.
 	Group int
 	// Rate is how many connections a second one group may begin, and eight times as many all
-	// strangers together. An Act says how many of it go with that.
+	// strangers together, whose addresses are not known. An Act says how many of it go with that.
 	Rate float64
 }
 
@@ -103,7 +103,7 @@ type Guard struct {
 	protect connmgr.ConnManager
 
 	budgets [acts]rate.Groups
-	all     rate.Groups // connections of strangers, under one key
+	all     [acts]rate.Groups // of strangers together, under one key
 	turned  [turns]atomic.Uint64
 
 	mu       sync.Mutex
@@ -112,7 +112,7 @@ type Guard struct {
 	total    int
 	groups   map[netip.Prefix]int // connections
 	corners  map[netip.Prefix]*corner
-	visitors int // strangers in all corners
+	visitors int // strangers in all corners, but those of known addresses
 	streams  int // of these
 	greeting int // visitors who have not said who they are
 	peers    map[peer.ID][]*Visitor
@@ -145,7 +145,15 @@ func (g *Guard) SetBounds(b Bounds) {
 	for a := range g.budgets {
 		g.budgets[a].SetLimit(rate.Limit{Burst: perConnect[a] * b.Rate * burstTime, PerSecond: perConnect[a] * b.Rate})
 	}
-	g.all.SetLimit(rate.Limit{Burst: 8 * b.Rate * allBurst, PerSecond: 8 * b.Rate})
+	for a := range g.all {
+		g.all[a].SetLimit(rate.Limit{Burst: perConnect[a] * 8 * b.Rate * allBurst, PerSecond: perConnect[a] * 8 * b.Rate})
+	}
+}
+
+// take takes one of an Act from what those of a key may do and, unless it is that of a known
+// address, all strangers. The smaller pays first, so that nobody uses up what is for all by asking in vain.
+func (g *Guard) take(a Act, key netip.Prefix, known bool, now time.Time) bool {
+	return g.budgets[a].Take(key, now) && (known || g.all[a].Take(netip.Prefix{}, now))
 }
 
 // Turned says who was turned away so far.
@@ -180,6 +188,7 @@ type Visitor struct {
 	group netip.Prefix // of addresses
 	addr  netip.Prefix // itself: an IPv4 address, or the /64 of an IPv6 one
 	since time.Time
+	known bool // its address, when it came
 	proof atomic.Bool
 
 	// under the Guard's lock
@@ -261,29 +270,28 @@ func (g *Guard) enter(v *Visitor) (out func(), err error) {
 	g.last++
 	v.tag = "visitor " + strconv.FormatUint(g.last, 10)
 	v.key = v.group
-	_, known := g.known[v.addr]
-	if known = known && v.since.Sub(g.known[v.addr]) < knownTime; known {
-		v.key = v.addr
+	if at, known := g.known[v.addr]; known && v.since.Sub(at) < knownTime {
+		v.key, v.known = v.addr, true
 	}
 	if b := g.bounds; b.Connections > 0 {
-		if !g.budgets[connect].Take(v.key, v.since) || !known && !g.all.Take(netip.Prefix{}, v.since) {
+		if !g.take(connect, v.key, v.known, v.since) {
 			return nil, g.turn(tooFast)
 		}
 		mine := g.corner(v.key)
 		defer g.drop(v.key)
 		switch {
+		case len(mine.visitors) >= b.Group/4:
+			if out = g.makeRoom(mine, v.since, false); out == nil {
+				return nil, g.turn(groupFull)
+			}
 		case g.groups[v.group] >= b.Group:
 			out = g.makeRoom(g.corner(v.group), v.since, false)
 			g.drop(v.group)
 			if out == nil {
 				return nil, g.turn(groupFull)
 			}
-		case len(mine.visitors) >= b.Group/4:
-			if out = g.makeRoom(mine, v.since, false); out == nil {
-				return nil, g.turn(groupFull)
-			}
-		case g.visitors >= b.Connections/2 || g.total >= b.Connections:
-			if out = g.makeRoom(g.fullest(mine, false), v.since, false); out == nil {
+		case !v.known && g.visitors >= b.Connections/2, g.total >= b.Connections:
+			if out = g.makeRoom(g.fullest(mine, !v.known && g.visitors >= b.Connections/2, false), v.since, false); out == nil {
 				return nil, g.turn(allFull)
 			}
 		}
@@ -291,7 +299,9 @@ func (g *Guard) enter(v *Visitor) (out func(), err error) {
 	g.total++
 	g.groups[v.group]++
 	g.greeting++
-	g.visitors++
+	if !v.known {
+		g.visitors++
+	}
 	c := g.corner(v.key)
 	c.visitors = append(c.visitors, v)
 	return out, nil
@@ -318,8 +328,9 @@ func (g *Guard) drop(key netip.Prefix) {
 	}
 }
 
-// fullest is the corner with the most visitors, or streams, if that is more than another has.
-func (g *Guard) fullest(than *corner, byStreams bool) *corner {
+// fullest is the corner with the most visitors, or streams, if that is more than another has; or that of
+// addresses that are not known.
+func (g *Guard) fullest(than *corner, unknown, byStreams bool) *corner {
 	n := func(c *corner) int {
 		if byStreams {
 			return c.streams
@@ -328,7 +339,7 @@ func (g *Guard) fullest(than *corner, byStreams bool) *corner {
 	}
 	most := than
 	for _, c := range g.corners {
-		if n(c) > n(most) {
+		if n(c) > n(most) && !(unknown && len(c.visitors) > 0 && c.visitors[0].known) {
 			most = c
 		}
 	}
@@ -384,8 +395,10 @@ func (g *Guard) settle(v *Visitor, to stage) {
 		g.greeting--
 	}
 	if v.stage < proved && to >= proved {
-		g.visitors--
-		g.streams -= v.streams
+		if !v.known {
+			g.visitors--
+			g.streams -= v.streams
+		}
 		c := g.corners[v.key]
 		c.visitors = slices.DeleteFunc(c.visitors, func(o *Visitor) bool { return o == v })
 		c.streams -= v.streams
@@ -497,9 +510,10 @@ func (v *Visitor) May(a Act) bool {
 	g := v.guard
 	g.mu.Lock()
 	key, free := v.key, g.bounds.Connections == 0 || v.done[a] < included[a]
+	known := v.known || v.stage == proved
 	v.done[a]++
 	g.mu.Unlock()
-	if free || g.budgets[a].Take(key, time.Now()) {
+	if free || g.take(a, key, known, time.Now()) {
 		return true
 	}
 	g.turned[act(a)].Add(1)
@@ -558,8 +572,8 @@ func (g *Guard) openStream(p peer.ID, now time.Time) (v *Visitor, out func(), er
 		switch {
 		case mine.streams >= b.Group/2:
 			out = g.makeRoom(mine, now, true)
-		case g.streams >= b.Connections/2:
-			out = g.makeRoom(g.fullest(mine, true), now, true)
+		case !v.known && g.streams >= b.Connections/2:
+			out = g.makeRoom(g.fullest(mine, true, true), now, true)
 		default:
 			out = func() {}
 		}
@@ -568,10 +582,7 @@ func (g *Guard) openStream(p peer.ID, now time.Time) (v *Visitor, out func(), er
 		}
 	}
 	v.streams++
-	if v.stage < proved {
-		g.streams++
-		g.corners[v.key].streams++
-	}
+	v.countStream(1)
 	return v, out, nil
 }
 
@@ -580,9 +591,17 @@ func (v *Visitor) endStream() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	v.streams--
-	if v.stage < proved {
-		g.streams--
-		g.corners[v.key].streams--
+	v.countStream(-1)
+}
+
+// countStream counts one more or less of a stranger. The lock is held.
+func (v *Visitor) countStream(n int) {
+	if v.stage >= proved {
+		return
+	}
+	v.guard.corners[v.key].streams += n
+	if !v.known {
+		v.guard.streams += n
 	}
 }
 

@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -159,6 +160,16 @@ func TestManyGroups(t *testing.T) {
 		if one != nil {
 			t.Error("all are young, and still somebody made room")
 		}
+		anna := g.greets("10.8.8.8")
+		if anna != nil {
+			t.Error("a stranger was let in, too")
+		}
+		g.known[addressOf(ma.StringCast("/ip4/10.8.8.8/tcp/1"))] = time.Now() // as who proved something yesterday
+		g.knowns[Group(netip.MustParseAddr("10.8.8.8"))] = 1
+		if anna = g.greets("10.8.8.8"); anna == nil {
+			t.Fatal("Anna's address is known, and there is no room for her")
+		}
+		anna.Done()
 		time.Sleep(proveGrace)
 		bob := g.greets("10.9.9.9")
 		if bob == nil || g.visitors != 32 {
@@ -223,6 +234,7 @@ func TestRates(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		mallory = g.greets("10.0.1.1")
+		// Bob's address is known, so what all strangers do together does not concern her.
 		for a, want := range map[Act]int{Login: 1 + 16, Deposit: 8 + 128, Request: 32 + 1024} {
 			if n := count(mallory, a); n != want {
 				t.Errorf("act %d: %d at once, want %d", a, n, want)
@@ -234,6 +246,13 @@ func TestRates(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		if n := count(mallory, Login); n != 10 {
 			t.Errorf("%d logins ten seconds later", n)
+		}
+		crowd := 0
+		for i := range 8 {
+			crowd += count(g.greets(fmt.Sprintf("10.3.%d.1", i)), Request)
+		}
+		if want := 8*included[Request] + 8*64*allBurst; crowd != want {
+			t.Errorf("%d requests of eight groups, want %d: of all strangers together", crowd, want)
 		}
 		if n := g.Turned(); n.LoginRate == 0 || n.DepositRate == 0 || n.Slowed == 0 || n.Rate == 0 {
 			t.Errorf("counted as %+v", n)
@@ -312,7 +331,7 @@ func TestGuardKeepsCount(t *testing.T) {
 		var there []*guest
 		var streams []opened
 		for range 20_000 {
-			time.Sleep(time.Duration(rnd.IntN(300)) * time.Millisecond)
+			time.Sleep(time.Duration(rnd.IntN(60)) * time.Millisecond)
 			switch rnd.IntN(6) {
 			case 0, 1, 2:
 				if v := g.comes(fmt.Sprintf("10.0.%d.%d", rnd.IntN(1+rnd.IntN(9)), rnd.IntN(4))); v != nil {
@@ -347,8 +366,12 @@ func TestGuardKeepsCount(t *testing.T) {
 			}
 			strangers, ofStrangers, groups := 0, 0, 0
 			for _, c := range g.corners {
-				strangers += len(c.visitors)
-				ofStrangers += c.streams
+				for _, v := range c.visitors {
+					if !v.known {
+						strangers++
+						ofStrangers += v.streams
+					}
+				}
 				if len(c.visitors) > b.Group/4 || len(c.visitors) == 0 {
 					t.Fatalf("%d strangers in a corner", len(c.visitors))
 				}

@@ -43,6 +43,9 @@ func TestMain(m *testing.M) {
 func play(role, dir string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	if role == "flood" {
+		return flood(ctx, os.Getenv(floodEnv))
+	}
 	if role == "bare" {
 		return relay.ServeBare(ctx, dir, func(addr string) { fmt.Println(addr) })
 	}
