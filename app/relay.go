@@ -49,6 +49,7 @@ func RelayLimits(cfg config.Config) relay.Limits {
 		Quotas: mailbox.Quotas{QueueCells: uint16(c.QueueCells), QueueBytes: uint32(c.QueueSize), BoxQueues: uint32(c.BoxQueues), BoxBytes: uint64(c.BoxSize)},
 	}
 	l.Bounds = node.Bounds{Connections: c.Connections, Group: c.GroupConnections, Rate: float64(c.GroupRate)}
+	l.GroupBoxes = c.GroupBoxes
 	switch c.Lease {
 	case config.LeaseOpen:
 		l.Leases = []mailbox.LeaseKind{mailbox.LeaseOpen}

@@ -110,6 +110,7 @@ type Limits struct {
 	Connections      int // at once
 	GroupConnections int // of these, from one group of addresses
 	GroupRate        int // that one group may begin a second
+	GroupBoxes       int // that one group may open in a day without a token
 }
 
 // Lease says what pays for a box at a relay.
@@ -288,6 +289,12 @@ func keys() []key {
 				return err
 			}),
 			show: func(c *Config) []string { return []string{showAuto(c.Limits.GroupRate)} }},
+		{name: "group_boxes", means: "how many boxes a day one group of addresses may open that no token paid for; auto: 256, on loopback any number",
+			set: one(func(c *Config, v string) (err error) {
+				c.Limits.GroupBoxes, err = parseAuto(v, 1, 1<<20)
+				return err
+			}),
+			show: func(c *Config) []string { return []string{showAuto(c.Limits.GroupBoxes)} }},
 		{name: "http", means: "host:port of a relay's status page and metrics, on this computer; empty: none",
 			set: one(func(c *Config, v string) error { c.HTTP = v; return hostPort(v) }),
 			show: func(c *Config) []string {

@@ -455,6 +455,42 @@ func TestLeasesArePaidFor(t *testing.T) {
 	}
 }
 
+// TestBoxesOfOneCorner: one group of addresses opens so many boxes a day and is told when there
+// may be another; who has one renews it, and who has a token has a box, all the same.
+func TestBoxesOfOneCorner(t *testing.T) {
+	token := []byte("a friend's token")
+	r := startRelay(t, terms{config: mailbox.ServerConfig{Leases: []mailbox.LeaseKind{mailbox.LeaseOpen, mailbox.LeaseToken}, Tokens: [][]byte{token}, GroupBoxes: 2}})
+	lease := func(p *person, token []byte) error {
+		c, err := mailbox.Dial(t.Context(), p2ptest.Loopback(t).Host(), r.info)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		if _, err := c.Login(t.Context(), p.key); err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Lease(t.Context(), p.key.Public(), token)
+		return err
+	}
+	anna, bob, carol := r.as(t), r.as(t), r.as(t)
+	for _, p := range []*person{anna, bob, anna, bob, anna} {
+		if err := lease(p, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := lease(carol, nil)
+	var refusal *mailbox.Refusal
+	if !errors.Is(err, mailbox.ErrTooMany) || !errors.As(err, &refusal) || refusal.Retry != 12*time.Hour {
+		t.Fatalf("a third box from one corner: %v", err)
+	}
+	if err := lease(carol, token); err != nil {
+		t.Fatalf("a third box for a token: %v", err)
+	}
+	if err := lease(carol, nil); err != nil {
+		t.Fatalf("renewed without a token: %v", err)
+	}
+}
+
 // TestMalformed: attacks.md row 28 on the wire. The relay says so, ends that
 // stream, and serves the others.
 func TestMalformed(t *testing.T) {

@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -217,6 +218,11 @@ func (s *Server) refusal(reason error) *Refusal {
 	code := codeOf(reason)
 	s.refused[code].Add(1)
 	r := &Refusal{Reason: reason, Time: time.Now()}
+	var d delayed
+	if errors.As(reason, &d) {
+		r.Reason, r.Retry = d.error, d.retry
+		return r
+	}
 	switch codes()[code] {
 	case ErrTryLater, ErrTooMany:
 		r.Retry = 10 * time.Second

@@ -56,6 +56,14 @@ func codeOf(err error) uint16 {
 	return 17
 }
 
+// delayed is a reason to refuse with the advice when to try again.
+type delayed struct {
+	error
+	retry time.Duration
+}
+
+func (d delayed) Unwrap() error { return d.error }
+
 // A Refusal is a relay's no. It wraps one of the errors above.
 type Refusal struct {
 	Reason error

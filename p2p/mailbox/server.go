@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/godwit-im/godwit/p2p/rate"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -69,7 +70,10 @@ type ServerConfig struct {
 	// Routes are the circuit addresses under which the relay can be reached now,
 	// of which MaxRoutes are told; nil: none.
 	Routes func() []ma.Multiaddr
-	Log    *slog.Logger
+	// GroupBoxes is how many boxes one group of addresses may open in a day that no token paid
+	// for; 0: any number.
+	GroupBoxes int
+	Log        *slog.Logger
 }
 
 // Stats counts what a Server did since it was made.
@@ -99,6 +103,7 @@ type Server struct {
 	queue   chan *batch
 	waiting *semaphore.Weighted
 	intros  *introGate
+	boxes   rate.Groups // that were opened
 
 	mu       sync.Mutex
 	draining chan struct{} // not nil: no streams begin, and it is closed when none is left
@@ -137,6 +142,7 @@ func NewServer(h host.Host, key Signer, store Store, cfg ServerConfig) (*Server,
 		peers:    make(map[peer.ID]int),
 		watchers: make(map[BoxPublic][]*session),
 	}
+	s.boxes.SetLimit(cfg.boxLimit())
 	s.cfg.Store(&cfg)
 	if shared, ok := store.(SharedStore); ok {
 		shared.Others(func(box BoxPublic) { s.tell(map[BoxPublic]struct{}{box: {}}) })
@@ -176,6 +182,12 @@ func (cfg ServerConfig) complete() (ServerConfig, error) {
 	return cfg, nil
 }
 
+// boxLimit is GroupBoxes as a rate.
+func (cfg *ServerConfig) boxLimit() rate.Limit {
+	n := float64(cfg.GroupBoxes)
+	return rate.Limit{Burst: n, PerSecond: n / (24 * time.Hour).Seconds()}
+}
+
 // SetTerms changes the terms for streams that begin from now on; Routes and Log stay as
 // they were, and so does what was told on streams that are there. What the Store
 // enforces is its owner's to change. On an error nothing is changed.
@@ -186,6 +198,7 @@ func (s *Server) SetTerms(cfg ServerConfig) error {
 	}
 	cfg.Routes, cfg.Log = s.cfg.Load().Routes, s.log
 	s.intros.setLeast(cfg.IntroWork)
+	s.boxes.SetLimit(cfg.boxLimit())
 	s.cfg.Store(&cfg)
 	return nil
 }

@@ -556,8 +556,29 @@ func (c *session) lease(m *lease, id uint32, size int, now time.Time) error {
 	if !slices.Contains(c.cfg.Leases, m.proof) || !c.pays(m) {
 		return ErrLease
 	}
+	if m.proof != LeaseToken {
+		if err := c.newBox(now); err != nil {
+			return err
+		}
+	}
 	c.leased = true
 	c.add(&GrantLease{Box: *c.box, Until: time.Unix(now.Unix(), 0).Add(LeaseTime)}, id, kindLease, size, 0)
+	return nil
+}
+
+// newBox counts a box that is not known yet against what its group of addresses may open in a
+// day, so that nobody fills the disk from one corner of the network. The error is ErrTooMany.
+func (c *session) newBox(now time.Time) error {
+	if c.cfg.GroupBoxes == 0 {
+		return nil
+	}
+	info, err := c.server.store.Box(*c.box)
+	if err != nil || !info.Until.IsZero() {
+		return err
+	}
+	if !c.server.boxes.Take(node.GroupOf(c.stream.Conn().RemoteMultiaddr()), now) {
+		return delayed{ErrTooMany, 24 * time.Hour / time.Duration(c.cfg.GroupBoxes)}
+	}
 	return nil
 }
 

@@ -28,7 +28,14 @@ type Limits struct {
 	// Bounds of connections; those of node.DefaultBounds, for friends alone FriendBounds, and on
 	// loopback, where all are of one group, none.
 	Bounds node.Bounds
+	// GroupBoxes is how many boxes one group of addresses may open in a day that no token paid
+	// for; 256, on loopback any number.
+	GroupBoxes int
 }
+
+// usualBoxes is how many boxes a group of addresses may open in a day: a school's on its
+// first day, and far fewer than would fill a relay by what they cost it in queues.
+const usualBoxes = 256
 
 // The least that Bounds can be.
 const minConnections, minGroup = 64, 8
@@ -72,6 +79,9 @@ func (l Limits) in(m node.Mode, friends bool) (Limits, error) {
 		l.Bounds.Group = cmp.Or(l.Bounds.Group, min(usual.Group, l.Bounds.Connections))
 		l.Bounds.Rate = cmp.Or(l.Bounds.Rate, usual.Rate)
 	}
+	if m != node.Loopback {
+		l.GroupBoxes = cmp.Or(l.GroupBoxes, usualBoxes)
+	}
 	switch {
 	case friends:
 	case slices.Contains(l.Leases, mailbox.LeaseToken) && len(l.Tokens) == 0:
@@ -87,6 +97,8 @@ func (l Limits) room() error {
 	switch q, b := l.Quotas, l.Bounds; {
 	case l.MaxDisk < 0:
 		return errors.New("relay: a negative cap")
+	case l.GroupBoxes < 0:
+		return errors.New("relay: a negative number of boxes")
 	case b != (node.Bounds{}) && (b.Connections < minConnections || b.Group < minGroup || b.Group > b.Connections || b.Rate < 1):
 		return fmt.Errorf("relay: it must take at least %d connections, at least %d of them from one group of addresses, and one a second", minConnections, minGroup)
 	case q.QueueCells == 0 || q.QueueBytes < mailbox.CellLarge || q.BoxQueues == 0 || q.BoxBytes < mailbox.CellLarge:
@@ -97,7 +109,7 @@ func (l Limits) room() error {
 
 // terms are the limits as the mailbox knows them.
 func (l Limits) terms(m node.Mode) mailbox.ServerConfig {
-	t := mailbox.ServerConfig{Quotas: l.Quotas, Leases: l.Leases, Difficulty: l.Work, Tokens: l.Tokens, Friends: l.Friends, MaxTTL: l.Keep, Closed: l.Closed, Streams: l.Bounds.Connections}
+	t := mailbox.ServerConfig{Quotas: l.Quotas, Leases: l.Leases, Difficulty: l.Work, Tokens: l.Tokens, Friends: l.Friends, MaxTTL: l.Keep, Closed: l.Closed, Streams: l.Bounds.Connections, GroupBoxes: l.GroupBoxes}
 	if m == node.Loopback {
 		t.IntroWork = 1
 	}
@@ -200,5 +212,6 @@ func changed(a, b Limits) (names []string) {
 	note("connections", a.Bounds.Connections != b.Bounds.Connections)
 	note("group_connections", a.Bounds.Group != b.Bounds.Group)
 	note("group_rate", a.Bounds.Rate != b.Bounds.Rate)
+	note("group_boxes", a.GroupBoxes != b.GroupBoxes)
 	return names
 }

@@ -68,18 +68,23 @@ type Report struct {
 	Bounds     Bounds            `json:"bounds"`
 }
 
-// Bounds are node.Bounds, as the settings are called; 0: none.
+// Bounds are what others are held to, as the settings are called; 0: none.
 type Bounds struct {
 	Connections      int64   `json:"connections"`
 	GroupConnections int64   `json:"group_connections"`
-	GroupRate        float64 `json:"group_rate"` // a second
+	GroupRate        float64 `json:"group_rate"`  // a second
+	GroupBoxes       int64   `json:"group_boxes"` // a day, without a token
 }
 
 func (b Bounds) String() string {
-	if b.Connections == 0 {
-		return "as many connections as come"
+	text := "as many connections as come"
+	if b.Connections > 0 {
+		text = fmt.Sprintf("%s connections, %s from one group of addresses, which may begin %v a second", humanize.Comma(b.Connections), humanize.Comma(b.GroupConnections), b.GroupRate)
 	}
-	return fmt.Sprintf("%s connections, %s from one group of addresses, which may begin %v a second", humanize.Comma(b.Connections), humanize.Comma(b.GroupConnections), b.GroupRate)
+	if b.GroupBoxes > 0 {
+		text += fmt.Sprintf("; %s new boxes a day from one group without a token", humanize.Comma(b.GroupBoxes))
+	}
+	return text
 }
 
 // Report is how the relay does now.
@@ -91,7 +96,7 @@ func (r *Relay) Report() Report {
 	}
 	limits := r.Limits()
 	rep := Report{
-		Refused: s.Refused, Turned: r.node.Turned(), Bounds: Bounds{int64(limits.Bounds.Connections), int64(limits.Bounds.Group), limits.Bounds.Rate},
+		Refused: s.Refused, Turned: r.node.Turned(), Bounds: Bounds{int64(limits.Bounds.Connections), int64(limits.Bounds.Group), limits.Bounds.Rate, int64(limits.GroupBoxes)},
 		State: r.state.Load().(State), Peer: r.ID().String(),
 		Cells: int64(u.Cells), Bytes: int64(u.Bytes), Queues: int64(u.Queues), Boxes: int64(u.Boxes), Notices: int64(u.Notices),
 		Disk: int64(u.Disk), MaxDisk: limits.MaxDisk, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())), DHT: int64(r.dht.Status().Peers),
