@@ -113,9 +113,9 @@ func (c *cli) relay(ctx context.Context, data, store string) error {
 				systemd.tell(status)
 			}
 		},
-		Reload: func() (relay.Limits, error) {
-			cfg, _, err := c.load()
-			return app.RelayLimits(cfg), err
+		Reload: func() (relay.Limits, []string, error) {
+			now, _, err := c.load()
+			return app.RelayLimits(now), later(cfg, now), err
 		},
 	})
 	if err != nil {
@@ -289,14 +289,14 @@ func (c *cli) relayReloadCommand() *cobra.Command {
 		Use:   "reload",
 		Short: "Have a relay on this computer read its limits anew",
 		Long: "Has a relay on this computer read its limits anew, as SIGHUP does: all of them or, if one is not to be used, none. What it keeps stays, and so\n" +
-			"does what peers that are connected were told. Where it listens and what it starts from is read when it starts.",
+			"does what peers that are connected were told. The network, where it listens, what it starts from and where its page is are read when it starts: it says which of these wait for that.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			socket, data, err := c.relaySocket(data)
 			if err != nil {
 				return err
 			}
-			changed, err := relay.Reload(cmd.Context(), socket)
+			what, err := relay.Reload(cmd.Context(), socket)
 			switch {
 			case errors.Is(err, relay.ErrNotRunning):
 				return problem.Newf(problem.NoRelayHere, "%s", data)
@@ -305,12 +305,16 @@ func (c *cli) relayReloadCommand() *cobra.Command {
 			case err != nil:
 				return err
 			}
-			return c.result(relayReloaded{Changed: changed}, func(w io.Writer) {
-				if len(changed) == 0 {
+			return c.result(what, func(w io.Writer) {
+				switch {
+				case len(what.Changed) > 0:
+					fmt.Fprintf(w, "From now on: %s.\n", strings.Join(what.Changed, ", "))
+				case len(what.Later) == 0:
 					fmt.Fprintln(w, "Nothing has changed.")
-					return
 				}
-				fmt.Fprintf(w, "From now on: %s.\n", strings.Join(changed, ", "))
+				if len(what.Later) > 0 {
+					fmt.Fprintf(w, "Once the relay is started anew: %s.\n", strings.Join(what.Later, ", "))
+				}
 			})
 		},
 	}
@@ -318,9 +322,20 @@ func (c *cli) relayReloadCommand() *cobra.Command {
 	return cmd
 }
 
-// relayReloaded is what `relay reload` prints.
-type relayReloaded struct {
-	Changed []string `json:"changed,omitempty"` // settings that have another value than before
+// later are the settings that are not as they were when a relay was started, and that it reads only then.
+func later(then, now config.Config) (names []string) {
+	note := func(name string, differs bool) {
+		if differs {
+			names = append(names, name)
+		}
+	}
+	note("network", then.Network != now.Network)
+	note("listen", !slices.Equal(then.Listen, now.Listen))
+	note("peer", !slices.Equal(then.Peers, now.Peers))
+	note("bootstrap", then.Bootstrap != now.Bootstrap || !slices.Equal(then.Listed, now.Listed))
+	note("http", then.HTTP != now.HTTP)
+	note("log_level", then.LogLevel != now.LogLevel)
+	return names
 }
 
 // relaySocket is where the relay of a directory is asked: of --data, or else the usual one.

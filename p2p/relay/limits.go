@@ -174,21 +174,30 @@ func (r *Relay) Limits() Limits {
 	return r.limits.now
 }
 
+// Reloaded says what reading the settings anew came to.
+type Reloaded struct {
+	Changed []string `json:"changed,omitempty"` // settings that hold from now on
+	Later   []string `json:"restart,omitempty"` // settings that hold once the relay is started anew
+}
+
 // Reload reads the limits anew, as Config says, and tells what changed. On an error nothing is changed.
-func (r *Relay) Reload() (what []string, err error) {
+func (r *Relay) Reload() (what Reloaded, err error) {
 	if r.cfg.Reload == nil {
-		return nil, errors.New("relay: it was not told where its limits are")
+		return what, errors.New("relay: it was not told where its limits are")
 	}
 	old := r.Limits()
-	l, err := r.cfg.Reload()
+	l, later, err := r.cfg.Reload()
 	if err == nil {
 		err = r.SetLimits(l)
 	}
 	if err != nil {
 		r.log.Error("the limits could not be read anew, and stay as they were", "error", err)
-		return nil, err
+		return what, err
 	}
-	return changed(old, r.Limits()), nil
+	if len(later) > 0 {
+		r.log.Warn("settings have changed that hold only once the relay is started anew", "settings", strings.Join(later, ", "))
+	}
+	return Reloaded{Changed: changed(old, r.Limits()), Later: later}, nil
 }
 
 // changed names what differs, as the settings are called.

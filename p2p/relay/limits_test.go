@@ -18,16 +18,20 @@ func TestLimitsChangeWhileItRuns(t *testing.T) {
 	token := []byte("a token for a few friends")
 	var next atomic.Pointer[relay.Limits]
 	dir := t.TempDir()
-	h := run(t, relay.Config{Data: dir, Reload: func() (relay.Limits, error) {
+	h := run(t, relay.Config{Data: dir, Reload: func() (relay.Limits, []string, error) {
 		if l := next.Load(); l != nil {
-			return *l, nil
+			return *l, []string{"listen"}, nil
 		}
-		return relay.Limits{}, errors.New("config.toml:3: that is no size")
+		return relay.Limits{}, nil, errors.New("config.toml:3: that is no size")
 	}})
 	h.until(t, relay.Serving)
 	reload := func(l relay.Limits) ([]string, error) {
 		next.Store(&l)
-		return relay.Reload(t.Context(), relay.Socket(dir))
+		what, err := relay.Reload(t.Context(), relay.Socket(dir))
+		if err == nil && !slices.Equal(what.Later, []string{"listen"}) {
+			t.Errorf("%q waits for a restart", what.Later)
+		}
+		return what.Changed, err
 	}
 	bob, alice := moveIn(t, h.info()), dial(t, h.info())
 	put := func(size int) error {

@@ -83,8 +83,9 @@ type Config struct {
 	Socket  string                           // unix socket of the status, in a directory that is there and private; see Socket
 	Store   func(StoreConfig) (Store, error) // keeps the mail; that of package disk
 	Logger  *slog.Logger                     // nothing is logged
-	// Reload gives the limits anew, for Relay.Reload; nil: they stay.
-	Reload func() (Limits, error)
+	// Reload gives the limits anew, for Relay.Reload, and names the other settings that are not
+	// as they were when the relay was started; nil: they stay.
+	Reload func() (l Limits, later []string, err error)
 	// Event is told what happens, one at a time, the first being Ready. It
 	// must not call the Relay; nil is told nothing.
 	Event func(Event)

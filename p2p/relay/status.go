@@ -127,8 +127,8 @@ func (r *Relay) statusHandler() http.Handler {
 	mux.HandleFunc("GET /export", r.serveExport)
 	mux.HandleFunc("POST /reload", func(w http.ResponseWriter, _ *http.Request) {
 		var a reloaded
-		changed, err := r.Reload()
-		if a.Changed = changed; err != nil {
+		what, err := r.Reload()
+		if a.Reloaded = what; err != nil {
 			a.Error = err.Error()
 		}
 		w.Header().Set("Content-Type", "application/json")
@@ -139,8 +139,8 @@ func (r *Relay) statusHandler() http.Handler {
 
 // reloaded is the answer to /reload.
 type reloaded struct {
-	Changed []string `json:"changed"`
-	Error   string   `json:"error,omitempty"`
+	Reloaded
+	Error string `json:"error,omitempty"`
 }
 
 // healthHandler tells people how the relay does, on one page, and monitors whether the process lives
@@ -180,17 +180,17 @@ func Status(ctx context.Context, socket string) (r Report, err error) {
 }
 
 // Reload has the relay of this computer whose Socket is given read its limits anew, and
-// tells which changed. The error wraps ErrNotRunning if none answers, and ErrReload if it
+// tells which changed, and what else did. The error wraps ErrNotRunning if none answers, and ErrReload if it
 // could not: then none did.
-func Reload(ctx context.Context, socket string) (changed []string, err error) {
+func Reload(ctx context.Context, socket string) (what Reloaded, err error) {
 	var a reloaded
 	if err := ask(ctx, socket, http.MethodPost, "/reload", &a); err != nil {
-		return nil, err
+		return what, err
 	}
 	if a.Error != "" {
-		return nil, fmt.Errorf("%w: %s", ErrReload, a.Error)
+		return what, fmt.Errorf("%w: %s", ErrReload, a.Error)
 	}
-	return a.Changed, nil
+	return a.Reloaded, nil
 }
 
 // ask asks a relay of this computer.
