@@ -3,6 +3,7 @@ package text
 import (
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -41,7 +42,7 @@ func findLink(s string) (address, shown string, size int) {
 	}
 	if !strings.HasSuffix(scheme, "//") {
 		u, err := url.Parse(raw)
-		if err != nil || u.Opaque == "" && u.Path == "" && u.Host == "" || !ascii(raw) {
+		if err != nil || u.Opaque == "" && u.Path == "" && u.Host == "" || !ascii(raw) || scheme == "mailto:" && !letterOnly(u) {
 			return "", "", 0
 		}
 		return raw, raw, len(raw)
@@ -71,6 +72,18 @@ func findLink(s string) (address, shown string, size int) {
 		user = u.User.String() + "@"
 	}
 	return scheme + user + wire + tail, scheme + host + tail, len(raw)
+}
+
+// letterOnly says whether a mailto: link begins a letter and asks for nothing else: some mail
+// programs attach files that a link names.
+func letterOnly(u *url.URL) bool {
+	fields, err := url.ParseQuery(u.RawQuery)
+	for name := range fields {
+		if !slices.Contains([]string{"to", "cc", "subject", "body"}, strings.ToLower(name)) {
+			return false
+		}
+	}
+	return err == nil
 }
 
 // linkEnd is where a link that begins a text ends: before a space or a control, a
@@ -161,7 +174,8 @@ func script(label string) string {
 func scriptOf(r rune) string {
 	switch {
 	case unicode.Is(unicode.Latin, r):
-		if r > 0x24f { // phonetic and other letters that look like plain ones
+		// Phonetic and other letters that look like plain ones, or like a slash.
+		if r > 0x17f && !strings.ContainsRune("ơưșț", r) || strings.ContainsRune("ıĸŀſŉ", r) {
 			return ""
 		}
 		return "Latin"

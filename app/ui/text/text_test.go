@@ -66,6 +66,12 @@ func TestPeopleWriteAsTheyDo(t *testing.T) {
 		{"https://пример.рф/", "<https://пример.рф/>(https://xn--e1afmkfd.xn--p1ai/)"},
 		{"https://münchen.de/", "<https://münchen.de/>(https://xn--mnchen-3ya.de/)"},
 		{"https://xn--mnchen-3ya.de/", "<https://münchen.de/>(https://xn--mnchen-3ya.de/)"},
+		{"https://gıthub.com/", "<https://xn--gthub-n4a.com/>"}, // i without its dot
+		{"https://example.comǃlogin.evil.example/", "<https://example.xn--comlogin-fnc.evil.example/>"},
+		{"https://łódź.pl/", "<https://łódź.pl/>(https://xn--d-uga0v4h.pl/)"},
+		{"mailto:a@example.org?subject=Hi&body=you", "<mailto:a@example.org?subject=Hi&body=you>"},
+		{"mailto:a@example.org?attach=/etc/passwd", "mailto:a@example.org?attach=/etc/passwd"},
+		{"mailto:?Subject=x&ATTACHMENT=~/.ssh/id", "mailto:?Subject=x&ATTACHMENT=~/.ssh/id"},
 		{"https:///nowhere http://", "https:///nowhere http://"},
 		{"hi @Anna, and @Annabel and x@Anna", "hi m[@Anna], and @Annabel and x@Anna"},
 		{"one\r\ntwo\n\nthree\n", "one|two||three"},
