@@ -84,7 +84,7 @@ func CheckProblem(c relay.Check) error {
 		switch {
 		case s.Step == relay.StepConnect:
 			code = problem.CheckUnreached
-		case s.Step == relay.StepLease && errors.Is(s.Err, mailbox.ErrLease):
+		case errors.Is(s.Err, relay.ErrToken), errors.Is(s.Err, relay.ErrNoToken):
 			code = problem.CheckToken
 		case errors.Is(s.Err, mailbox.ErrFull), errors.Is(s.Err, mailbox.ErrTryLater), errors.Is(s.Err, mailbox.ErrTooMany):
 			code = problem.CheckBusy

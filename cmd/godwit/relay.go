@@ -338,13 +338,15 @@ func later(then, now config.Config) (names []string) {
 	return names
 }
 
-// relaySocket is where the relay of a directory is asked: of --data, or else the usual one.
+// relaySocket is where the relay of a directory is asked: of --data, or else the usual one. For
+// one that is named no configuration is needed: what is wrong with it, if it is that
+// relay's, the relay says.
 func (c *cli) relaySocket(data string) (socket, dir string, err error) {
-	cfg, _, err := c.load()
-	if err != nil {
-		return "", "", err
-	}
 	if data == "" {
+		cfg, _, err := c.load()
+		if err != nil {
+			return "", "", err
+		}
 		data = cfg.Dirs.Relay
 	}
 	socket, err = config.RelaySocket(data, c.getenv)

@@ -90,6 +90,10 @@ func (c Check) Err() error {
 var (
 	// ErrLost says that a relay promised to keep a cell and does not have it.
 	ErrLost = errors.New("relay: it does not have what it promised to keep")
+	// ErrToken says that a relay does not take the token that it was given.
+	ErrToken = errors.New("relay: it does not take this token")
+	// ErrNoToken says that a relay asks for a token and was given none.
+	ErrNoToken = errors.New("relay: it asks for a token")
 	// ErrReturned says that a relay has what it said it had deleted.
 	ErrReturned = errors.New("relay: it still has what it said it had deleted")
 )
@@ -182,8 +186,14 @@ func (c *checking) keepsMail() {
 		}) &&
 		c.do(StepLease, checkWork, func(ctx context.Context, s *CheckStep) error {
 			until, err := c.box.Lease(ctx, c.key.Public(), c.cfg.Token)
-			if err == nil {
+			takes := slices.Contains(c.seen.Limits.Leases, mailbox.LeaseToken)
+			switch {
+			case err == nil:
 				s.Detail = "until " + until.UTC().Format(time.DateOnly)
+			case errors.Is(err, mailbox.ErrLease) && takes && c.cfg.Token != nil:
+				return ErrToken
+			case errors.Is(err, mailbox.ErrLease) && takes && len(c.seen.Limits.Leases) == 1:
+				return ErrNoToken
 			}
 			return err
 		}) &&

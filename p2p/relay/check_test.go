@@ -81,8 +81,8 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 	}{
 		"it does not run":           {at: away, step: relay.StepConnect},
 		"it is something else":      {at: p2ptest.Info(p2ptest.Loopback(t)), step: relay.StepHello},
-		"it wants a token":          {at: serve(nil, nil, forTokens), step: relay.StepLease, want: mailbox.ErrLease},
-		"it wants another token":    {at: serve(nil, nil, forTokens), token: []byte("a token that I made up"), step: relay.StepLease, want: mailbox.ErrLease},
+		"it wants a token":          {at: serve(nil, nil, forTokens), step: relay.StepLease, want: relay.ErrNoToken},
+		"it wants another token":    {at: serve(nil, nil, forTokens), token: []byte("a token that I made up"), step: relay.StepLease, want: relay.ErrToken},
 		"it is full":                {at: serve(mailboxtest.NewMemory(mailbox.DefaultQuotas(), 1), nil, mailbox.ServerConfig{}), step: relay.StepDeposit, want: mailbox.ErrFull},
 		"its receipts do not hold":  {at: serve(nil, mailboxtest.WrongKey(t), mailbox.ServerConfig{}), step: relay.StepDeposit, want: mailbox.ErrBadReceipt},
 		"it loses what it was left": {at: serve(losing{memory()}, nil, mailbox.ServerConfig{}), step: relay.StepFetch, want: relay.ErrLost},
