@@ -125,7 +125,7 @@ cross-desktop: need-go ## build the desktop program for Windows, by mingw-w64 (t
 	CGO_ENABLED=1 GOOS=windows GOARCH=amd64 CC=x86_64-w64-mingw32-gcc go build -ldflags='-s -w -H=windowsgui' -o bin/godwit-desktop-windows-amd64.exe ./cmd/godwit-desktop
 
 .PHONY: screens
-screens: build desktop ## two people at two windows, driven by keys and mouse; pictures into assets/screenshots
+screens: build desktop ## two people at two windows, driven by keys; pictures into assets/screenshots
 	@.ci/need Xvfb=xvfb xdotool=xdotool import=imagemagick
 	.ci/screens
 
