@@ -265,10 +265,11 @@ func (t *Timeline) Open(c Conversation) {
 // load asks the source for a page, and hands it over if the conversation is still shown.
 func (t *Timeline) load(r Request, then func(Page)) { t.loadWithin(0, r, then) }
 
-// blink is how long the window waits for what somebody asked to see: half of a frame. The
-// store takes a millisecond or two. What comes so soon stands there at once, without an
-// empty frame before it, which where there is no GPU takes longer to draw than that.
-const blink = 8 * time.Millisecond
+// blink is how long the window waits for what somebody asked to see: a frame. The store
+// takes a millisecond or two, on a computer that has much else to do some more. What comes
+// so soon stands there at once, without an empty frame before it, which where there is no
+// GPU takes longer to draw than that.
+const blink = time.Second / 60
 
 // loadWithin asks for a page. What comes within a time is used before it returns, what comes
 // later when it comes.
