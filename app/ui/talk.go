@@ -43,7 +43,7 @@ func (a *account) newTimeline() *timeline.Timeline {
 func (a *account) newComposer() *compose.Composer {
 	return compose.New(compose.Config{
 		Fonts: a.fonts(), Lang: a.l, Now: a.now, Limit: content.MaxText,
-		OnSend: a.send, OnDraft: a.drafted, OnTyping: a.typed, OnEditLast: a.editLast, OnEscape: a.back,
+		OnSend: a.send, OnDraft: a.drafted, OnTyping: a.typed, OnEditLast: a.editLast, OnEscape: a.back, OnBoxes: a.picture,
 	})
 }
 

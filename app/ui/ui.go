@@ -83,6 +83,7 @@ type Desk struct {
 	hidden   bool // the window is in the tray
 
 	faces *text.Fonts     // of what people write; made when it is first needed
+	boxes bool            // emoji were typed that no font has: ours gets them
 	later link.Link       // what a link asked to see before there was an account
 	told  map[string]bool // what went wrong and stands over the window
 }
@@ -138,7 +139,7 @@ func (d *Desk) Wait() {
 // fonts are those of what people write.
 func (d *Desk) fonts() *text.Fonts {
 	if d.faces == nil {
-		d.faces = text.NewFonts(d.app.Settings().Theme(), emoji.Load(), true)
+		d.faces = text.NewFonts(theme.New(d.look.Mode), emoji.Load(), true)
 	}
 	return d.faces
 }
@@ -166,7 +167,19 @@ func (d *Desk) dress() {
 	if d.opt.Scale != nil {
 		d.opt.Scale(d.look.Scale)
 	}
-	d.app.Settings().SetTheme(text.Dress(theme.New(d.look.Mode), d.fonts))
+	th := text.Dress(theme.New(d.look.Mode), d.fonts)
+	if d.boxes {
+		th = th.Pictured()
+	}
+	d.app.Settings().SetTheme(th)
+}
+
+// picture puts emoji into the font of the window, as where one types no other font has them.
+func (d *Desk) picture() {
+	if !d.boxes {
+		d.boxes = true
+		d.work.Do(d.dress) // not while the field is drawn
+	}
 }
 
 // relook changes how the window looks, and keeps that.

@@ -39,6 +39,7 @@ type Config struct {
 	OnTyping   func()                    // a letter was typed
 	OnEditLast func()                    // Up in an empty field
 	OnEscape   func()                    // Esc, with nothing left to leave
+	OnBoxes    func()                    // there are emoji in the text that no font has
 	Recent     func() []string           // emoji that were chosen lately
 	OnEmoji    func(text string)         // one was chosen
 }
@@ -285,6 +286,9 @@ func (c *Composer) send() {
 
 // measure grows or shrinks with the text.
 func (c *Composer) measure() {
+	if c.cfg.OnBoxes != nil && c.cfg.Fonts.Boxes(c.entry.Text) {
+		c.cfg.OnBoxes()
+	}
 	rows := 1
 	if width := c.entry.Size().Width - 2*theme.Space3; width > 20 && c.entry.Text != "" {
 		doc := text.Parse(c.entry.Text, text.Options{Plain: true, Runes: 4000, Lines: most + 1})

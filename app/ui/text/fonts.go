@@ -129,6 +129,24 @@ func (f *Fonts) Has(r rune) bool {
 	return ok
 }
 
+// Boxes says whether there are emoji in a text that are boxes where it is drawn as text, not as
+// pictures: neither the theme nor the system has a font for them.
+func (f *Fonts) Boxes(text string) bool {
+	const first = 0x231A // of those that are emoji by themselves
+	for _, r := range text {
+		if r < first {
+			continue
+		}
+		if _, ok := f.emoji.Lookup(string(r)); !ok {
+			continue
+		}
+		if _, ok := f.face(0).ResolveFace(r).NominalGlyph(r); !ok {
+			return true
+		}
+	}
+	return false
+}
+
 type silent struct{}
 
 func (silent) Printf(string, ...any) {}

@@ -374,6 +374,15 @@ func TestLinesOfTheWindowWithEmoji(t *testing.T) {
 	if n := colourful(widget.NewAvatar("id", "😀 Anna", 40), fyne.NewSize(40, 40)); n != 0 {
 		t.Error("a name with letters has its first letter in its avatar")
 	}
+	field := widget.NewField("")
+	field.SetText("Hi 😀😀 there")
+	if !fonts.Boxes(field.Text) || fonts.Boxes("See you – there ©") {
+		t.Error("what a font lacks is not known")
+	}
+	fyne.CurrentApp().Settings().SetTheme(th.Pictured())
+	if n := colourful(field, fyne.NewSize(200, 36)); n < 50 {
+		t.Errorf("%d yellow pixels where one types", n)
+	}
 	plain, written := fyne.MeasureText("Anna", theme.TextBody, fyne.TextStyle{Bold: true}).Width, th.Width("Anna", theme.TextBody, fyne.TextStyle{Bold: true})
 	if written < plain-1 || written > plain+2 {
 		t.Errorf("a line is %v wide, Fyne's %v", written, plain)
