@@ -617,7 +617,11 @@ func (a *account) showHead() {
 	}
 	a.pane.Head(h)
 	a.pane.Empty(a.beginning(c))
-	a.compose.Called(h.Name)
+	if c.Kind == api.KindSelf {
+		a.compose.Called("")
+	} else {
+		a.compose.Called(h.Name)
+	}
 	switch {
 	case c.Blocked:
 		a.pane.Notice(widget.Card("block", theme.Danger, a.l.T("You blocked {name}", "name", c.Name), a.l.T("Nothing is taken from them or sent to them."),

@@ -65,7 +65,7 @@ func NewPane(l *lang.Lang, do PaneActions, messages, composer fyne.CanvasObject)
 	v.empty = widget.NewPara("", theme.TextBody, theme.Dim).Centred()
 	v.empty.Hide()
 	v.bottom = widget.Stack(widget.Inset(14, theme.Space3, 14, 14, composer))
-	v.all = widget.Edge(widget.Col(0, head, widget.Rule(false), v.pins, v.find, v.notice), v.bottom, nil, nil, widget.Stack(messages, widget.Inset(theme.Space6, 0, theme.Space6, 0, widget.Column(360, v.empty))))
+	v.all = widget.Edge(widget.Col(0, head, widget.Rule(false), v.pins, v.find, v.notice), v.bottom, nil, nil, widget.Stack(messages, widget.Inset(theme.Space6, 0, theme.Space6, 0, widget.Column(420, v.empty))))
 	v.back.Hide()
 	v.ExtendBaseWidget(v)
 	return v

@@ -111,7 +111,7 @@ func (c *Composer) Open(name, draft string) {
 	c.Disable("")
 }
 
-// Called says what whoever is written to is called now.
+// Called says what whoever is written to is called now; nobody is: it is a note.
 func (c *Composer) Called(name string) {
 	var b strings.Builder
 	for cluster := range emoji.Clusters(text.OneLine(name)) { // Fyne writes here, in whatever fonts there are
@@ -120,7 +120,11 @@ func (c *Composer) Called(name string) {
 			b.WriteString(cluster)
 		}
 	}
-	if p := strings.TrimSpace(c.cfg.Lang.T("Message {name}", "name", strings.Join(strings.Fields(b.String()), " "))); p != c.entry.PlaceHolder {
+	p := strings.TrimSpace(c.cfg.Lang.T("Message {name}", "name", strings.Join(strings.Fields(b.String()), " ")))
+	if name == "" {
+		p = c.cfg.Lang.T("Write a note")
+	}
+	if p != c.entry.PlaceHolder {
 		c.entry.SetPlaceHolder(p)
 	}
 }
