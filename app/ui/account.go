@@ -65,6 +65,7 @@ type account struct {
 	pane    *chats.Pane
 	findBar *chats.FindBar
 	pinBar  *chats.PinBar
+	pickBar *chats.PickBar
 	line    *timeline.Timeline
 	compose *compose.Composer
 	reqs    *people.Requests
@@ -116,6 +117,7 @@ func newAccount(d *Desk, b api.Backend) *account {
 		Menu: func(at fyne.Position) { a.conversationMenu(a.openID, at) },
 	}, a.line, a.compose)
 	a.pinBar = chats.NewPinBar(l, a.toPin, a.unpin)
+	a.pickBar = a.newPickBar()
 	a.findBar = chats.NewFindBar(l, chats.FindActions{Query: a.findQuery, Step: a.stepFind, Close: a.closeFind})
 	a.reqs = people.NewRequests(l, people.Decisions{Accept: a.acceptRequest, Ignore: a.ignoreRequest, Block: a.blockRequest})
 	a.net = network.NewPage(l, network.Actions{Add: a.addRelay, Remove: a.removeRelay, Friends: a.showFriends, Test: a.testNetwork})

@@ -157,3 +157,34 @@ func TestStarredMessagesAreListed(t *testing.T) {
 	h.events <- api.Event{Event: api.EventMessage, Conversation: "anna", ID: "m1", Change: api.ChangeDeleted}
 	s.until("none", func() bool { return s.says("No message has a star.") })
 }
+
+// Messages that are selected are copied or deleted together, from the bar over them.
+func TestSelectedMessagesAreCopiedAndDeleted(t *testing.T) {
+	h := harbour()
+	s := look(t, h, narrow)
+	s.until("the list", func() bool { return s.says("Anna") })
+	s.inner.open("anna")
+	s.until("the messages", func() bool { return s.shows("m3") })
+	s.inner.line.StartPicking("m3")
+	if !s.says("1 selected") {
+		t.Error("nothing says what can be done")
+	}
+	s.press("Copy text")
+	if s.says("1 selected") || s.app.Clipboard().Content() != "See you there" {
+		t.Errorf("copied %q", s.app.Clipboard().Content())
+	}
+	s.inner.line.StartPicking("m3")
+	s.press("Delete here")
+	if !s.says("Delete 1 message here?") {
+		t.Error("nobody is asked")
+	}
+	s.press("Delete")
+	s.until("it is deleted", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return slices.Contains(h.decided, "delete m3")
+	})
+	if s.says("1 selected") {
+		t.Error("the bar stays")
+	}
+}

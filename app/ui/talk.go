@@ -35,6 +35,7 @@ func (a *account) newTimeline() *timeline.Timeline {
 		OnReaction: func(m timeline.Message, emoji string) { a.react(m, emoji) },
 		OnSeen:     func(m timeline.Message) { a.seen = m.ID; a.read() },
 		OnTyped:    func(r rune) { a.compose.Type(r) },
+		OnPick:     a.picked,
 		OnError:    a.fail,
 	})
 }
@@ -300,6 +301,37 @@ func (a *account) delete(id string, both bool) {
 			return nil // it is gone, as was wanted
 		}
 		return err
+	})
+}
+
+// picked shows what can be done with the messages that are selected, n of them; less than none: no more.
+func (a *account) picked(n int) {
+	if n < 0 {
+		a.pane.Find(nil)
+		return
+	}
+	a.dropFind()
+	a.pickBar.Set(n)
+	a.pane.Find(a.pickBar)
+}
+
+// newPickBar is the bar over messages that are selected.
+func (a *account) newPickBar() *chats.PickBar {
+	return chats.NewPickBar(a.l, chats.PickActions{
+		Copy: func() {
+			a.app.Clipboard().SetContent(a.line.PickedText())
+			a.line.StopPicking()
+		},
+		Delete: func() {
+			picked := a.line.Picked()
+			people.ShowConfirm(a.win.Canvas(), a.l, a.l.N("Delete {n} messages here?", len(picked)), a.l.T("They stay on the other side's device."), a.l.T("Delete"), func() {
+				a.line.StopPicking()
+				for _, m := range picked {
+					a.delete(m.ID, false)
+				}
+			})
+		},
+		Close: a.line.StopPicking,
 	})
 }
 
