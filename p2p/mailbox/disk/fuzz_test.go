@@ -17,6 +17,8 @@ func records() []record {
 		&opened{box, mailbox.Invite, 8, []mailbox.QID{q, {1}}}, &closed{box, []mailbox.QID{q}}, &leased{box, 9},
 		&posted{box, n, 10, notice}, &unposted{n}, &expired{11, 12}, &movedCell{box, c, small}, &movedNotice{n, notice},
 		&introduced{box, q, c, 13, 14, mailbox.MaxIntroWork, notice}, &opened{box, mailbox.Intro, 8, []mailbox.QID{q}}, &forgotten{box},
+		&gathered{[]cellKey{{box, c}, {mailbox.BoxPublic{2}, c}}, []cell{{expiry: 1, queue: q, size: mailbox.CellSmall}, {expiry: 2, queue: q, size: mailbox.CellMedium, work: 3}}, append(bytes.Clone(small), notice...)},
+		&dropped{1 << 40, 5},
 	}
 }
 
@@ -96,6 +98,7 @@ func FuzzRow(f *testing.F) {
 	f.Add(cell{sequence: 1, expiry: 2, at: location{3, 4}, size: mailbox.CellMedium, work: 7, came: 5}.value())
 	f.Add(cell{sequence: 1, expiry: 2, at: location{3, 4}, size: mailbox.CellSmall}.value()[:65])
 	f.Add(notice{expiry: 1, at: location{2, 3}}.value())
+	f.Add(bundle{[]bundled{{size: mailbox.CellSmall}, {size: mailbox.CellMedium}}, 2}.value())
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		check := func(got []byte, ok bool) {
 			if ok && !bytes.Equal(got, raw) {
@@ -119,6 +122,9 @@ func FuzzRow(f *testing.F) {
 			check(got, ok)
 		}
 		if v, ok := parseNotice(raw); ok {
+			check(v.value(), ok)
+		}
+		if v, ok := parseBundle(raw); ok {
 			check(v.value(), ok)
 		}
 	})

@@ -263,6 +263,7 @@ type txn struct {
 	boxes   map[mailbox.BoxPublic]*row[box]
 	cells   map[cellKey]*row[cell]
 	notices map[mailbox.NoticeID]*row[notice]
+	bundles map[uint64]*row[bundle]
 	intros  map[introKey][]pending // in order; of queues that were looked at
 	live    map[uint64]int64       // by how much a segment's live bytes change
 	now     int64                  // the minute of the group
@@ -280,7 +281,7 @@ func newTxn(db *pebble.DB, recent *recents, totals totals, now time.Time) *txn {
 	return &txn{
 		db: db, recent: recent, batch: db.NewBatch(), totals: totals, now: minute(now), came: make(map[int64]int64),
 		queues: make(map[mailbox.QID]*row[queue]), boxes: make(map[mailbox.BoxPublic]*row[box]),
-		cells: make(map[cellKey]*row[cell]), notices: make(map[mailbox.NoticeID]*row[notice]),
+		cells: make(map[cellKey]*row[cell]), notices: make(map[mailbox.NoticeID]*row[notice]), bundles: make(map[uint64]*row[bundle]),
 		intros: make(map[introKey][]pending), live: make(map[uint64]int64),
 	}
 }
@@ -385,6 +386,7 @@ func (t *txn) commit(end location, now time.Time, lives map[uint64]int64, came *
 	flush(t, t.boxes, keyBox)
 	flush(t, t.cells, keyCell)
 	flush(t, t.notices, keyNotice)
+	flush(t, t.bundles, keyBundle)
 	for segment, change := range t.live {
 		lives[segment] += change
 		t.put(keyLive(segment), number(uint64(lives[segment])))

@@ -124,6 +124,10 @@ func parseRecord(s *cryptobyte.String) (record, error) {
 		r = new(introduced)
 	case typeForgotten:
 		r = new(forgotten)
+	case typeGathered:
+		r = new(gathered)
+	case typeDropped:
+		r = new(dropped)
 	default:
 		return nil, fmt.Errorf("type %d", kind)
 	}
@@ -147,6 +151,8 @@ const (
 	typeMovedNotice = 11
 	typeIntroduced  = 12
 	typeForgotten   = 13
+	typeGathered    = 14
+	typeDropped     = 15
 )
 
 // readUnix reads a time in unix seconds within bounds.

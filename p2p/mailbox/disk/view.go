@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -33,14 +34,14 @@ type View struct {
 	totals totals
 }
 
-// viewLog stands for the number of a segment in the rows of a View, whose offsets are places.
+// viewLog stands for the number of a segment in the rows of a View, whose offsets are spots.
 const viewLog = 1
 
 // Entry is what a log says of one thing.
 type Entry struct {
 	Key  []byte // names the thing, and what of it
 	Head []byte // for Apply
-	Blob []byte // the cell or notice that belongs to it, or nil; not in Head
+	Blob []byte // the cells or the notice that belong to it, or nil; not in Head
 	// Ends is when the Entry is of no more use by itself: it adds something to a thing that has
 	// expired then. Zero: when a later one of its Key comes.
 	Ends time.Time
@@ -98,23 +99,45 @@ func (v *View) Latest() time.Time {
 	return time.Time{}
 }
 
-// Cell is the place of a kept cell. Its error wraps mailbox.ErrNotFound or mailbox.ErrDamaged.
-func (v *View) Cell(b mailbox.BoxPublic, id mailbox.CellID, now time.Time) (place uint64, err error) {
+// Spot is where the bytes of a cell or notice are: in the Blob of the Entry at a place.
+type Spot struct {
+	Place      uint64
+	From, Size int // bytes of the Blob
+}
+
+// Cell is where a kept cell is. Its error wraps mailbox.ErrNotFound or mailbox.ErrDamaged.
+func (v *View) Cell(b mailbox.BoxPublic, id mailbox.CellID, now time.Time) (s Spot, err error) {
 	row, ok, err := load(v.db, keyCell(cellKey{b, id}), parseCell)
 	if err == nil && (!ok || row.expiry <= now.Unix()) {
 		err = mailbox.ErrNotFound
 	}
-	return row.at.offset, err
+	if err != nil {
+		return s, err
+	}
+	place, index := placeOf(row.at.offset)
+	all, ok, err := load(v.db, keyBundle(place), parseBundle)
+	if err == nil && (!ok || index >= len(all.cells)) {
+		err = mailbox.ErrNotFound // it was deleted just now
+	}
+	if err != nil {
+		return s, err
+	}
+	s = Spot{Place: place, Size: row.size}
+	for _, c := range all.cells[:index] {
+		s.From += c.size
+	}
+	return s, nil
 }
 
-// Notice is the place of a kept notice. Its error wraps mailbox.ErrNotFound or
+// Notice is where a kept notice is. Its error wraps mailbox.ErrNotFound or
 // mailbox.ErrDamaged.
-func (v *View) Notice(id mailbox.NoticeID, now time.Time) (place uint64, err error) {
+func (v *View) Notice(id mailbox.NoticeID, now time.Time) (Spot, error) {
 	row, ok, err := load(v.db, keyNotice(id), parseNotice)
 	if err == nil && (!ok || row.expiry <= now.Unix()) {
 		err = mailbox.ErrNotFound
 	}
-	return row.at.offset, err
+	place, _ := placeOf(row.at.offset)
+	return Spot{Place: place, Size: mailbox.NoticeSize}, err
 }
 
 // Plan is changes that were decided on: their outcomes are so once its Entries are in the log,
@@ -124,6 +147,8 @@ type Plan struct {
 	Changes int // decided on, of those given
 	view    *View
 	end     uint64
+	open    *gathered // the bundle of the last Entry, to which cells may still be added; or nil
+	gone    []going   // bundles of which cells are gone; no Entry says so yet
 	decision
 }
 
@@ -145,7 +170,7 @@ func (v *View) Plan(now time.Time, changes []mailbox.Change, room int64) (*Plan,
 		case *mailbox.Deposit:
 			c.New, bytes = false, bytes+len(c.Cell)
 		case *mailbox.Delete:
-			n = len(c.Cells)
+			n = 2 * len(c.Cells)
 		case *mailbox.OpenQueues:
 			n = len(c.Queues)
 		case *mailbox.CloseQueues:
@@ -164,6 +189,7 @@ func (v *View) Plan(now time.Time, changes []mailbox.Change, room int64) (*Plan,
 		}
 		p.Changes++
 	}
+	p.settle()
 	if p.t.err != nil {
 		p.t.close()
 		return nil, p.t.err
@@ -189,69 +215,151 @@ func (v *View) know(t *txn, end uint64, now time.Time) error {
 	return nil
 }
 
-func (p *Plan) sequence(box) uint64 { return p.end + uint64(len(p.Entries)) + 1 }
+// sequence is left to keep, which knows where a cell comes to lie.
+func (p *Plan) sequence(box) uint64 { return 0 }
 
-// keep takes a record in, as an Entry for each thing that it is about.
+// keep takes a record in, as an Entry for each thing that it is about. Cells that follow each
+// other share one; what is deleted is told at the end, or before anything that is not about cells.
 func (p *Plan) keep(r record) location {
-	put := func(what byte, name []byte, ends time.Time, gone bool, single record) {
-		head := appendEntryHead(nil, !ends.IsZero(), p.now)
-		head = single.append(head)
-		p.Entries = append(p.Entries, Entry{
-			Key: append([]byte{what}, name...), Head: head[:len(head)-len(single.blob())], Blob: single.blob(), Ends: ends, Gone: gone,
-		})
-	}
 	name := func(box mailbox.BoxPublic, id mailbox.CellID) []byte { return append(box[:], id[:]...) }
-	margin := 48 * time.Hour // after which nobody asks
 	switch r := r.(type) {
 	case *deposited:
-		put('c', name(r.box, r.id), time.Time{}, false, r)
+		at := p.gather(cellKey{r.box, r.id}, cell{expiry: r.expiry, queue: r.queue, size: len(r.cell)}, r.cell)
+		r.sequence = at.offset
+		return at
 	case *introduced:
-		put('c', name(r.box, r.id), time.Time{}, false, r)
-	case *extended:
-		put('C', name(r.box, r.id), time.Unix(r.expiry, 0).Add(margin), false, r)
+		at := p.gather(cellKey{r.box, r.id}, cell{expiry: r.expiry, queue: r.queue, size: len(r.cell), work: r.work}, r.cell)
+		r.sequence = at.offset
+		return at
 	case *deleted:
 		for _, id := range r.ids {
-			put('c', name(r.box, id), time.Time{}, true, &deleted{r.box, []mailbox.CellID{id}})
+			p.drop(cellKey{r.box, id})
 		}
+		return location{}
+	}
+	p.settle()
+	switch r := r.(type) {
+	case *extended:
+		p.put('C', name(r.box, r.id), time.Unix(r.expiry, 0).Add(margin), false, r)
 	case *opened:
 		for _, q := range r.queues {
 			one := &opened{r.box, r.class, r.until, []mailbox.QID{q}}
 			if p.t.queue(q).ok {
-				put('Q', q[:], time.Unix(r.until, 0).Add(margin), false, one)
+				p.put('Q', q[:], time.Unix(r.until, 0).Add(margin), false, one)
 			} else {
-				put('q', q[:], time.Time{}, false, one)
+				p.put('q', q[:], time.Time{}, false, one)
 			}
 		}
 	case *closed:
 		for _, q := range r.queues {
-			put('q', q[:], time.Time{}, true, &closed{r.box, []mailbox.QID{q}})
+			p.put('q', q[:], time.Time{}, true, &closed{r.box, []mailbox.QID{q}})
 		}
 	case *leased:
 		if p.t.box(r.box).ok {
-			put('B', r.box[:], time.Unix(r.until+boxGrace, 0).Add(margin), false, r)
+			p.put('B', r.box[:], time.Unix(r.until+boxGrace, 0).Add(margin), false, r)
 		} else {
-			put('b', r.box[:], time.Time{}, false, r)
+			p.put('b', r.box[:], time.Time{}, false, r)
 		}
 	case *forgotten:
-		put('b', r.box[:], time.Time{}, true, r)
+		p.put('b', r.box[:], time.Time{}, true, r)
 	case *posted:
-		put('n', r.id[:], time.Time{}, false, r)
+		p.put('n', r.id[:], time.Time{}, false, r)
 	case *unposted:
-		put('n', r.id[:], time.Time{}, true, r)
+		p.put('n', r.id[:], time.Time{}, true, r)
 	default:
 		panic("disk: a record that no View decides on")
 	}
-	return location{viewLog, p.end + uint64(len(p.Entries))}
+	return location{viewLog, spot(p.end+uint64(len(p.Entries)), 0)}
 }
 
-// expire removes what has expired, one by one: a log of Entries can forget them only so.
+// margin is how long after something has expired nobody asks for it any more.
+const margin = 48 * time.Hour
+
+func (p *Plan) put(what byte, name []byte, ends time.Time, gone bool, r record) {
+	p.Entries = append(p.Entries, p.entry(what, name, ends, gone, r))
+}
+
+func (p *Plan) entry(what byte, name []byte, ends time.Time, gone bool, r record) Entry {
+	head := appendEntryHead(nil, !ends.IsZero(), p.now)
+	head = r.append(head)
+	return Entry{Key: append([]byte{what}, name...), Head: head[:len(head)-len(r.blob())], Blob: r.blob(), Ends: ends, Gone: gone}
+}
+
+// gather adds a cell to the open bundle, or to a new one, and tells where it comes to lie.
+func (p *Plan) gather(k cellKey, v cell, bytes []byte) location {
+	if p.open != nil && !p.open.fits(v.size) {
+		p.seal()
+	}
+	if p.open == nil {
+		p.open, p.Entries = new(gathered), append(p.Entries, Entry{}) // seal fills it in
+	}
+	p.open.add(k, v, bytes)
+	place := p.end + uint64(len(p.Entries))
+	p.t.bundleCell(place, bundled{k, v.size}) // now, for it may be deleted by what comes next
+	return location{viewLog, spot(place, len(p.open.cells)-1)}
+}
+
+// seal ends the open bundle.
+func (p *Plan) seal() {
+	if p.open != nil {
+		last := len(p.Entries) - 1
+		p.Entries[last] = p.entry('u', number(p.end+uint64(last)+1), time.Time{}, false, p.open)
+		p.open = nil
+	}
+}
+
+// going is a bundle of which cells are gone.
+type going struct {
+	place uint64
+	told  bool // the log says of others already that they are gone
+}
+
+// drop remembers that a cell is gone.
+func (p *Plan) drop(k cellKey) {
+	place, index := placeOf(p.t.cell(k).v.at.offset)
+	row := p.t.bundle(place)
+	if !row.ok || index >= len(row.v.cells) {
+		if p.t.err == nil {
+			p.t.err = fmt.Errorf("%w: row u of the index", mailbox.ErrDamaged)
+		}
+		return
+	}
+	if !slices.ContainsFunc(p.gone, func(g going) bool { return g.place == place }) {
+		p.gone = append(p.gone, going{place, row.v.gone != 0})
+	}
+	row.v.gone |= 1 << index
+	row.dirty = true
+}
+
+// settle ends the open bundle and has Entries tell what is gone by now.
+func (p *Plan) settle() {
+	p.seal()
+	for i, g := range p.gone {
+		row, name := p.t.bundle(g.place), number(g.place)
+		r := &dropped{g.place, row.v.gone}
+		if row.v.left() > 0 {
+			// Later the cells that are gone have expired, and nobody needs to be told.
+			p.put('v', name, p.now.Add(mailbox.MaxTTL+margin), false, r)
+			continue
+		}
+		row.ok = false
+		p.put('u', name, time.Time{}, true, r)
+		if g.told && len(p.Entries)+len(p.gone)-i < MaxEntries {
+			p.put('v', name, time.Time{}, true, r) // else it goes later
+		}
+	}
+	p.gone = nil
+}
+
+// expire removes what has expired, one by one: a log of Entries can forget them only so. Each
+// may need two Entries.
 func (p *Plan) expire(c *mailbox.Expire) error {
-	ends, err := endsUpTo(p.t.db, c.At.Unix(), expirePart+1)
+	ends, err := endsUpTo(p.t.db, c.At.Unix(), MaxEntries/2+1)
 	if err != nil {
 		return err
 	}
-	if c.More = len(ends) > expirePart; c.More {
-		ends = ends[:expirePart]
+	if c.More = len(ends) > MaxEntries/2; c.More {
+		ends = ends[:MaxEntries/2]
 	}
 	for _, e := range ends {
 		row := e[9:]
@@ -271,7 +379,7 @@ func (p *Plan) expire(c *mailbox.Expire) error {
 }
 
 // An entry's head is what FORMAT.md says.
-const entryVersion = 1
+const entryVersion = 2
 
 func appendEntryHead(b []byte, adds bool, now time.Time) []byte {
 	b = append(b, entryVersion, 0)
@@ -305,6 +413,10 @@ func parseEntry(head []byte, size int) (r record, adds bool, now time.Time, err 
 	if !s.Empty() || len(r.blob()) != size {
 		return bad(errRecord)
 	}
+	switch r.(type) {
+	case *deposited, *introduced, *deleted, *expired, *movedCell, *movedNotice:
+		return bad(errRecord) // of the other kind of log
+	}
 	return r, more == 1, time.UnixMilli(int64(milli)), nil
 }
 
@@ -319,6 +431,17 @@ func (t *txn) known(r record) bool {
 		return t.box(r.box).ok
 	}
 	return true
+}
+
+// forget removes what a record that adds to nothing makes anew: that it went meanwhile, a log that
+// forgets may not tell.
+func (t *txn) forget(r record) {
+	switch r := r.(type) {
+	case *opened:
+		t.dropQueue(r.queues[0])
+	case *leased:
+		t.dropBox(r.box)
+	}
 }
 
 // Applied is an Entry as the log tells it.
@@ -353,14 +476,16 @@ func (v *View) Apply(entries []Applied) (news map[mailbox.BoxPublic]struct{}, er
 		if adds && !t.known(r) {
 			continue
 		}
-		switch r := r.(type) {
-		case *deposited:
-			news[r.box] = struct{}{}
-		case *introduced:
-			news[r.box] = struct{}{}
+		if !adds {
+			t.forget(r)
+		}
+		if r, ok := r.(*gathered); ok {
+			for _, k := range r.cells {
+				news[k.box] = struct{}{}
+			}
 		}
 		t.now = minute(now)
-		r.apply(t, location{viewLog, e.Place})
+		r.apply(t, location{viewLog, spot(e.Place, 0)})
 	}
 	return news, v.know(t, end, made)
 }

@@ -48,7 +48,7 @@ func (s *shared) Cell(b mailbox.BoxPublic, id mailbox.CellID, now time.Time) ([]
 	if err != nil {
 		return nil, err
 	}
-	return s.blobs[at], nil
+	return s.blobs[at.Place][at.From:][:at.Size], nil
 }
 
 func (s *shared) Notice(id mailbox.NoticeID, now time.Time) ([]byte, error) {
@@ -56,7 +56,7 @@ func (s *shared) Notice(id mailbox.NoticeID, now time.Time) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.blobs[at], nil
+	return s.blobs[at.Place][at.From:][:at.Size], nil
 }
 
 // TestViewMadeAnew: who reads what is left of the log knows what those know who read all of
@@ -74,6 +74,8 @@ func TestViewMadeAnew(t *testing.T) {
 			}
 			s := &shared{view(), make(map[string]Applied), make(map[uint64][]byte)}
 			defer func() { s.Close() }()
+			late := view()
+			defer late.Close()
 			p, model := mailboxtest.NewPeople(seed), mailboxtest.NewMemory(mailboxtest.Quotas(), 0)
 			for round := range 200 {
 				a, b := p.Changes()
@@ -101,6 +103,18 @@ func TestViewMadeAnew(t *testing.T) {
 				}
 				if got, want := p.State(t, s), p.State(t, model); got != want {
 					t.Fatalf("round %d: made anew it is\n%s\nin memory\n%s", round, got, want)
+				}
+				// Who was away for some time hears of no more than that.
+				from, _ := late.End()
+				for _, e := range left {
+					if e.Place > from {
+						if _, err := late.Apply([]Applied{e}); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+				if got, want := p.State(t, &shared{late, nil, s.blobs}), p.State(t, model); got != want {
+					t.Fatalf("round %d: read on it is\n%s\nin memory\n%s", round, got, want)
 				}
 				was, _ := old.End()
 				if is, _ := s.End(); is != was || !s.Latest().Equal(old.Latest()) {

@@ -10,9 +10,9 @@
 // stream's servers have it, most of them synced to disk (sync_interval: always, which is
 // theirs to be set).
 //
-// Each thing (box, queue, cell, notice) has a subject of its own, of which the stream keeps
-// the last message alone. A deletion is a message too, which frees the room at once and goes
-// itself after some days.
+// Each thing (box, queue, notice, bundle of cells that came together) has a subject of its own,
+// of which the stream keeps the last message alone. A deletion is a message too, which frees
+// the room at once and goes itself after some days.
 package jetstream
 
 import (
@@ -712,33 +712,35 @@ func (s *Store) subject(key []byte) string {
 
 // Cell is mailbox.Store's.
 func (s *Store) Cell(b mailbox.BoxPublic, id mailbox.CellID, now time.Time) ([]byte, error) {
-	return s.blob(func() (uint64, error) { return s.view.Cell(b, id, now) }, func(cell []byte) bool { return mailbox.IDOf(cell) == id })
+	return s.blob(func() (disk.Spot, error) { return s.view.Cell(b, id, now) }, func(cell []byte) bool { return mailbox.IDOf(cell) == id })
 }
 
 // Notice is mailbox.Store's.
 func (s *Store) Notice(id mailbox.NoticeID, now time.Time) ([]byte, error) {
-	return s.blob(func() (uint64, error) { return s.view.Notice(id, now) }, func(notice []byte) bool { return len(notice) == mailbox.NoticeSize })
+	return s.blob(func() (disk.Spot, error) { return s.view.Notice(id, now) }, func(notice []byte) bool { return len(notice) == mailbox.NoticeSize })
 }
 
 // blob reads what find finds: of any server first, which may be a little behind, then of the
 // one that leads. Meanwhile it may be deleted.
-func (s *Store) blob(find func() (uint64, error), good func([]byte) bool) ([]byte, error) {
+func (s *Store) blob(find func() (disk.Spot, error), good func([]byte) bool) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*attempt)
 	defer cancel()
 	var problem error
 	for i := range 5 {
-		place, err := find()
+		at, err := find()
 		if err != nil {
 			return nil, err
 		}
 		var m *jetstream.RawStreamMsg
 		if i == 0 {
-			m, problem = s.get(ctx, place)
+			m, problem = s.get(ctx, at.Place)
 		} else {
-			m, problem = s.leaderGet(ctx, map[string]any{"seq": place})
+			m, problem = s.leaderGet(ctx, map[string]any{"seq": at.Place})
 		}
-		if problem == nil && good(m.Data) {
-			return m.Data, nil
+		if problem == nil && len(m.Data) >= at.From+at.Size {
+			if blob := m.Data[at.From:][:at.Size]; good(blob) {
+				return blob, nil
+			}
 		}
 		if problem == nil {
 			problem = fmt.Errorf("%w: the bytes are not those that were written", mailbox.ErrDamaged)
