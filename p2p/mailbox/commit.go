@@ -16,6 +16,9 @@ const (
 	// gather is how long more is waited for when several deposit at once: a
 	// group costs a sync and a signature, however large. Who is alone never waits.
 	gather = time.Millisecond
+	// gatherShared is the most for a SharedStore, where it costs several machines all that, and
+	// crosses the network; but no longer than until as many are there as were lately.
+	gatherShared = 8 * time.Millisecond
 )
 
 // batch is what came together from one session. Its changes share one commit
@@ -48,7 +51,7 @@ type answered struct {
 func (s *Server) commit(failed func(error)) {
 	var broken error
 	var next *batch
-	crowd := false
+	last, before := 0, 0 // batches in the last groups
 	for {
 		first := next
 		if first == nil {
@@ -58,8 +61,8 @@ func (s *Server) commit(failed func(error)) {
 			}
 			first = b
 		}
-		if crowd {
-			time.Sleep(gather)
+		if last > 1 {
+			s.await(last + before)
 		}
 		group := []*batch{first}
 		changes, bytes := slices.Clone(first.changes), first.bytes
@@ -67,7 +70,7 @@ func (s *Server) commit(failed func(error)) {
 			group = append(group, next)
 			changes, bytes = append(changes, next.changes...), bytes+next.bytes
 		}
-		crowd = len(group) > 1
+		last, before = len(group), last
 		if good := proven(group, changes); broken == nil && len(good) > 0 {
 			start := time.Now()
 			if broken = s.store.Commit(start, good); broken != nil {
@@ -77,6 +80,16 @@ func (s *Server) commit(failed func(error)) {
 			s.groups.Add(1)
 		}
 		s.settle(group, changes, broken)
+	}
+}
+
+// await gives others some time, until so many batches wait.
+func (s *Server) await(batches int) {
+	for waited := time.Duration(0); waited < s.gather; waited += gather {
+		time.Sleep(gather)
+		if 1+len(s.queue) >= min(batches, cap(s.queue)) {
+			return
+		}
 	}
 }
 

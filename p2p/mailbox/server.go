@@ -101,6 +101,7 @@ type Server struct {
 	relay peer.ID
 
 	queue   chan *batch
+	gather  time.Duration // how long more is waited for, at most
 	waiting *semaphore.Weighted
 	intros  *introGate
 	boxes   rate.Groups // that were opened
@@ -136,6 +137,7 @@ func NewServer(h host.Host, key Signer, store Store, cfg ServerConfig) (*Server,
 	s := &Server{
 		host: h, key: key, store: store, log: cfg.Log, relay: h.ID(),
 		queue:    make(chan *batch, 64),
+		gather:   gather,
 		waiting:  semaphore.NewWeighted(waitingBytes),
 		intros:   newIntroGate(cfg.IntroWork),
 		sessions: make(map[*session]struct{}),
@@ -145,6 +147,7 @@ func NewServer(h host.Host, key Signer, store Store, cfg ServerConfig) (*Server,
 	s.boxes.SetLimit(cfg.boxLimit())
 	s.cfg.Store(&cfg)
 	if shared, ok := store.(SharedStore); ok {
+		s.gather = gatherShared
 		shared.Others(func(box BoxPublic) { s.tell(map[BoxPublic]struct{}{box: {}}) })
 	}
 	h.SetStreamHandler(Protocol, s.serve)

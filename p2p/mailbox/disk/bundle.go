@@ -124,6 +124,9 @@ func (r *gathered) fits(size int) bool {
 
 // add adds a cell.
 func (r *gathered) add(k cellKey, v cell, bytes []byte) {
+	if r.all == nil {
+		r.all = make([]byte, 0, max(len(bytes), bundleBytes))
+	}
 	r.cells, r.rows, r.all = append(r.cells, k), append(r.rows, v), append(r.all, bytes...)
 }
 

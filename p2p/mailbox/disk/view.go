@@ -240,12 +240,12 @@ func (p *Plan) keep(r record) location {
 	p.settle()
 	switch r := r.(type) {
 	case *extended:
-		p.put('C', name(r.box, r.id), time.Unix(r.expiry, 0).Add(margin), false, r)
+		p.put('C', name(r.box, r.id), time.Unix(r.expiry, 0).Add(longGone), false, r)
 	case *opened:
 		for _, q := range r.queues {
 			one := &opened{r.box, r.class, r.until, []mailbox.QID{q}}
 			if p.t.queue(q).ok {
-				p.put('Q', q[:], time.Unix(r.until, 0).Add(margin), false, one)
+				p.put('Q', q[:], time.Unix(r.until, 0).Add(longGone), false, one)
 			} else {
 				p.put('q', q[:], time.Time{}, false, one)
 			}
@@ -256,7 +256,7 @@ func (p *Plan) keep(r record) location {
 		}
 	case *leased:
 		if p.t.box(r.box).ok {
-			p.put('B', r.box[:], time.Unix(r.until+boxGrace, 0).Add(margin), false, r)
+			p.put('B', r.box[:], time.Unix(r.until+boxGrace, 0).Add(longGone), false, r)
 		} else {
 			p.put('b', r.box[:], time.Time{}, false, r)
 		}
@@ -272,8 +272,8 @@ func (p *Plan) keep(r record) location {
 	return location{viewLog, spot(p.end+uint64(len(p.Entries)), 0)}
 }
 
-// margin is how long after something has expired nobody asks for it any more.
-const margin = 48 * time.Hour
+// longGone is how long after something has expired nobody asks for it any more.
+const longGone = 48 * time.Hour
 
 func (p *Plan) put(what byte, name []byte, ends time.Time, gone bool, r record) {
 	p.Entries = append(p.Entries, p.entry(what, name, ends, gone, r))
@@ -302,9 +302,10 @@ func (p *Plan) gather(k cellKey, v cell, bytes []byte) location {
 // seal ends the open bundle.
 func (p *Plan) seal() {
 	if p.open != nil {
-		last := len(p.Entries) - 1
+		last, all := len(p.Entries)-1, p.open.all
+		p.open.all = nil // so that the head is made without
 		p.Entries[last] = p.entry('u', number(p.end+uint64(last)+1), time.Time{}, false, p.open)
-		p.open = nil
+		p.Entries[last].Blob, p.open = all, nil
 	}
 }
 
@@ -339,7 +340,7 @@ func (p *Plan) settle() {
 		r := &dropped{g.place, row.v.gone}
 		if row.v.left() > 0 {
 			// Later the cells that are gone have expired, and nobody needs to be told.
-			p.put('v', name, p.now.Add(mailbox.MaxTTL+margin), false, r)
+			p.put('v', name, p.now.Add(mailbox.MaxTTL+longGone), false, r)
 			continue
 		}
 		row.ok = false
@@ -378,11 +379,11 @@ func (p *Plan) expire(c *mailbox.Expire) error {
 	return nil
 }
 
-// An entry's head is what FORMAT.md says.
-const entryVersion = 2
+// EntryVersion is that of the entries a View makes and takes. Their heads are what FORMAT.md says.
+const EntryVersion = 2
 
 func appendEntryHead(b []byte, adds bool, now time.Time) []byte {
-	b = append(b, entryVersion, 0)
+	b = append(b, EntryVersion, 0)
 	if adds {
 		b[len(b)-1] = 1
 	}
@@ -395,7 +396,7 @@ func parseEntry(head []byte, size int) (r record, adds bool, now time.Time, err 
 	bad := func(what error) (record, bool, time.Time, error) {
 		return nil, false, time.Time{}, fmt.Errorf("%w: an entry of the log: %w", mailbox.ErrDamaged, what)
 	}
-	if len(head) > 0 && head[0] > entryVersion {
+	if len(head) > 0 && head[0] > EntryVersion {
 		return nil, false, time.Time{}, ErrNewer
 	}
 	if size < 0 || size > mailbox.CellLarge {
@@ -404,7 +405,7 @@ func parseEntry(head []byte, size int) (r record, adds bool, now time.Time, err 
 	s := cryptobyte.String(append(bytes.Clone(head), make([]byte, size)...))
 	var version, more uint8
 	var milli uint64
-	if !s.ReadUint8(&version) || version != entryVersion || !s.ReadUint8(&more) || more > 1 || !s.ReadUint64(&milli) || milli > maxMilli {
+	if !s.ReadUint8(&version) || version != EntryVersion || !s.ReadUint8(&more) || more > 1 || !s.ReadUint64(&milli) || milli > maxMilli {
 		return bad(errRecord)
 	}
 	if r, err = parseRecord(&s); err != nil {

@@ -283,7 +283,7 @@ func StreamConfig(name string, replicas int) jetstream.StreamConfig {
 // openView opens the index, which is of this stream and not too old, or makes it anew.
 func (s *Store) openView(info *jetstream.StreamInfo) (err error) {
 	dir, mark := filepath.Join(s.cfg.Dir, "view"), filepath.Join(s.cfg.Dir, "stream")
-	name := s.cfg.Stream + " " + info.Created.UTC().Format(time.RFC3339Nano) + "\n"
+	name := fmt.Sprint(disk.EntryVersion, " ") + s.cfg.Stream + " " + info.Created.UTC().Format(time.RFC3339Nano) + "\n"
 	was, err := os.ReadFile(mark)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("jetstream: %w", err)

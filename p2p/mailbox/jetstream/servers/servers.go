@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -173,14 +174,14 @@ func (c *Cluster) Ready(ctx context.Context) error {
 	}
 }
 
-// Publisher is a client of the servers that has a stream take in one message after the other,
+// Publisher is a client of the servers, with one connection, that has a stream take in messages,
 // each to a subject of its own, and waits for each: the ground that cluster_deposit_ratio
 // stands on.
 type Publisher struct {
 	nc   *nats.Conn
 	js   jetstream.JetStream
 	name string
-	n    int
+	n    atomic.Uint64
 }
 
 // Publisher makes a client for a stream, which it makes too if it is not there.
@@ -200,10 +201,9 @@ func (c *Cluster) Publisher(ctx context.Context, stream jetstream.StreamConfig) 
 	return p, nil
 }
 
-// Publish returns once the servers have the message.
+// Publish returns once the servers have the message. Any number may wait at a time.
 func (p *Publisher) Publish(ctx context.Context, data []byte) error {
-	p.n++
-	_, err := p.js.Publish(ctx, fmt.Sprintf("%s.%d", p.name, p.n), data)
+	_, err := p.js.Publish(ctx, fmt.Sprintf("%s.%d", p.name, p.n.Add(1)), data)
 	return err
 }
 
