@@ -3,6 +3,7 @@ package node
 import (
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -99,6 +100,16 @@ func TestHalfOpen(t *testing.T) {
 		}
 		if silent[0].SetPeer("late") == nil {
 			t.Error("who made room goes on")
+		}
+		far := &net.UDPAddr{IP: net.IPv4(10, 5, 0, 1), Port: 1}
+		if g.VerifySourceAddress(far) {
+			t.Error("three handshakes are under way, and who comes over UDP has to prove where it is")
+		}
+		for i := range freelyGreeted {
+			silent = append(silent, g.comes(fmt.Sprintf("10.0.%d.1", 10+i)))
+		}
+		if !g.VerifySourceAddress(far) {
+			t.Error("a forged address would take the place of somebody")
 		}
 		for _, v := range append(silent, anna, bob) {
 			v.Done()
@@ -316,6 +327,63 @@ func TestStreams(t *testing.T) {
 		}
 		g.empty()
 	})
+}
+
+// Who comes over TCP or QUIC is known as a visitor as long as it is there, and both can be sent away.
+func TestVisitorsOverBoth(t *testing.T) {
+	n, err := New(Config{Mode: Loopback, Circuits: true, Bounds: Bounds{Connections: 64, Group: 64, Rate: 100}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	until := func(what string, ok func() bool) {
+		t.Helper()
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for late := time.After(20 * time.Second); ; {
+			n.guard.mu.Lock()
+			done := ok()
+			n.guard.mu.Unlock()
+			if done {
+				return
+			}
+			select {
+			case <-late:
+				t.Fatal("waited in vain for " + what)
+			case <-tick.C:
+			}
+		}
+	}
+	for _, a := range n.Host().Addrs() {
+		if allowedCircuit(Loopback, a) {
+			continue
+		}
+		guest, err := New(Config{Mode: Loopback, mute: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer guest.Close()
+		if err := guest.Dial(t.Context(), peer.AddrInfo{ID: n.Host().ID(), Addrs: []ma.Multiaddr{a}}); err != nil {
+			t.Fatal(err)
+		}
+		id := guest.Host().ID()
+		until("the visitor of "+a.String(), func() bool { return len(n.guard.peers[id]) == 1 })
+		n.guard.mu.Lock()
+		v := n.guard.peers[id][0]
+		n.guard.mu.Unlock()
+		if c := n.Host().Network().ConnsToPeer(id); len(c) == 0 || VisitorOf(c[0]) != v {
+			t.Errorf("%s: the connection is not that of the visitor", a)
+		}
+		v.Prove()
+		if !n.Host().ConnManager().IsProtected(id, v.tag) {
+			t.Errorf("%s: who proved something may be closed", a)
+		}
+		v.close()
+		until("the end of it", func() bool { return len(n.guard.peers) == 0 && n.guard.total == 0 })
+		if n.Host().ConnManager().IsProtected(id, "") {
+			t.Errorf("%s: who has gone is kept", a)
+		}
+	}
 }
 
 // Whatever comes and goes, what is counted is what is there, and no bound is passed.
