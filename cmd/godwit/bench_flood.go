@@ -52,7 +52,17 @@ func benchFlood(ctx context.Context, report func(figure) error) error {
 			return err
 		}
 		defer street.Close()
+		idle, err := cpuTime(r.cmd.Process.Pid)
+		if err != nil {
+			return err
+		}
+		began := time.Now()
 		quiet, err := street.Write(ctx, floodEvery, floodQuiet)
+		if err != nil {
+			return err
+		}
+		without := time.Since(began)
+		used, err := cpuTime(r.cmd.Process.Pid)
 		if err != nil {
 			return err
 		}
@@ -82,7 +92,7 @@ func benchFlood(ctx context.Context, report func(figure) error) error {
 				worst, shutOut = max(worst, took), errors.Join(shutOut, err)
 			}
 		})
-		began := time.Now()
+		began = time.Now()
 		beside, err := street.Write(ctx, floodEvery, floodBeside)
 		coming.Wait()
 		if err = errors.Join(err, shutOut); err != nil {
@@ -121,6 +131,7 @@ func benchFlood(ctx context.Context, report func(figure) error) error {
 			{"flood_streams_held_steadily", float64(flooded.Steadily), "streams"},
 			{"flood_requests", float64(flooded.Asked), "requests"},
 			{"flood_relay_cores", (after - cpu).Seconds() / took.Seconds(), "cores"},
+			{"flood_without_relay_cores", (used - idle).Seconds() / without.Seconds(), "cores"},
 			{"flood_relay_rss_mib", during, "MiB"},
 			{"flood_without_relay_rss_mib", before, "MiB"},
 		} {

@@ -28,7 +28,8 @@ type Bounds struct {
 	// Group is how many of these one group of addresses may have, a quarter of them strangers'.
 	Group int
 	// Rate is how many connections a second one group may begin, and eight times as many all
-	// strangers together, whose addresses are not known. An Act says how many of it go with that.
+	// strangers together, whose addresses are not known. An Act says how many of it go with that, and
+	// SPEC.md of package mailbox, section 3, all.
 	Rate float64
 }
 
@@ -53,6 +54,9 @@ const (
 var (
 	perConnect = [acts]float64{connect: 1, stream: 8, Login: 1, Deposit: 8, Request: 64}
 	included   = [acts]int{stream: 8, Login: 1, Deposit: 8, Request: 32}
+	// together is how many groups' worth all strangers may do, but for known addresses. Who comes for what
+	// a relay is there for needs little beyond what is included before it has proved something.
+	together = [acts]float64{connect: 8, stream: 2, Login: 2, Deposit: 1, Request: 1}
 )
 
 const (
@@ -146,7 +150,7 @@ func (g *Guard) SetBounds(b Bounds) {
 		g.budgets[a].SetLimit(rate.Limit{Burst: perConnect[a] * b.Rate * burstTime, PerSecond: perConnect[a] * b.Rate})
 	}
 	for a := range g.all {
-		g.all[a].SetLimit(rate.Limit{Burst: perConnect[a] * 8 * b.Rate * allBurst, PerSecond: perConnect[a] * 8 * b.Rate})
+		g.all[a].SetLimit(rate.Limit{Burst: perConnect[a] * together[a] * b.Rate * allBurst, PerSecond: perConnect[a] * together[a] * b.Rate})
 	}
 }
 

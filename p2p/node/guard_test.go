@@ -262,7 +262,7 @@ func TestRates(t *testing.T) {
 		for i := range 8 {
 			crowd += count(g.greets(fmt.Sprintf("10.3.%d.1", i)), Request)
 		}
-		if want := 8*included[Request] + 8*64*allBurst; crowd != want {
+		if want := 8*included[Request] + 64*allBurst; crowd != want {
 			t.Errorf("%d requests of eight groups, want %d: of all strangers together", crowd, want)
 		}
 		if n := g.Turned(); n.LoginRate == 0 || n.DepositRate == 0 || n.Slowed == 0 || n.Rate == 0 {
