@@ -788,7 +788,10 @@ func (a *App) RemoveRelay(ctx context.Context, r api.RelayRequest) (api.Relay, e
 	if err != nil {
 		return v, problem.New(problem.NoSuchRelay, err)
 	}
-	return v, storeProblem(a.chat.RemoveRelay(ctx, id))
+	if err := a.chat.RemoveRelay(ctx, id); err != nil {
+		return v, storeProblem(err)
+	}
+	return v, storeProblem(a.friends.disown(ctx, id))
 }
 
 // Relays implements api.Backend.

@@ -294,7 +294,22 @@ func (f *friendsRelay) keepOwn(ctx context.Context, w *wish, addrs []ma.Multiadd
 	return f.a.chat.AddRelay(ctx, at, store.RelayByHand, ownToken(*w))
 }
 
-// Set changes what is wished, and does it.
+// disown notes that the own box there was given up by hand.
+func (f *friendsRelay) disown(ctx context.Context, id peer.ID) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.up == nil || f.up.ID() != id {
+		return nil
+	}
+	w, err := f.wish(ctx)
+	if err != nil || !w.Own {
+		return err
+	}
+	w.Own = false
+	return f.keep(ctx, w)
+}
+
+// set changes what is wished, and does it.
 func (f *friendsRelay) set(ctx context.Context, r api.SetFriendsRelayRequest) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

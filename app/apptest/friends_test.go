@@ -118,6 +118,12 @@ func TestFriendsRelayIsOwnToo(t *testing.T) {
 	ben.Reads(anna)
 	said := ben.Says(anna, "hello")
 	ben.Sees(anna, said, api.Delivered)
+	if _, err := anna.RemoveRelay(t.Context(), api.RelayRequest{Relay: home(t, anna).Relay}); err != nil {
+		t.Fatal(err)
+	}
+	if home(t, anna).Own {
+		t.Error("what she gave up by hand is wanted still")
+	}
 	keeps(t, anna, false)
 	anna.Awaits("it to end", func(context.Context) bool { return home(t, anna).State == api.FriendsOff })
 	for _, r := range relays() {

@@ -36,6 +36,8 @@ const (
 	// ours, and boxDropped those between connections that end as soon as they begin:
 	// unlike a call that nobody answers, each costs a handshake.
 	boxFirst, boxLast, boxDropped = 500 * time.Millisecond, 2 * time.Minute, 10 * time.Minute
+	// friendLast is the longest pause for a friend's computer.
+	friendLast = 10 * time.Minute
 	// boxHeld is how long a connection holds that shows more than that somebody answers.
 	boxHeld = time.Minute
 	// visitTime and visitEvery are how long and how often a relay that was given
@@ -103,6 +105,9 @@ func (b *box) run(ctx context.Context) {
 		}
 		b.c.log.Debug("a relay cannot be used", "relay", peer.ID(b.relay.Peer), "err", err)
 		wait.last = boxLast
+		if b.relay.Friend != nil {
+			wait.last = friendLast // it is off, as it may be; see Chat.online
+		}
 		if reached && held < boxHeld {
 			wait.last = boxDropped
 			dropped++

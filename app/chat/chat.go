@@ -117,6 +117,8 @@ type Chat struct {
 	fading  broadcast   // the time of a message that disappears has begun
 	doors   broadcast   // there may be room for requests
 
+	looked time.Time // when renewFriends did; that of tidy
+
 	callers allowance     // of requests that come directly
 	working chan struct{} // capacity 1: held by who works for a deposit
 	running chan struct{} // closed when Run has begun

@@ -34,6 +34,8 @@ const (
 	// friendTrial is how long one may not be reached before another is tried in its place, and
 	// friendRest for how long it then is not.
 	friendTrial, friendRest = 7 * 24 * time.Hour, 30 * 24 * time.Hour
+	// friendsHourly is how often it is looked whether something of it is over.
+	friendsHourly = time.Hour
 	// retellFriends is how far apart contacts are told of changed addresses.
 	retellFriends = 30 * time.Minute
 )
@@ -269,6 +271,23 @@ func (c *Chat) useFriends(t *turn) error {
 	return nil
 }
 
+// callFriend calls the computer of a friend again, who has just come.
+func (c *Chat) callFriend(device identity.DevicePublic) {
+	c.mu.Lock()
+	var theirs []store.Relay
+	for _, b := range c.boxes {
+		b.mu.Lock()
+		if b.relay.Friend != nil && *b.relay.Friend == device && b.state != relayConnected {
+			theirs = append(theirs, b.relay)
+		}
+		b.mu.Unlock()
+	}
+	c.mu.Unlock()
+	for _, r := range theirs {
+		c.startBox(r)
+	}
+}
+
 // mayDial are the addresses that the mode allows.
 func (c *Chat) mayDial(addrs []ma.Multiaddr) (list [][]byte) {
 	for _, a := range addrs {
@@ -298,8 +317,12 @@ func (c *Chat) friendStays(t *turn, r store.Relay) (o store.FriendOffer, stays b
 	return o, true, nil
 }
 
-// renewFriends is useFriends as a chore.
+// renewFriends is useFriends as a chore: once an hour, as what comes by itself takes days.
 func (c *Chat) renewFriends(ctx context.Context) error {
+	if time.Since(c.looked).Abs() < friendsHourly {
+		return nil
+	}
+	c.looked = time.Now()
 	due := func(tx *store.Tx) ([]bool, error) {
 		offers, err := tx.FriendOffers()
 		if err != nil || len(offers) == 0 {

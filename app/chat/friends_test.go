@@ -73,7 +73,7 @@ func neighbours(w *world, bens ...*relay) (anna, ben, carol *person, home *desk)
 func TestFriendKeepsMail(t *testing.T) {
 	inWorld(t, func(w *world) {
 		usual := w.Relay("usual")
-		_, ben, carol, home := neighbours(w, usual)
+		anna, ben, carol, home := neighbours(w, usual)
 		if f := ben.relaysOf("friend"); len(f) != 1 || f[0].Name != "anna" || f[0].State != relayConnected {
 			t.Fatalf("%+v", f)
 		}
@@ -96,6 +96,18 @@ func TestFriendKeepsMail(t *testing.T) {
 		ben.Awaits("Anna's computer to be empty", func() bool { return len(home.kept()) == 0 })
 		carol.Returns()
 		carol.Sees(said, api.Delivered)
+
+		// Anna shuts her computer down. When she is back it is called at once, and not at the next try.
+		home.Stops()
+		anna.Leaves()
+		w.Advance(45 * time.Minute)
+		if f := ben.relaysOf("friend"); len(f) != 1 || f[0].State != relayUnreachable {
+			t.Errorf("%+v", f)
+		}
+		home.Starts()
+		anna.Returns()
+		home.tells()
+		ben.Awaits("Anna's computer", func() bool { return ben.relaysOf("friend")[0].State == relayConnected })
 	})
 }
 

@@ -468,6 +468,7 @@ func (c *Chat) online(device identity.DevicePublic, now bool) {
 	change := "offline"
 	if now {
 		change = "online"
+		c.callFriend(device)
 	}
 	c.contactEvent(who, change)
 }

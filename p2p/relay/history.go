@@ -60,7 +60,7 @@ func (h *history) note(now time.Time, end bool, take func() Report) {
 	first := time.Date(now.UTC().Year(), now.UTC().Month(), 1, 0, 0, 0, 0, time.UTC)
 	switch {
 	case h.month.Since.IsZero():
-		h.month.Since = now.UTC()
+		h.month.Since = now.UTC().Truncate(time.Second)
 	case h.month.Since.Before(first):
 		h.month = Month{Since: first}
 	}
