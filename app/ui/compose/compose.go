@@ -4,6 +4,7 @@
 package compose
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -40,8 +41,6 @@ type Config struct {
 	OnEditLast func()                    // Up in an empty field
 	OnEscape   func()                    // Esc, with nothing left to leave
 	OnBoxes    func()                    // there are emoji in the text that no font has
-	Recent     func() []string           // emoji that were chosen lately
-	OnEmoji    func(text string)         // one was chosen
 }
 
 // Measures, in px.
@@ -50,6 +49,10 @@ const (
 	button = 40
 	inset  = 10 // left of the text, besides the field's own
 )
+
+// recentEmoji is how many emoji are offered as chosen lately. They are forgotten with the window:
+// what is kept of that is not sealed.
+const recentEmoji = 24
 
 // Composer is the widget. Make it with New; Open says whom it writes to.
 type Composer struct {
@@ -71,6 +74,7 @@ type Composer struct {
 	why     *text.MessageText
 	bar     *replyBar
 	popup   *widget.PopUp
+	recent  []string // emoji that were chosen, the last one first
 	focused bool
 }
 
@@ -338,16 +342,11 @@ func (c *Composer) PickFor(do func(emoji string)) {
 	if w == nil || c.reason != "" {
 		return
 	}
-	var recent []string
-	if c.cfg.Recent != nil {
-		recent = c.cfg.Recent()
-	}
-	picker := emoji.NewPicker(c.cfg.Fonts.Emoji(), c.cfg.Lang, recent, func(s string) {
+	picker := emoji.NewPicker(c.cfg.Fonts.Emoji(), c.cfg.Lang, c.recent, func(s string) {
 		c.popup.Hide()
 		do(s)
-		if c.cfg.OnEmoji != nil {
-			c.cfg.OnEmoji(s)
-		}
+		others := slices.DeleteFunc(c.recent, func(r string) bool { return r == s })
+		c.recent = slices.Insert(others[:min(len(others), recentEmoji-1)], 0, s)
 	})
 	c.popup = widget.NewPopUp(parts.Stack(parts.NewFill(theme.Sheet, theme.RadiusCard).Edged(theme.Line), picker), w)
 	size := picker.MinSize()

@@ -2,6 +2,7 @@ package compose
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -37,8 +38,6 @@ func sit(t *testing.T) *writer {
 		OnDraft:    func(s string) { say("draft %q", s) },
 		OnEditLast: func() { say("edit last") },
 		OnEscape:   func() { say("escape") },
-		OnEmoji:    func(s string) { say("emoji %s", s) },
-		Recent:     func() []string { return []string{"🎉", "no emoji"} },
 	})
 	w.window = test.NewTempWindow(t, w.Composer)
 	w.window.SetPadded(false)
@@ -216,18 +215,26 @@ func TestShortcodesAndThePicker(t *testing.T) {
 	if w.Text() != "at 14:00: 🎉 and :nonsense:" {
 		t.Errorf("wrote %q", w.Text())
 	}
-	w.Pick()
-	if w.window.Canvas().Overlays().Top() == nil {
-		t.Fatal("no picker")
+	pick := func(name string) {
+		w.Pick()
+		if w.window.Canvas().Overlays().Top() == nil {
+			t.Fatal("no picker")
+		}
+		for _, r := range name {
+			w.window.Canvas().Focused().TypedRune(r)
+		}
+		w.window.Canvas().Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
 	}
-	for _, r := range "pizza" {
-		w.window.Canvas().Focused().TypedRune(r)
-	}
-	w.window.Canvas().Focused().TypedKey(&fyne.KeyEvent{Name: fyne.KeyReturn})
+	pick("pizza")
 	if w.Text() != "at 14:00: 🎉 and :nonsense:🍕" || w.window.Canvas().Overlays().Top() != nil {
 		t.Errorf("picked %q", w.Text())
 	}
-	w.expect("picked", "emoji 🍕")
+	pick("rocket")
+	pick("pizza")
+	pick("") // the one that was picked last
+	if !strings.HasSuffix(w.Text(), "🍕🚀🍕🍕") || !slices.Equal(w.recent, []string{"🍕", "🚀"}) {
+		t.Errorf("picked %q, and lately %q", w.Text(), w.recent)
+	}
 	if w.window.Canvas().Focused() != fyne.Focusable(w.entry) {
 		t.Error("the keys do not write any more")
 	}
