@@ -94,7 +94,7 @@ func (s *server) close() {
 // onRequest sees each request before kad-dht does, and spoils those that are to be
 // refused: that is how its hook can say no.
 func (s *server) onRequest(_ context.Context, st network.Stream, req *pb.Message) {
-	if !node.VisitorOf(st.Conn()).May(node.Request) {
+	if !node.VisitorOf(st.Conn()).May(node.Request, 1) {
 		s.refused.Add(1)
 		req.Type = -1
 		return

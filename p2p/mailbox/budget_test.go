@@ -2,13 +2,16 @@ package mailbox_test
 
 import (
 	"crypto/ed25519"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/p2ptest"
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // Mallory and Bob live in one house. She tries logins and deposits as fast as she can, until
@@ -78,6 +81,88 @@ func TestWhatAHouseMayDo(t *testing.T) {
 	if n := r.server.Stats().Refused["try later"]; n < 110 {
 		t.Errorf("%d refusals counted as try later", n)
 	}
+}
+
+// Mallory has a box, with which she proves herself wherever she comes from, and opens all streams that the relay serves, under
+// as many names as it takes. Anna, from another corner of the network, is served all the same, and Bob, who is there with one
+// stream, stays; Mallory has her part of what there is.
+func TestOneGroupDoesNotHaveAllStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hosts := pipeHosts(t, 8)
+		for i, h := range hosts {
+			h.addr = ma.StringCast(fmt.Sprintf("/ip4/10.0.0.%d/tcp/1", i))
+		}
+		hosts[1].addr, hosts[2].addr, hosts[3].addr = ma.StringCast("/ip4/10.1.0.1/tcp/1"), ma.StringCast("/ip4/10.2.0.1/tcp/1"), ma.StringCast("/ip4/10.3.0.1/tcp/1")
+		r := serveOn(t, hosts[0], terms{sign: hosts[0].key, config: mailbox.ServerConfig{Streams: 32}})
+		bob := r.via(t, hosts[1]).moveIn()
+		d := bob.describe()
+		served := make(map[*stranger]bool)
+		for _, h := range hosts[4:] {
+			for range 16 {
+				if x := r.stranger(t, h); x.hello != nil {
+					served[x] = true
+				}
+			}
+		}
+		if len(served) != 31 {
+			t.Fatalf("%d streams of one group beside Bob's, want all 31", len(served))
+		}
+		anna := r.via(t, hosts[2])
+		anna.leave(d, message("beside the flood", mailbox.CellSmall))
+		for range 40 { // another flood gets no more than half of all
+			r.stranger(t, hosts[3])
+		}
+		synctest.Wait()
+		anna.leave(d, message("and beside two", mailbox.CellSmall))
+		if entries, _, err := bob.List(t.Context(), 0); err != nil || len(entries) != 2 {
+			t.Errorf("Bob has %d messages, %v", len(entries), err)
+		}
+		if n := r.server.Stats().Streams; n > 32 {
+			t.Errorf("%d streams are served, of 32", n)
+		}
+		left := 0
+		for x := range served {
+			if x.try(0x0e, 1) == nil { // PING
+				x.wantAnswer(0x0e, 1)
+				left++
+			}
+		}
+		if left < 14 || left > 15 {
+			t.Errorf("%d streams of the first flood are left, want half of the 30", left)
+		}
+	})
+}
+
+// Requests that name hundreds of things are hundreds of looks into the index, done one after the other by who
+// commits for all: they count as many, and who sends them without end waits.
+func TestLongRequestsCountAsMany(t *testing.T) {
+	relayNode := p2ptest.Start(t, node.Config{Mode: node.Loopback, Circuits: true, Bounds: node.Bounds{Connections: 64, Group: 64, Rate: 1}})
+	r := serveOn(t, relayNode.Host(), terms{})
+	bob := r.as(t).moveIn()
+	d := bob.describe()
+	seed := mailbox.GenerateBox().Seed()
+	x := r.stranger(t, p2ptest.Loopback(t).Host())
+	x.login(ed25519.NewKeyFromSeed(seed[:]))
+	names := make([]byte, mailbox.MaxBatch*16)
+	for i := range 33 { // 33 requests each, of the 1024 that the house has, beside some that are used and some that come
+		if err := x.try(0x09, uint32(i), u16(mailbox.MaxBatch), names); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 28 {
+		x.wantAnswer(0x09, uint32(i))
+	}
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(20 * time.Second); relayNode.Turned().Slowed == 0; {
+		select {
+		case <-late:
+			t.Fatal("a thousand names after the other are looked for as fast as they come")
+		case <-tick.C:
+		}
+	}
+	x.stream.Reset()
+	r.as(t).leave(d, message("beside it", mailbox.CellSmall)) // what a connection may do at least is enough for this
 }
 
 // A hundred who ask for large cells and do not read the answers: the relay holds only so many, and goes

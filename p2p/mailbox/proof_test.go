@@ -48,7 +48,7 @@ func TestClaimsTogether(t *testing.T) {
 }
 
 // TestWhoFailedIsVerifiedAlone: a stream with a wrong signature cannot spoil a second
-// group.
+// group, and somebody who has not proved anything not even one, however many streams there are for it.
 func TestWhoFailedIsVerifiedAlone(t *testing.T) {
 	var honest, other atomic.Int32
 	other.Store(1)
@@ -56,7 +56,13 @@ func TestWhoFailedIsVerifiedAlone(t *testing.T) {
 	for range together {
 		claims = append(claims, newClaim(&honest, true))
 	}
+	stranger := newClaim(new(atomic.Int32), false)
+	stranger.strange = true
+	claims = append(claims, stranger)
 	verify(claims)
+	if err := stranger.outcome(); !errors.Is(err, ErrSignature) {
+		t.Fatal(err)
+	}
 	if claims[0].verdict.Load() != unjudged || claims[1].verdict.Load() != holds {
 		t.Fatalf("verdicts %d and %d", claims[0].verdict.Load(), claims[1].verdict.Load())
 	}

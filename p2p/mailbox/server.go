@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -110,6 +111,7 @@ type Server struct {
 	draining chan struct{} // not nil: no streams begin, and it is closed when none is left
 	closing  bool
 	sessions map[*session]struct{}
+	ousted   int // of these: they made room, and are about to end
 	peers    map[peer.ID]int
 	watchers map[BoxPublic][]*session
 	ends     sync.WaitGroup
@@ -305,10 +307,10 @@ func (s *Server) serve(stream network.Stream) {
 	switch {
 	case s.draining != nil:
 		full = ErrTryLater
-	case len(s.sessions) >= c.cfg.Streams:
-		full = ErrTryLater
 	case s.peers[who] >= c.cfg.PeerStreams:
 		full = ErrTooMany
+	case len(s.sessions)-s.ousted >= c.cfg.Streams && !s.makeRoom(c.group):
+		full = ErrTryLater
 	default:
 		s.sessions[c] = struct{}{}
 		s.peers[who]++
@@ -322,6 +324,9 @@ func (s *Server) serve(stream network.Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.sessions, c)
+	if c.ousted {
+		s.ousted--
+	}
 	if s.draining != nil && len(s.sessions) == 0 {
 		close(s.draining)
 	}
@@ -331,6 +336,37 @@ func (s *Server) serve(stream network.Stream) {
 	if c.box != nil {
 		s.unwatch(*c.box, c)
 	}
+}
+
+// makeRoom ends a stream of the group of addresses that has most, if that is more than another has with
+// one more, and there one of the peer with most. The lock is held.
+func (s *Server) makeRoom(group netip.Prefix) bool {
+	groups := make(map[netip.Prefix]int)
+	for c := range s.sessions {
+		if !c.ousted {
+			groups[c.group]++
+		}
+	}
+	most := group
+	for g, n := range groups {
+		if n > groups[most] {
+			most = g
+		}
+	}
+	if groups[most] <= groups[group]+1 {
+		return false
+	}
+	streams := func(c *session) int { return s.peers[c.stream.Conn().RemotePeer()] }
+	var found *session
+	for c := range s.sessions {
+		if c.group == most && !c.ousted && (found == nil || streams(c) > streams(found)) {
+			found = c
+		}
+	}
+	found.ousted = true
+	s.ousted++
+	found.kill()
+	return true
 }
 
 // watch makes a session hear of a box. The error is ErrTooMany.

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"io"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -28,6 +29,8 @@ type session struct {
 	cfg       *ServerConfig // as they were when the stream began, which HELLO told
 	stream    network.Stream
 	visitor   *node.Visitor // who opened the connection
+	group     netip.Prefix  // of addresses, from which
+	ousted    bool          // it made room for another; under the Server's lock
 	in        *frame.Reader
 	challenge [32]byte
 	proofs    proofs[*claim]
@@ -62,7 +65,7 @@ type watches struct {
 
 func newSession(s *Server, stream network.Stream) *session {
 	c := &session{
-		server: s, cfg: s.cfg.Load(), stream: stream, visitor: node.VisitorOf(stream.Conn()), in: frame.NewReader(stream, maxFrame, firstTimeout),
+		server: s, cfg: s.cfg.Load(), stream: stream, visitor: node.VisitorOf(stream.Conn()), group: node.GroupOf(stream.Conn().RemoteMultiaddr()), in: frame.NewReader(stream, maxFrame, firstTimeout),
 		proofs: proofs[*claim]{max: rememberProofs}, wake: make(chan struct{}, 1),
 	}
 	c.room = sync.NewCond(&c.mu)
@@ -171,15 +174,18 @@ func (c *session) read() error {
 		if !c.owe(len(b)) {
 			return ErrClosed
 		}
-		if !c.turn() {
-			c.paid(1, len(b)) // it is not answered
-			return ErrClosed
-		}
 		req, err := parseRequest(k, body)
 		if err != nil {
 			c.submit()
 			c.answer(answered{encode(nil, id, c.server.refusal(ErrMalformed)), len(b)})
 			return err
+		}
+		if cost := cost(req); !c.visitor.May(node.Request, cost) {
+			c.submit()
+			if !c.turn(cost) {
+				c.paid(1, len(b)) // it is not answered
+				return ErrClosed
+			}
 		}
 		m, err := c.handle(id, len(b), req)
 		switch {
@@ -205,13 +211,29 @@ func (c *session) read() error {
 	return nil
 }
 
+// namesEach is how many names in a request, or entries that it asks for, count as one request more:
+// each is a look into the index.
+const namesEach = 16
+
+// cost is how many requests one counts as.
+func cost(req request) int {
+	names := 0
+	switch m := req.(type) {
+	case *open:
+		names = len(m.queues)
+	case *closeQueues:
+		names = len(m.queues)
+	case *ack:
+		names = len(m.cells)
+	case *list:
+		names = int(m.max)
+	}
+	return 1 + names/namesEach
+}
+
 // turn waits until those who share the peer's address may ask for more; false means that
 // the stream ended meanwhile.
-func (c *session) turn() bool {
-	if c.visitor.May(node.Request) {
-		return true
-	}
-	c.submit()
+func (c *session) turn(cost int) bool {
 	again := time.NewTicker(slowEvery)
 	defer again.Stop()
 	for range again.C {
@@ -221,7 +243,7 @@ func (c *session) turn() bool {
 		switch {
 		case dead || c.drained.Load():
 			return false
-		case c.visitor.May(node.Request):
+		case c.visitor.May(node.Request, cost):
 			return true
 		}
 	}
@@ -359,6 +381,10 @@ func (c *session) tellNews(w *frame.Writer, look watches) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
+	// Pages of what waits there cost as if they were asked for one by one.
+	if cost := 1 + len(entries)/namesEach; more && !c.visitor.May(node.Request, cost) && !c.turn(cost) {
+		return ErrClosed
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.watches.after = entries[len(entries)-1].Sequence
@@ -494,7 +520,7 @@ func (c *session) expiryOf(now time.Time, ttl time.Duration) (time.Time, error) 
 // prove remembers a proof, see PROVE in section 2.
 func (c *session) prove(m *prove, now time.Time) {
 	q := qid(c.server.relay, m.epoch, m.public[:])
-	p := &claim{public: m.public, signature: m.signature, failures: &c.failures}
+	p := &claim{public: m.public, signature: m.signature, failures: &c.failures, strange: !c.visitor.Proved()}
 	if today := Epoch(now); m.epoch != CatchAll && (m.epoch > today+1 || m.epoch+1 < today) {
 		p.refused = ErrEpoch
 	} else if p.refused = c.server.store.Writable(q, now); p.refused == nil {
@@ -516,7 +542,7 @@ func (c *session) put(m *put, id uint32, size int, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if !c.visitor.May(node.Deposit) {
+	if !c.visitor.May(node.Deposit, 1) {
 		return ErrTryLater
 	}
 	c.add(&Deposit{Queue: m.queue, ID: IDOf(m.cell), Cell: copied(m.cell), Expiry: expiry}, id, kindPut, size, len(m.cell))
@@ -528,7 +554,7 @@ func (c *session) login(m *login) (message, error) {
 	if c.box != nil {
 		return nil, ErrLogin
 	}
-	if !c.visitor.May(node.Login) {
+	if !c.visitor.May(node.Login, 1) {
 		return nil, ErrTryLater
 	}
 	if !ed25519.Verify(m.box[:], signed("godwit/1/mailbox/login", c.server.relay, c.challenge, m.box[:]), m.signature[:]) {
@@ -576,7 +602,7 @@ func (c *session) newBox(now time.Time) error {
 	if err != nil || !info.Until.IsZero() {
 		return err
 	}
-	if !c.server.boxes.Take(node.GroupOf(c.stream.Conn().RemoteMultiaddr()), now) {
+	if !c.server.boxes.Take(c.group, now) {
 		return delayed{ErrTooMany, 24 * time.Hour / time.Duration(c.cfg.GroupBoxes)}
 	}
 	return nil

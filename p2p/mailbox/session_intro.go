@@ -85,10 +85,10 @@ func (c *session) intro(m *intro, id uint32, size int, now time.Time) error {
 	if pending >= c.server.cfg.Load().Quotas.Pending() && m.work <= weakest {
 		return ErrQuota
 	}
-	if !c.visitor.May(node.Deposit) {
+	if !c.visitor.May(node.Deposit, 1) {
 		return ErrTryLater
 	}
-	if err := c.server.intros.enter(&c.asks, node.GroupOf(c.stream.Conn().RemoteMultiaddr()), now); err != nil {
+	if err := c.server.intros.enter(&c.asks, c.group, now); err != nil {
 		return err
 	}
 	delete(c.offers.known, m.challenge) // good once; its place in order is harmless

@@ -47,16 +47,17 @@ const (
 	stream      // 8, and 8
 	Login       // 1, and 1: a signature
 	Deposit     // 8, and 8: a signature, and its share of a sync
-	Request     // 64, and 32: any other, which is not refused but waits
+	Request     // 64, and 32: any other, which is not refused but waits; a large one counts as several
+	octet       // 1 MiB, and 256 KiB: of all that comes over a connection of TCP and goes over it, which waits
 	acts
 )
 
 var (
-	perConnect = [acts]float64{connect: 1, stream: 8, Login: 1, Deposit: 8, Request: 64}
-	included   = [acts]int{stream: 8, Login: 1, Deposit: 8, Request: 32}
+	perConnect = [acts]float64{connect: 1, stream: 8, Login: 1, Deposit: 8, Request: 64, octet: 1 << 20}
+	included   = [acts]int{stream: 8, Login: 1, Deposit: 8, Request: 32, octet: 256 << 10}
 	// together is how many groups' worth all strangers may do, but for known addresses. Who comes for what
 	// a relay is there for needs little beyond what is included before it has proved something.
-	together = [acts]float64{connect: 8, stream: 2, Login: 2, Deposit: 1, Request: 1}
+	together = [acts]float64{connect: 8, stream: 2, Login: 2, Deposit: 1, Request: 1, octet: 1}
 )
 
 const (
@@ -71,6 +72,9 @@ const (
 	// knownGroup of one group.
 	knownTime            = 24 * time.Hour
 	maxKnown, knownGroup = 16384, 64
+	// longestPause is how long a connection rests at most for the bytes that went over it: less than
+	// who waits for its answer takes for the end.
+	longestPause = 5 * time.Second
 	// freelyGreeted is how many handshakes are under way before senders of UDP have to show
 	// that they are where they say.
 	freelyGreeted = 16
@@ -87,6 +91,7 @@ type Turned struct {
 	LoginRate   uint64 `json:"login_rate"`
 	DepositRate uint64 `json:"deposit_rate"`
 	Slowed      uint64 `json:"slowed"` // requests that waited
+	Paused      uint64 `json:"paused"` // connections: as often as one waited because of the bytes that went over it
 }
 
 // Connections are those that were not let in, or ended so that others could be.
@@ -101,7 +106,9 @@ var errGuarded = errors.New("node: too many from there")
 // What is scarce goes to those first who proved that somebody relies on them: they stay
 // however many strangers come, and their address has bounds of its own
 // for a day, beside those of its group. Of strangers, who has been there longest without
-// proving anything makes room, in the group that has most.
+// proving anything makes room, in the group that has most. Where no stranger is left to make room,
+// the group with most does, and in it the address with most: one box is enough to prove something
+// with any number of connections.
 type Guard struct {
 	network.ResourceManager
 	protect connmgr.ConnManager
@@ -120,9 +127,10 @@ type Guard struct {
 	streams  int // of these
 	greeting int // visitors who have not said who they are
 	peers    map[peer.ID][]*Visitor
-	known    map[netip.Prefix]time.Time // addresses, and when they proved something
-	knowns   map[netip.Prefix]int       // how many of a group
-	swept    time.Time                  // when known was
+	proven   map[netip.Prefix][]*Visitor // of each group, those who proved something, in that order
+	known    map[netip.Prefix]time.Time  // addresses, and when they proved something
+	knowns   map[netip.Prefix]int        // how many of a group
+	swept    time.Time                   // when known was
 }
 
 // corner is what the strangers of one group, or of one known address, have.
@@ -134,7 +142,7 @@ type corner struct {
 func newGuard(m network.ResourceManager, b Bounds, protect connmgr.ConnManager) *Guard {
 	g := &Guard{
 		ResourceManager: m, protect: protect,
-		groups: make(map[netip.Prefix]int), corners: make(map[netip.Prefix]*corner), peers: make(map[peer.ID][]*Visitor),
+		groups: make(map[netip.Prefix]int), corners: make(map[netip.Prefix]*corner), peers: make(map[peer.ID][]*Visitor), proven: make(map[netip.Prefix][]*Visitor),
 		known: make(map[netip.Prefix]time.Time), knowns: make(map[netip.Prefix]int),
 	}
 	g.SetBounds(b)
@@ -154,10 +162,10 @@ func (g *Guard) SetBounds(b Bounds) {
 	}
 }
 
-// take takes one of an Act from what those of a key may do and, unless it is that of a known
+// take takes n of an Act from what those of a key may do and, unless it is that of a known
 // address, all strangers. The smaller pays first, so that nobody uses up what is for all by asking in vain.
-func (g *Guard) take(a Act, key netip.Prefix, known bool, now time.Time) bool {
-	return g.budgets[a].Take(key, now) && (known || g.all[a].Take(netip.Prefix{}, now))
+func (g *Guard) take(a Act, n int, key netip.Prefix, known bool, now time.Time) bool {
+	return g.budgets[a].TakeSome(key, float64(n), now) && (known || g.all[a].TakeSome(netip.Prefix{}, float64(n), now))
 }
 
 // Turned says who was turned away so far.
@@ -165,7 +173,7 @@ func (g *Guard) Turned() Turned {
 	n := func(w why) uint64 { return g.turned[w].Load() }
 	return Turned{
 		Rate: n(tooFast), Group: n(groupFull), All: n(allFull), Displaced: n(displaced), Streams: n(streamsFull),
-		StreamRate: n(act(stream)), LoginRate: n(act(Login)), DepositRate: n(act(Deposit)), Slowed: n(act(Request)),
+		StreamRate: n(act(stream)), LoginRate: n(act(Login)), DepositRate: n(act(Deposit)), Slowed: n(act(Request)), Paused: n(act(octet)),
 	}
 }
 
@@ -278,7 +286,7 @@ func (g *Guard) enter(v *Visitor) (out func(), err error) {
 		v.key, v.known = v.addr, true
 	}
 	if b := g.bounds; b.Connections > 0 {
-		if !g.take(connect, v.key, v.known, v.since) {
+		if !g.take(connect, 1, v.key, v.known, v.since) {
 			return nil, g.turn(tooFast)
 		}
 		mine := g.corner(v.key)
@@ -289,13 +297,22 @@ func (g *Guard) enter(v *Visitor) (out func(), err error) {
 				return nil, g.turn(groupFull)
 			}
 		case g.groups[v.group] >= b.Group:
-			out = g.makeRoom(g.corner(v.group), v.since, false)
+			if out = g.makeRoom(g.corner(v.group), v.since, false); out == nil {
+				out = g.share(v.group, v)
+			}
 			g.drop(v.group)
 			if out == nil {
 				return nil, g.turn(groupFull)
 			}
-		case !v.known && g.visitors >= b.Connections/2, g.total >= b.Connections:
-			if out = g.makeRoom(g.fullest(mine, !v.known && g.visitors >= b.Connections/2, false), v.since, false); out == nil {
+		case !v.known && g.visitors >= b.Connections/2:
+			if out = g.makeRoom(g.fullest(mine, true, false), v.since, false); out == nil {
+				return nil, g.turn(allFull)
+			}
+		case g.total >= b.Connections:
+			if out = g.makeRoom(g.fullest(mine, false, false), v.since, false); out == nil {
+				out = g.share(g.largest(v.group), v)
+			}
+			if out == nil {
 				return nil, g.turn(allFull)
 			}
 		}
@@ -376,6 +393,43 @@ func (g *Guard) makeRoom(c *corner, now time.Time, byStreams bool) (out func()) 
 	return found.close
 }
 
+// largest is the group with the most connections, if that is more than one has with one more.
+func (g *Guard) largest(than netip.Prefix) netip.Prefix {
+	most, n := than, g.groups[than]+1
+	for group, m := range g.groups {
+		if m > n {
+			most, n = group, m
+		}
+	}
+	return most
+}
+
+// share takes somebody who proved something out of a group: of the address that has most there, who
+// came first. What proves something costs little, so nobody is to have all for it. out ends the connection; it is nil if
+// no address there has more than that of who comes would have.
+func (g *Guard) share(group netip.Prefix, with *Visitor) (out func()) {
+	have := make(map[netip.Prefix]int)
+	for _, v := range g.proven[group] {
+		have[v.addr]++
+	}
+	if group == with.group {
+		have[with.addr]++
+	}
+	most := with.addr
+	for addr, n := range have {
+		if n > have[most] {
+			most = addr
+		}
+	}
+	if most == with.addr {
+		return nil
+	}
+	found := g.proven[group][slices.IndexFunc(g.proven[group], func(v *Visitor) bool { return v.addr == most })]
+	g.remove(found)
+	g.turned[displaced].Add(1)
+	return found.close
+}
+
 // remove forgets a visitor.
 func (g *Guard) remove(v *Visitor) {
 	if v.stage == gone {
@@ -407,6 +461,14 @@ func (g *Guard) settle(v *Visitor, to stage) {
 		c.visitors = slices.DeleteFunc(c.visitors, func(o *Visitor) bool { return o == v })
 		c.streams -= v.streams
 		g.drop(v.key)
+	}
+	switch {
+	case to == proved:
+		g.proven[v.group] = append(g.proven[v.group], v)
+	case v.stage == proved:
+		if g.proven[v.group] = slices.DeleteFunc(g.proven[v.group], func(o *Visitor) bool { return o == v }); len(g.proven[v.group]) == 0 {
+			delete(g.proven, v.group)
+		}
 	}
 	v.stage = to
 }
@@ -478,6 +540,9 @@ func (v *Visitor) Prove() {
 	v.proof.Store(true)
 }
 
+// Proved says whether Prove was called, or there are no bounds.
+func (v *Visitor) Proved() bool { return v == nil || v.proof.Load() }
+
 // remember has the address of a visitor be known, if there is room.
 func (g *Guard) remember(v *Visitor) bool {
 	now := time.Now()
@@ -506,22 +571,46 @@ func (g *Guard) remember(v *Visitor) bool {
 	return true
 }
 
-// May says whether a visitor may do something now, and counts that it does.
-func (v *Visitor) May(a Act) bool {
+// May says whether a visitor may do n of something now, and counts that it does.
+func (v *Visitor) May(a Act, n int) bool {
 	if v == nil {
 		return true
 	}
 	g := v.guard
-	g.mu.Lock()
-	key, free := v.key, g.bounds.Connections == 0 || v.done[a] < included[a]
-	known := v.known || v.stage == proved
-	v.done[a]++
-	g.mu.Unlock()
-	if free || g.take(a, key, known, time.Now()) {
+	key, known, free := v.does(a, n)
+	if free || g.take(a, n, key, known, time.Now()) {
 		return true
 	}
 	g.turned[act(a)].Add(1)
 	return false
+}
+
+// does counts n of an Act, and tells of whom they are to be taken, if it is not included.
+func (v *Visitor) does(a Act, n int) (key netip.Prefix, known, free bool) {
+	g := v.guard
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	free = g.bounds.Connections == 0 || v.done[a]+n <= included[a]
+	v.done[a] = min(v.done[a]+n, included[a]) // no more is asked, and it does not overflow
+	return v.key, v.known || v.stage == proved, free
+}
+
+// pause counts bytes that went over a visitor's connection, and tells how long it is to rest for them.
+func (v *Visitor) pause(n int) time.Duration {
+	g := v.guard
+	key, known, free := v.does(octet, n)
+	if free {
+		return 0
+	}
+	now := time.Now()
+	wait := g.budgets[octet].Spend(key, float64(n), now)
+	if !known {
+		wait = max(wait, g.all[octet].Spend(netip.Prefix{}, float64(n), now))
+	}
+	if wait > 0 {
+		g.turned[act(octet)].Add(1)
+	}
+	return min(wait, longestPause)
 }
 
 // OpenStream lets a stream begin, or refuses it.
@@ -559,7 +648,7 @@ func (g *Guard) openStream(p peer.ID, now time.Time) (v *Visitor, out func(), er
 	if v == nil {
 		return nil, nil, nil
 	}
-	if !v.May(stream) {
+	if !v.May(stream, 1) {
 		return nil, nil, errGuarded
 	}
 	g.mu.Lock()

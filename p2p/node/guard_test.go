@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -71,7 +72,7 @@ func (g *guarded) greets(ip string) *guest {
 // empty says that nothing is counted once all have gone.
 func (g *guarded) empty() {
 	g.t.Helper()
-	if g.total+g.visitors+g.streams+g.greeting+len(g.groups)+len(g.corners)+len(g.peers)+len(g.keep.kept) != 0 {
+	if g.total+g.visitors+g.streams+g.greeting+len(g.groups)+len(g.corners)+len(g.peers)+len(g.proven)+len(g.keep.kept) != 0 {
 		g.t.Errorf("all have gone, but there are %d connections of %d groups, %d strangers of %d corners with %d streams, %d who greet, %d peers, %d kept",
 			g.total, len(g.groups), g.visitors, len(g.corners), g.streams, g.greeting, len(g.peers), len(g.keep.kept))
 	}
@@ -150,6 +151,63 @@ func TestWhoProvedSomethingStays(t *testing.T) {
 		if again := g.comes("10.0.0.1"); again == nil || again.key != again.group {
 			t.Error("after a day Bob's address is not one among others")
 		}
+	})
+}
+
+// Mallory has one box with a lease, which took her a second, and logs in to it from eight addresses in as many groups, over as many
+// connections as each may have: all that there are. Whoever comes from elsewhere gets in all the same, and so does
+// her neighbour; who has what others have is left alone.
+func TestOneBoxIsNotEnoughForAllConnections(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, Bounds{Connections: 64, Group: 8, Rate: 1000})
+		bob := g.greets("10.9.0.1")
+		bob.Prove()
+		flood := make(map[int][]*guest)
+		for i := range 8 {
+			for range 8 {
+				if v := g.greets(fmt.Sprintf("10.0.%d.1", i)); v != nil {
+					v.Prove()
+					flood[i] = append(flood[i], v)
+				}
+			}
+		}
+		if g.total != 64 || len(flood[7]) != 7 {
+			t.Fatalf("%d connections, %d of the last group", g.total, len(flood[7]))
+		}
+		anna := g.greets("10.8.0.1")
+		if anna == nil || g.total != 64 {
+			t.Fatalf("Anna, from elsewhere: %v, %d connections", anna, g.total)
+		}
+		neighbour := g.greets("10.0.0.2")
+		if neighbour == nil {
+			t.Fatal("who lives beside the flood does not get in")
+		}
+		if g.groups[GroupOf(ma.StringCast("/ip4/10.0.0.1/tcp/1"))] > 8 {
+			t.Error("and the group has more than its part")
+		}
+		outs := 0
+		for _, of := range flood {
+			for _, v := range of {
+				if v.out {
+					outs++
+				}
+			}
+		}
+		if bob.out || anna.out || outs != 2 {
+			t.Errorf("Bob had to go: %v; Anna: %v; %d of the flood", bob.out, anna.out, outs)
+		}
+		if again := g.greets("10.0.3.1"); again != nil {
+			t.Error("one more of the flood got in, in the place of others who have as many")
+		}
+		for _, of := range flood {
+			for _, v := range of {
+				v.Done()
+			}
+		}
+		for _, v := range []*guest{anna, bob, neighbour} {
+			v.Done()
+		}
+		g.empty()
 	})
 }
 
@@ -233,7 +291,7 @@ func TestRates(t *testing.T) {
 
 		count := func(v *guest, a Act) (n int) {
 			for range 10_000 {
-				if v.May(a) {
+				if v.May(a, 1) {
 					n++
 				}
 			}
@@ -270,11 +328,104 @@ func TestRates(t *testing.T) {
 		}
 		var nobody *Visitor
 		nobody.Prove()
-		if !nobody.May(Login) {
+		if !nobody.May(Login, 1) {
 			t.Error("a host without bounds has some")
 		}
 	})
 }
+
+// Bytes that are poured in, whatever is in them, are taken as fast as a group of addresses may, and all strangers
+// together; what a stranger needs goes at once, and so does all that is of a known address.
+func TestBytesThatArePouredIn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, Bounds{Connections: 4000, Group: 4000, Rate: 1})
+		pours := func(v *guest, bytes int) (took time.Duration) {
+			began := time.Now()
+			for ; bytes > 0; bytes -= 64 << 10 {
+				time.Sleep(v.pause(min(bytes, 64<<10)))
+			}
+			return time.Since(began)
+		}
+		bob := g.greets("10.0.1.1")
+		bob.Prove()
+		const mib = 1 << 20
+		mallory := g.greets("10.0.0.1")
+		if took := pours(mallory, 62*mib); took < 59*time.Second || took > 61*time.Second { // a burst for two seconds of all strangers'
+			t.Errorf("Mallory poured in 62 MiB in %v, of 1 MiB a second", took)
+		}
+		anna, twin := g.greets("10.0.0.2"), g.greets("10.0.0.1")
+		if took := pours(anna, 192<<10); took != 0 {
+			t.Errorf("a neighbour waits %v for what everybody may", took)
+		}
+		if took := pours(bob, 15*mib); took != 0 {
+			t.Errorf("Bob, who is known, waits %v beside strangers", took)
+		}
+		if took := pours(bob, 60*mib); took < 50*time.Second {
+			t.Errorf("Bob alone: 60 MiB more in %v", took)
+		}
+		crowd := []*guest{mallory, twin}
+		for i := range 8 {
+			crowd = append(crowd, g.greets(fmt.Sprintf("10.3.%d.1", i)))
+		}
+		began := time.Now()
+		var pouring sync.WaitGroup
+		for _, v := range crowd {
+			pouring.Go(func() { pours(v, 4*mib) })
+		}
+		pouring.Wait()
+		if took := time.Since(began); took < 25*time.Second { // 40 MiB, of 1 MiB a second, of which 2.5 are included and some were left
+			t.Errorf("ten strangers poured in 40 MiB in %v", took)
+		}
+		if g.Turned().Paused == 0 {
+			t.Error("nobody counts that")
+		}
+	})
+}
+
+// A connection that rests for the bytes that went over it ends at once when it is closed.
+func TestAPausedConnectionEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, Bounds{Connections: 64, Group: 64, Rate: 1})
+		v := g.greets("10.0.0.1")
+		here, there := net.Pipe()
+		c := newPaced(piped{here}, v.Visitor)
+		go func() {
+			b := make([]byte, 1<<20)
+			for {
+				if _, err := there.Write(b); err != nil {
+					return
+				}
+			}
+		}()
+		read := make(chan int)
+		go func() {
+			b, n := make([]byte, 1<<20), 0
+			for {
+				m, err := c.Read(b)
+				if n += m; err != nil {
+					read <- n
+					return
+				}
+			}
+		}()
+		time.Sleep(30 * time.Second)
+		began := time.Now()
+		c.Close()
+		if n := <-read; time.Since(began) != 0 || n < 16<<20 || n > 48<<20 {
+			t.Errorf("%d bytes in half a minute, and the end took %v", n, time.Since(began))
+		}
+		there.Close()
+		if err := c.Close(); err != nil {
+			t.Errorf("closed twice: %v", err)
+		}
+	})
+}
+
+// piped is a pipe as a connection of libp2p.
+type piped struct{ net.Conn }
+
+func (piped) LocalMultiaddr() ma.Multiaddr  { return nil }
+func (piped) RemoteMultiaddr() ma.Multiaddr { return nil }
 
 // Streams that are held open: a stranger has sixteen, and who has most makes room.
 func TestStreams(t *testing.T) {
@@ -433,6 +584,13 @@ func TestGuardKeepsCount(t *testing.T) {
 				}
 			}
 			strangers, ofStrangers, groups := 0, 0, 0
+			for _, of := range g.proven {
+				for _, v := range of {
+					if v.stage != proved {
+						t.Fatal("somebody who has gone counts as one who proved something")
+					}
+				}
+			}
 			for _, c := range g.corners {
 				for _, v := range c.visitors {
 					if !v.known {

@@ -106,6 +106,7 @@ func (l unprobedListener) Accept() (manet.Conn, network.ConnManagementScope, err
 	if err == nil {
 		unprobe(c)
 		if v, ok := scope.(*Visitor); ok {
+			c = newPaced(c, v)
 			v.closes(func() { _ = c.Close() })
 		}
 	}

@@ -22,13 +22,25 @@ type Bucket struct {
 }
 
 // Take takes one, or nothing if the limit is reached. A clock set back gives nothing.
-func (b *Bucket) Take(l Limit, now time.Time) bool {
+func (b *Bucket) Take(l Limit, now time.Time) bool { return b.TakeSome(l, 1, now) }
+
+// TakeSome takes n, or nothing if that is more than there is.
+func (b *Bucket) TakeSome(l Limit, n float64, now time.Time) bool {
 	b.spent, b.at = b.left(l, now), now
-	if b.spent+1 > l.Burst {
+	if b.spent+n > l.Burst {
 		return false
 	}
-	b.spent++
+	b.spent += n
 	return true
+}
+
+// Spend takes n, though that may be more than there is, and tells how long to wait until it is not.
+func (b *Bucket) Spend(l Limit, n float64, now time.Time) time.Duration {
+	b.spent, b.at = b.left(l, now)+n, now
+	if over := b.spent - l.Burst; over > 0 && l.PerSecond > 0 {
+		return time.Duration(over / l.PerSecond * float64(time.Second))
+	}
+	return 0
 }
 
 // left is what of that which was taken still counts.
@@ -51,9 +63,30 @@ type Groups struct {
 }
 
 // Take takes one from a group, or nothing if its limit is reached.
-func (g *Groups) Take(group netip.Prefix, now time.Time) bool {
+func (g *Groups) Take(group netip.Prefix, now time.Time) bool { return g.TakeSome(group, 1, now) }
+
+// TakeSome takes n from a group, or nothing if that is more than there is.
+func (g *Groups) TakeSome(group netip.Prefix, n float64, now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	group, b := g.bucket(group, now)
+	ok := b.TakeSome(g.Limit, n, now)
+	g.buckets[group] = b
+	return ok
+}
+
+// Spend takes n from a group, as that of a Bucket.
+func (g *Groups) Spend(group netip.Prefix, n float64, now time.Time) time.Duration {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	group, b := g.bucket(group, now)
+	wait := b.Spend(g.Limit, n, now)
+	g.buckets[group] = b
+	return wait
+}
+
+// bucket is that of a group, and under which it is kept. The lock is held.
+func (g *Groups) bucket(group netip.Prefix, now time.Time) (netip.Prefix, Bucket) {
 	if g.buckets == nil {
 		g.buckets = make(map[netip.Prefix]Bucket)
 	}
@@ -63,10 +96,7 @@ func (g *Groups) Take(group netip.Prefix, now time.Time) bool {
 			group = netip.Prefix{}
 		}
 	}
-	b := g.buckets[group]
-	ok := b.Take(g.Limit, now)
-	g.buckets[group] = b
-	return ok
+	return group, g.buckets[group]
 }
 
 // SetLimit changes the limit; what was taken stays taken.

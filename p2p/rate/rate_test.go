@@ -63,3 +63,26 @@ func TestGroups(t *testing.T) {
 		t.Errorf("%d, with %d groups", n, g.Len())
 	}
 }
+
+// What is large is taken whole or not at all, and what was spent beyond what there was is waited for.
+func TestLargeThings(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	g := &Groups{Limit: Limit{Burst: 100, PerSecond: 10}}
+	if !g.TakeSome(netip.Prefix{}, 60, now) || g.TakeSome(netip.Prefix{}, 60, now) || !g.TakeSome(netip.Prefix{}, 40, now) {
+		t.Error("of 100 there were not 60 and then 40, but no other 60 between")
+	}
+	other := netip.MustParsePrefix("10.0.0.0/24")
+	if wait := g.Spend(other, 100, now); wait != 0 {
+		t.Errorf("what there is is waited for %v", wait)
+	}
+	if wait := g.Spend(other, 50, now); wait != 5*time.Second {
+		t.Errorf("50 too many at 10 a second are waited for %v", wait)
+	}
+	if wait := g.Spend(other, 10, now.Add(5*time.Second)); wait != time.Second {
+		t.Errorf("10 more after that for %v", wait)
+	}
+	g.SetLimit(Limit{})
+	if wait := g.Spend(other, 10, now); wait != 0 {
+		t.Errorf("for what never comes %v", wait)
+	}
+}
