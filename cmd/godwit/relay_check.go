@@ -40,7 +40,7 @@ func (c *cli) relayCheckCommand() *cobra.Command {
 		Use:   "check ADDRESS",
 		Short: "Try from outside whether a relay works",
 		Long: "Tries from outside whether a relay works, what it allows and how fast it is. It connects, takes a box that is used for nothing else, leaves\n" +
-			"some cells there from a second peer id, checks their receipts, lists, fetches and deletes them; then it tries the relay's other addresses,\n" +
+			"some cells there from a second peer id, checks their receipts, lists, fetches and deletes them, and gives the box back; then it tries the relay's other addresses,\n" +
 			"whether others can be reached through it, and the DHT. It needs no account. The first step that fails says why, and decides the exit\n" +
 			"status: 69 if the relay is not reached, 75 if it is full or busy, 77 if it wants a token, 1 if it does something else than a relay does.\n" +
 			"The times of deposit and fetch are those of one cell, the median of five. Check it from another network than the relay's own.",

@@ -59,7 +59,7 @@ func (g *gate) enter(group netip.Prefix) (leave func(), ok bool) {
 func (g *gate) ask(group netip.Prefix) bool { return g.asks.Take(group, time.Now()) }
 
 // proved gives the price of a hello back.
-func (g *gate) proved(group netip.Prefix) { g.asks.Refund(group) }
+func (g *gate) proved(group netip.Prefix) { g.asks.Refund(group, 1) }
 
 // flight takes the price of a flight. The group pays first, so that it cannot
 // use up what is meant for all by asking in vain.

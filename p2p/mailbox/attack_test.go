@@ -420,7 +420,7 @@ func TestLeasesArePaidFor(t *testing.T) {
 		return x
 	}
 	first, second := login(), login()
-	if d, kinds := first.hello[41], first.hello[42]; d != bits || kinds != 1<<1|1<<2 {
+	if d, kinds := first.hello[41], first.hello[42]; d != bits || kinds != 1<<1|1<<2|1<<7 { // the last: it knows RELEASE
 		t.Fatalf("hello tells difficulty %d, leases %b", d, kinds)
 	}
 	paid := work(first.relay, first.challenge, public(box))
@@ -491,6 +491,100 @@ func TestBoxesOfOneCorner(t *testing.T) {
 	}
 }
 
+// TestBoxesGivenBack: who gives a box back on the stream on which it was leased may open sixteen for one, such as a
+// monitor that looks every few minutes whether the relay works; and no more, so that nobody has the
+// relay write for ever.
+func TestBoxesGivenBack(t *testing.T) {
+	r := startRelay(t, terms{config: mailbox.ServerConfig{GroupBoxes: 2}})
+	h := p2ptest.Loopback(t).Host()
+	look := func() error {
+		p := r.via(t, h)
+		defer p.Close()
+		if _, err := p.Login(t.Context(), p.key); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.Lease(t.Context(), p.key.Public(), nil); err != nil {
+			return err
+		}
+		p.leave(p.describe(), message("is it well?", mailbox.CellSmall))
+		for range 2 { // the second time there is nothing to give
+			if err := p.Release(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if info, err := r.store.Box(p.key.Public()); err != nil || info != (mailbox.BoxInfo{}) {
+			t.Fatal(info, err)
+		}
+		wantErr(t, p.Open(t.Context(), mailbox.Ordinary, p.Now().Add(time.Hour), mailbox.QID{1}), mailbox.ErrLease)
+		return nil
+	}
+	looks := 0
+	for look() == nil {
+		if looks++; looks > 100 {
+			t.Fatal("it never ends")
+		}
+	}
+	if looks != 17 { // the last needs a whole one
+		t.Fatalf("%d boxes were opened and given back", looks)
+	}
+	if u := r.store.Usage(); u.Boxes+u.Queues+u.Cells+u.Bytes != 0 {
+		t.Fatalf("left are %+v", u)
+	}
+}
+
+// TestReleaseIsForOwners: RELEASE needs LOGIN, and is about that box alone. Who watches another is not disturbed.
+func TestReleaseIsForOwners(t *testing.T) {
+	r := startRelay(t, terms{})
+	anna, bob := r.as(t).moveIn(), r.as(t)
+	at := anna.describe()
+	cell, _ := anna.leave(at, message("for Anna", mailbox.CellSmall))
+	wantErr(t, bob.Release(t.Context()), mailbox.ErrLogin)
+	bob.moveIn()
+	if err := bob.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := anna.Get(t.Context(), cell); err != nil {
+		t.Fatal(err)
+	}
+	// What was asked for before, on the same stream, happened before.
+	second := r.as(t)
+	second.key = anna.key
+	if _, err := second.Login(t.Context(), second.key); err != nil {
+		t.Fatal(err)
+	}
+	q := anna.Epoch()
+	if err := anna.Release(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if entries, _, err := second.List(t.Context(), 0); err != nil || len(entries) != 0 {
+		t.Fatal(entries, err)
+	}
+	sealed, err := at.Queue(q).Key.Seal(message("too late", mailbox.CellSmall))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = bob.Put(t.Context(), at.Queue(q).Write, sealed, 0)
+	wantErr(t, err, mailbox.ErrUnknownQueue)
+	if _, err := second.Lease(t.Context(), second.key.Public(), nil); err != nil { // and it may be had again
+		t.Fatal(err)
+	}
+}
+
+// TestOlderRelay: a relay that does not know RELEASE says so by not saying otherwise, is not asked, and goes on.
+func TestOlderRelay(t *testing.T) {
+	r, _ := liar(t, goodHello(time.Now()), func(kind byte, id uint32, _ []byte) [][]byte {
+		if kind != 0x0e {
+			t.Errorf("it is asked %#x", kind)
+		}
+		return [][]byte{slices.Concat([]byte{kind | 0x80}, u32(id), u64(uint64(time.Now().UnixMilli())))}
+	})
+	p := r.as(t)
+	wantErr(t, p.Release(t.Context()), mailbox.ErrOlder)
+	if err := p.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestMalformed: attacks.md row 28 on the wire. The relay says so, ends that
 // stream, and serves the others.
 func TestMalformed(t *testing.T) {
@@ -498,7 +592,8 @@ func TestMalformed(t *testing.T) {
 	h := p2ptest.Loopback(t).Host()
 	names := func(n uint16, size int) []byte { return append(u16(n), make([]byte, int(n)*size)...) }
 	for name, body := range map[string][]byte{
-		"unknown kind":           {0x12},
+		"unknown kind":           {0x14},
+		"release long":           {0x12, 0},
 		"routes long":            {0x11, 0},
 		"an answer":              {0x81},
 		"hello":                  append([]byte{0x80}, make([]byte, 71)...),

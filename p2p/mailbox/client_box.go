@@ -94,6 +94,18 @@ func (c *Client) Lease(ctx context.Context, k BoxPublic, token []byte) (time.Tim
 	return until.t, err
 }
 
+// ErrOlder says that a relay is of an older version, which does not know what it would be asked.
+var ErrOlder = errors.New("mailbox: the relay is of an older version")
+
+// Release gives the box up: its lease ends, its queues are closed, and what is in it is deleted. A box that has no
+// lease is passed over. The error is ErrOlder if the relay cannot: then the box stays until its lease has ended.
+func (c *Client) Release(ctx context.Context) error {
+	if !c.hello.limits.Newer {
+		return ErrOlder
+	}
+	return c.ask(ctx, &release{}, nil)
+}
+
 const (
 	minToken = 16 // bytes
 	maxToken = 64

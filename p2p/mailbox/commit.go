@@ -178,7 +178,7 @@ func (s *Server) settle(group []*batch, changes []Change, broken error) {
 				pool.Put(c.Notice)
 			case *OpenQueues, *CloseQueues, *RemoveNotice:
 				m = answer(b.asked[i].kind)
-			case *Expire:
+			case *Expire, *ReleaseBox:
 				continue
 			}
 			if reason != nil {

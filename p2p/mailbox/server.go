@@ -420,7 +420,7 @@ func (cfg *ServerConfig) limits() Limits {
 	return Limits{
 		Difficulty: cfg.Difficulty, Leases: cfg.Leases, Proofs: rememberProofs, Window: window, MaxTTL: cmp.Or(cfg.MaxTTL, MaxTTL),
 		QueueCells: cfg.Quotas.QueueCells, QueueBytes: cfg.Quotas.QueueBytes,
-		BoxBytes: cfg.Quotas.BoxBytes, BoxQueues: cfg.Quotas.BoxQueues,
+		BoxBytes: cfg.Quotas.BoxBytes, BoxQueues: cfg.Quotas.BoxQueues, Newer: true,
 	}
 }
 

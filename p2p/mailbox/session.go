@@ -37,6 +37,7 @@ type session struct {
 	failures  atomic.Int32 // wrong signatures
 	box       *BoxPublic   // after LOGIN
 	leased    bool
+	counted   bool        // the box is one of those that its group opened today
 	offers    offers      // of TERMS
 	asks      rate.Bucket // of Server.intros, for this stream
 	batch     *batch      // what came and was not handed to the committer
@@ -449,6 +450,8 @@ func (c *session) handle(id uint32, size int, req request) (message, error) {
 		c.add(&OpenQueues{Box: box, Class: m.class, Until: m.until, Queues: m.queues}, id, kindOpen, size, 0)
 	case *closeQueues:
 		c.add(&CloseQueues{Box: box, Queues: m.queues}, id, kindClose, size, 0)
+	case *release:
+		return c.release(box)
 	case *ack:
 		c.add(&Delete{Box: box, Cells: m.cells}, id, kindAck, size, 0)
 	case *unpost:
@@ -605,7 +608,36 @@ func (c *session) newBox(now time.Time) error {
 	if !c.server.boxes.Take(c.group, now) {
 		return delayed{ErrTooMany, 24 * time.Hour / time.Duration(c.cfg.GroupBoxes)}
 	}
+	c.counted = true
 	return nil
+}
+
+// returned is how much of a box counts on against those of its group once it is given back on the stream on
+// which it was leased: enough that nobody has the disk written for nothing, and little enough for who looks
+// every five minutes whether the relay works.
+const returned = 1. / 16
+
+// release gives the box up, part by part, so that others' changes do not wait for a large one.
+func (c *session) release(box BoxPublic) (message, error) {
+	c.submit() // what was asked for before
+	for more := true; more; {
+		r := &ReleaseBox{Box: box}
+		done := make(chan struct{})
+		c.server.queue <- &batch{changes: []Change{r}, done: func() { close(done) }}
+		<-done
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		more = r.More && !c.drained.Load()
+		if r.More && !more {
+			return nil, ErrTryLater
+		}
+	}
+	if c.counted {
+		c.counted = false
+		c.server.boxes.Refund(node.GroupOf(c.stream.Conn().RemoteMultiaddr()), 1-returned)
+	}
+	return answer(kindRelease), nil
 }
 
 // pays tells whether a lease is paid for.

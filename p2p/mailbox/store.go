@@ -80,7 +80,7 @@ func DefaultQuotas() Quotas {
 }
 
 // A Change is one of *Deposit, *Delete, *OpenQueues, *CloseQueues, *GrantLease,
-// *PostNotice, *RemoveNotice and *Expire. Commit fills in what follows their
+// *ReleaseBox, *PostNotice, *RemoveNotice and *Expire. Commit fills in what follows their
 // blank lines; Outcome is nil if the change happened, or one of the errors that
 // a Refusal can have.
 type Change interface{ change() *Outcome }
@@ -153,6 +153,16 @@ type GrantLease struct {
 	Until time.Time
 
 	Outcome
+}
+
+// ReleaseBox forgets a box and all that is in it, in parts: its queues first, so that nothing
+// comes after, and the box itself last. More tells that it must be asked again; what is left
+// when it is not stays as it is until it expires. An unknown box is passed over.
+type ReleaseBox struct {
+	Box BoxPublic
+
+	Outcome
+	More bool
 }
 
 // PostNotice keeps a notice in place of an older one of the same box. Outcomes

@@ -29,6 +29,7 @@ const (
 	kindTerms   kind = 0x0f
 	kindIntro   kind = 0x10
 	kindRoutes  kind = 0x11
+	kindRelease kind = 0x12
 	kindHello   kind = 0x80
 	kindAnswer  kind = 0x80 // is set in the answer to a request
 	kindNews    kind = 0xc0
@@ -37,6 +38,7 @@ const (
 
 const (
 	helloVersion = 1
+	newer        = 1 << 7                     // among the leases of HELLO
 	headSize     = 1 + 4                      // bytes of kind and id
 	maxFrame     = headSize + 123 + CellLarge // bytes, 65,664 as section 2 says
 )
@@ -118,6 +120,8 @@ func parseRequest(k kind, body []byte) (request, error) {
 		m = new(intro)
 	case kindRoutes:
 		m = new(routes)
+	case kindRelease:
+		m = new(release)
 	default:
 		return nil, malformed(fmt.Sprintf("request of kind %#x", byte(k)))
 	}
@@ -192,6 +196,7 @@ type Limits struct {
 	QueueBytes uint32        // bytes of cells in one queue
 	BoxBytes   uint64        // bytes of cells and notices in one box
 	BoxQueues  uint32        // queues open in one box
+	Newer      bool          // it knows RELEASE, which an older relay would not understand
 }
 
 type hello struct {
@@ -210,6 +215,9 @@ func (m *hello) append(b *cryptobyte.Builder) {
 	var leases uint8
 	for _, k := range m.limits.Leases {
 		leases |= 1 << k
+	}
+	if m.limits.Newer {
+		leases |= newer
 	}
 	b.AddUint8(leases)
 	b.AddUint16(m.limits.Proofs)
@@ -237,7 +245,8 @@ func parseHello(body []byte) (*hello, error) {
 	if m.limits.Proofs == 0 || m.limits.Window < maxFrame || m.limits.MaxTTL == 0 {
 		return nil, malformed("hello: impossible limits")
 	}
-	for k := range LeaseKind(8) {
+	m.limits.Newer = leases&newer != 0
+	for k := range LeaseKind(7) {
 		if leases>>k&1 == 1 {
 			m.limits.Leases = append(m.limits.Leases, k)
 		}

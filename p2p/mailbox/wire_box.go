@@ -313,6 +313,13 @@ func (m *watch) kind() kind                      { return kindWatch }
 func (m *watch) append(b *cryptobyte.Builder)    { b.AddUint64(m.after) }
 func (m *watch) parse(s *cryptobyte.String) bool { return s.ReadUint64(&m.after) }
 
+// release gives the box up.
+type release struct{}
+
+func (m *release) kind() kind                    { return kindRelease }
+func (m *release) append(*cryptobyte.Builder)    {}
+func (m *release) parse(*cryptobyte.String) bool { return true }
+
 // post leaves a notice.
 type post struct {
 	id   NoticeID

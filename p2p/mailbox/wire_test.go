@@ -20,7 +20,7 @@ func requests() []request {
 		&prove{epoch: CatchAll, public: [32]byte{4}, signature: [64]byte{5}},
 		&put{QID{6}, MaxTTL, bytes.Repeat([]byte{7}, CellSmall)},
 		&list{8, MaxEntries}, &get{CellID{9}}, &ack{[]CellID{{1}, {2}, {3}}}, &watch{10},
-		&post{NoticeID{11}, time.Hour, bytes.Repeat([]byte{12}, NoticeSize)}, &unpost{NoticeID{13}}, &fetch{NoticeID{14}}, &ping{}, &open{Intro, at, []QID{{1}}}, &terms{QID{15}}, &routes{},
+		&post{NoticeID{11}, time.Hour, bytes.Repeat([]byte{12}, NoticeSize)}, &unpost{NoticeID{13}}, &fetch{NoticeID{14}}, &ping{}, &open{Intro, at, []QID{{1}}}, &terms{QID{15}}, &routes{}, &release{},
 		&intro{QID{16}, MaxTTL, [32]byte{17}, 18, [8]byte{19}, [8]byte{20}, bytes.Repeat([]byte{21}, CellMedium)},
 	}
 }

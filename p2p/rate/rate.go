@@ -106,12 +106,12 @@ func (g *Groups) SetLimit(l Limit) {
 	g.Limit = l
 }
 
-// Refund gives back what was taken from a group.
-func (g *Groups) Refund(group netip.Prefix) {
+// Refund gives back n of what was taken from a group.
+func (g *Groups) Refund(group netip.Prefix, n float64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if b, known := g.buckets[group]; known {
-		b.spent = max(0, b.spent-1)
+		b.spent = max(0, b.spent-n)
 		g.buckets[group] = b
 	}
 }

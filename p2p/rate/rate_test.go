@@ -28,8 +28,8 @@ func TestGroups(t *testing.T) {
 	if n := spend(group(1), 10); n != 4 {
 		t.Errorf("another group got %d", n)
 	}
-	g.Refund(group(1))
-	g.Refund(group(2)) // took nothing
+	g.Refund(group(1), 1)
+	g.Refund(group(2), 1) // took nothing
 	if a, b := spend(group(1), 10), spend(group(2), 10); a != 1 || b != 4 {
 		t.Errorf("%d and %d after one was given back", a, b)
 	}

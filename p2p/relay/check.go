@@ -30,6 +30,8 @@ const (
 	checkCells = 5
 	// checkKeep is how long the relay is asked to keep them, should the check be cut off.
 	checkKeep = time.Hour
+	// checkReturn bounds how long giving back the box may take of a check that was cut off.
+	checkReturn = 5 * time.Second
 )
 
 // Step is a part of a check, in the order in which they are made.
@@ -46,6 +48,7 @@ const (
 	StepList    Step = "list"    // the box has them
 	StepFetch   Step = "fetch"   // they are the same
 	StepDelete  Step = "delete"  // and then gone
+	StepReturn  Step = "return"  // the box is given back
 	StepAddrs   Step = "addrs"   // it is reached at the other addresses that it tells, too
 	StepCircuit Step = "circuit" // others can be reached through it
 	StepDHT     Step = "dht"     // it serves the DHT
@@ -99,9 +102,9 @@ var (
 )
 
 // CheckRelay tries from outside what a relay does for people, with a box and PeerIDs that
-// are used for nothing else. It leaves no cells and no open queues behind; the empty box is
-// forgotten by the relay some time after its lease has ended. What is wrong is in the
-// Check. The error is of this computer, or the context's.
+// are used for nothing else. It leaves nothing behind, also when the context ends: the box is given
+// back, but by a relay of an earlier version, which forgets an empty one some time after its lease has ended. What is
+// wrong is in the Check. The error is of this computer, or the context's.
 func CheckRelay(ctx context.Context, cfg CheckConfig) (Check, error) {
 	pool := node.NewPool(node.Config{Mode: cfg.Mode, Circuits: true})
 	defer pool.Close()
@@ -133,6 +136,7 @@ type checking struct {
 	queue  mailbox.Queue
 	cells  map[mailbox.CellID][]byte
 	writer *mailbox.Client
+	holds  bool // the relay may have the box
 }
 
 // do makes a step and tells whether it went well.
@@ -172,6 +176,11 @@ func (c *checking) connects() bool {
 // keepsMail tries what a relay is for. A step that fails is the last.
 func (c *checking) keepsMail() {
 	defer func() {
+		if c.holds { // it failed before, or is cut off
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), checkReturn)
+			defer cancel()
+			c.box.Release(ctx) // what else is wrong has been said
+		}
 		for _, client := range []*mailbox.Client{c.writer, c.box} {
 			if client != nil {
 				client.Close()
@@ -185,6 +194,7 @@ func (c *checking) keepsMail() {
 			return err
 		}) &&
 		c.do(StepLease, checkWork, func(ctx context.Context, s *CheckStep) error {
+			c.holds = true
 			until, err := c.box.Lease(ctx, c.key.Public(), c.cfg.Token)
 			takes := slices.Contains(c.seen.Limits.Leases, mailbox.LeaseToken)
 			switch {
@@ -208,7 +218,8 @@ func (c *checking) keepsMail() {
 		c.do(StepDeposit, checkStep, c.deposit) &&
 		c.do(StepList, checkStep, c.list) &&
 		c.do(StepFetch, checkStep, c.fetch) &&
-		c.do(StepDelete, checkStep, c.delete)
+		c.do(StepDelete, checkStep, c.delete) &&
+		c.do(StepReturn, checkStep, c.giveBack)
 }
 
 func (c *checking) hello(ctx context.Context, s *CheckStep) (err error) {
@@ -287,6 +298,16 @@ func (c *checking) delete(ctx context.Context, _ *CheckStep) error {
 		return err
 	}
 	return c.box.CloseQueues(ctx, c.queue.Write.QID())
+}
+
+func (c *checking) giveBack(ctx context.Context, s *CheckStep) error {
+	c.holds = false
+	err := c.box.Release(ctx)
+	if errors.Is(err, mailbox.ErrOlder) {
+		s.Detail = "it is of an older version, and keeps the empty box until some time after its lease"
+		return nil
+	}
+	return err
 }
 
 // serves tries what a relay does beside keeping mail. No step needs another.

@@ -41,7 +41,7 @@ func TestCheckOfAGoodRelay(t *testing.T) {
 			t.Errorf("%s took %v", s.Step, s.Took)
 		}
 	}
-	if want := []relay.Step{"connect", "hello", "login", "lease", "open", "deposit", "list", "fetch", "delete", "addrs", "circuit", "dht"}; !slices.Equal(steps, want) {
+	if want := []relay.Step{"connect", "hello", "login", "lease", "open", "deposit", "list", "fetch", "delete", "return", "addrs", "circuit", "dht"}; !slices.Equal(steps, want) {
 		t.Errorf("steps %v, want %v", steps, want)
 	}
 	if c.Over != "TCP" || len(c.Addrs) != 2 || c.Skew.Abs() > time.Hour {
@@ -50,7 +50,7 @@ func TestCheckOfAGoodRelay(t *testing.T) {
 	if a := relay.AllowsOf(c.Limits); !slices.Equal(a.Leases, []string{"open"}) || a.BoxBytes != 256<<20 || a.QueueCells != 512 || a.Keep != 30*24*3600 {
 		t.Errorf("it allows %+v", a)
 	}
-	if s, err := relay.Status(t.Context(), relay.Socket(dir)); err != nil || s.Cells != 0 || s.Queues != 0 || s.Deposits != 5 || s.Allows.QueueBytes != 8<<20 {
+	if s, err := relay.Status(t.Context(), relay.Socket(dir)); err != nil || s.Cells != 0 || s.Queues != 0 || s.Boxes != 0 || s.Deposits != 5 || s.Allows.QueueBytes != 8<<20 {
 		t.Errorf("it left %+v, %v", s, err)
 	}
 }
@@ -73,6 +73,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 	memory := func() *mailboxtest.Memory { return mailboxtest.NewMemory(mailbox.DefaultQuotas(), 0) }
 	token := []byte("a token for a few friends")
 	forTokens := mailbox.ServerConfig{Leases: []mailbox.LeaseKind{mailbox.LeaseToken}, Tokens: [][]byte{token}}
+	full := mailboxtest.NewMemory(mailbox.DefaultQuotas(), 1)
 	for name, c := range map[string]struct {
 		at    peer.AddrInfo
 		token []byte
@@ -83,7 +84,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"it is something else":      {at: p2ptest.Info(p2ptest.Loopback(t)), step: relay.StepHello},
 		"it wants a token":          {at: serve(nil, nil, forTokens), step: relay.StepLease, want: relay.ErrNoToken},
 		"it wants another token":    {at: serve(nil, nil, forTokens), token: []byte("a token that I made up"), step: relay.StepLease, want: relay.ErrToken},
-		"it is full":                {at: serve(mailboxtest.NewMemory(mailbox.DefaultQuotas(), 1), nil, mailbox.ServerConfig{}), step: relay.StepDeposit, want: mailbox.ErrFull},
+		"it is full":                {at: serve(full, nil, mailbox.ServerConfig{}), step: relay.StepDeposit, want: mailbox.ErrFull},
 		"its receipts do not hold":  {at: serve(nil, mailboxtest.WrongKey(t), mailbox.ServerConfig{}), step: relay.StepDeposit, want: mailbox.ErrBadReceipt},
 		"it loses what it was left": {at: serve(losing{memory()}, nil, mailbox.ServerConfig{}), step: relay.StepFetch, want: relay.ErrLost},
 		"it hides what it was left": {at: serve(hiding{memory()}, nil, mailbox.ServerConfig{}), step: relay.StepList, want: relay.ErrLost},
@@ -96,6 +97,36 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: %+v", name, got.Steps)
 		}
 	}
+	if u := full.Usage(); u.Boxes != 0 {
+		t.Errorf("of a check that failed %d boxes are left", u.Boxes)
+	}
+}
+
+// Who stops a check in its middle leaves nothing behind either.
+func TestCheckIsStopped(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	store := stopping{mailboxtest.NewMemory(mailbox.DefaultQuotas(), 0), cancel}
+	n := p2ptest.Loopback(t)
+	mailboxtest.Serve(t, n.Host(), store, nil, mailbox.ServerConfig{})
+	if _, err := relay.CheckRelay(ctx, relay.CheckConfig{Mode: node.Loopback, Relay: p2ptest.Info(n)}); !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	if u := store.Usage(); u.Boxes+u.Queues+u.Cells != 0 {
+		t.Errorf("it left %+v", u)
+	}
+}
+
+// stopping stops the check at its first deposit.
+type stopping struct {
+	*mailboxtest.Memory
+	stop func()
+}
+
+func (s stopping) Commit(now time.Time, changes []mailbox.Change) error {
+	if _, ok := changes[0].(*mailbox.Deposit); ok {
+		s.stop()
+	}
+	return s.Memory.Commit(now, changes)
 }
 
 // Who is interrupted is told so, not that the relay is bad.

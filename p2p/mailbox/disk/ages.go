@@ -2,12 +2,9 @@ package disk
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/godwit-im/godwit/p2p/mailbox"
 )
 
 // minute is a time as rows a have it: in minutes, which is close enough for how old mail is,
@@ -58,8 +55,8 @@ func (v totals) oldestCell() time.Time {
 	return time.Unix(v.oldest*60, 0)
 }
 
-// loadTotals reads what an index knows of itself, an index of version 1 after it was made one
-// of this. ok is false if it is empty. The error wraps ErrNewer or mailbox.ErrDamaged.
+// loadTotals reads what an index knows of itself, an index of an earlier version after it was made
+// one of this. ok is false if it is empty. The error wraps ErrNewer or mailbox.ErrDamaged.
 func loadTotals(db *pebble.DB) (v totals, came *ages, ok bool, err error) {
 	if raw, done, err := db.Get(keyTotals()); err == nil {
 		var version byte
@@ -71,8 +68,8 @@ func loadTotals(db *pebble.DB) (v totals, came *ages, ok bool, err error) {
 		switch {
 		case version > indexVersion:
 			return v, nil, false, ErrNewer
-		case version == 1:
-			if err := upgrade(db, raw); err != nil {
+		case version > 0 && version < indexVersion:
+			if err := upgrade(db, version, raw); err != nil {
 				return v, nil, false, err
 			}
 		}
@@ -81,7 +78,7 @@ func loadTotals(db *pebble.DB) (v totals, came *ages, ok bool, err error) {
 		return v, nil, false, err
 	}
 	came = &ages{cells: make(map[int64]int64)}
-	err = each(db, 'a', func(k, n []byte) error {
+	err = each(db, key('a'), func(k, n []byte) error {
 		if len(k) != 9 || len(n) != 8 {
 			return errRecord
 		}
@@ -90,53 +87,4 @@ func loadTotals(db *pebble.DB) (v totals, came *ages, ok bool, err error) {
 	})
 	v.oldest = came.oldest()
 	return v, came, ok, err
-}
-
-// upgrade gives an index of version 1 its rows a, and its row p anew.
-func upgrade(db *pebble.DB, totals []byte) error {
-	came := ages{cells: make(map[int64]int64)}
-	if err := each(db, 'c', func(_, raw []byte) error {
-		v, ok := parseCell(raw)
-		if !ok {
-			return errRecord
-		}
-		came.change(v.came, 1)
-		return nil
-	}); err != nil {
-		return err
-	}
-	b := db.NewBatch()
-	defer b.Close()
-	err := b.Set(keyTotals(), totals, nil)
-	for m, n := range came.cells {
-		err = errors.Join(err, b.Set(keyCame(m), number(uint64(n)), nil))
-	}
-	if err = errors.Join(err, b.Commit(pebble.NoSync)); err != nil {
-		return fmt.Errorf("%w: write index: %w", mailbox.ErrDamaged, err)
-	}
-	return nil
-}
-
-// each calls f with all rows of a kind. The error wraps mailbox.ErrDamaged.
-func each(db *pebble.DB, kind byte, f func(key, value []byte) error) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("%w: row %c of the index: %w", mailbox.ErrDamaged, kind, err)
-		}
-	}()
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: key(kind), UpperBound: key(kind + 1)})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, it.Close()) }()
-	for ok := it.First(); ok; ok = it.Next() {
-		v, err := it.ValueAndErr()
-		if err == nil {
-			err = f(it.Key(), v)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return it.Error()
 }

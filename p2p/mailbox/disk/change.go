@@ -55,6 +55,8 @@ func (g *decision) plan(c mailbox.Change) error {
 		return g.close(c)
 	case *mailbox.GrantLease:
 		return g.lease(c)
+	case *mailbox.ReleaseBox:
+		return g.release(c)
 	case *mailbox.PostNotice:
 		return g.post(c)
 	case *mailbox.RemoveNotice:
@@ -213,6 +215,35 @@ func (g *decision) lease(c *mailbox.GrantLease) error {
 		return mailbox.ErrFull
 	}
 	g.add(&leased{c.Box, c.Until.Unix()})
+	return nil
+}
+
+// releasePart bounds what one ReleaseBox removes.
+const releasePart = 400
+
+// release reads the database for what is in the box, so that it must be the only change of
+// its txn.
+func (g *decision) release(c *mailbox.ReleaseBox) error {
+	if c.More = false; !g.t.box(c.Box).ok {
+		return nil
+	}
+	in, more, err := contents(g.t.db, c.Box, releasePart)
+	if err != nil {
+		g.t.err = err
+		return err
+	}
+	if len(in.queues) > 0 {
+		g.add(&closed{c.Box, in.queues})
+	}
+	for _, n := range in.notices {
+		g.add(&unposted{n})
+	}
+	if len(in.cells) > 0 {
+		g.add(&deleted{c.Box, in.cells})
+	}
+	if c.More = more; !more {
+		g.add(&forgotten{c.Box})
+	}
 	return nil
 }
 

@@ -16,7 +16,7 @@ func (s *Store) Commit(now time.Time, changes []mailbox.Change) error {
 		n, bytes := 0, 0
 		for n < len(changes) && bytes < partBytes {
 			switch c := changes[n].(type) {
-			case *mailbox.Expire:
+			case *mailbox.Expire, *mailbox.ReleaseBox:
 				if n == 0 {
 					n, bytes = 1, partBytes // alone
 				} else {

@@ -186,7 +186,7 @@ func (s *Store) load() error {
 	} else {
 		s.totals.end = location{segment: 1, offset: uint64(segmentHead)}
 	}
-	if err := each(s.db, 'g', func(k, v []byte) error {
+	if err := each(s.db, key('g'), func(k, v []byte) error {
 		if len(k) != 9 || len(v) != 8 {
 			return errRecord
 		}

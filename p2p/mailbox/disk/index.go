@@ -77,7 +77,7 @@ type (
 )
 
 const (
-	indexVersion = 2
+	indexVersion = 3
 	// boxGrace is how long after its lease a box is known, in seconds:
 	// longer than MaxUntil and MaxTTL, so that nothing is left in it.
 	boxGrace = int64((mailbox.MaxUntil + 24*time.Hour) / time.Second)
@@ -102,6 +102,10 @@ func keyNotice(n mailbox.NoticeID) []byte  { return key('n', n[:]) }
 func keyLive(segment uint64) []byte        { return key('g', number(segment)) }
 func keyCame(minute int64) []byte          { return key('a', number(uint64(minute))) }
 func keyEnd(when int64, row []byte) []byte { return key('x', number(uint64(when)), row) }
+
+// keyIn is of a queue or notice of a box.
+func keyIn(b mailbox.BoxPublic, row []byte) []byte { return key('o', b[:], row) }
+
 func keySequence(b mailbox.BoxPublic, n uint64) []byte {
 	return key('s', b[:], number(n))
 }
@@ -226,6 +230,41 @@ func parseNotice(raw []byte) (v notice, ok bool) {
 	s := cryptobyte.String(raw)
 	ok = s.CopyBytes(v.box[:]) && readUnix(&s, &v.expiry) && s.ReadUint64(&v.at.segment) && s.ReadUint64(&v.at.offset) && s.CopyBytes(v.sum[:]) && s.Empty()
 	return v, ok
+}
+
+// each calls f with all rows whose keys begin with a prefix. The error wraps mailbox.ErrDamaged.
+func each(db *pebble.DB, prefix []byte, f func(key, value []byte) error) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w: row %c of the index: %w", mailbox.ErrDamaged, prefix[0], err)
+		}
+	}()
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ok := it.First(); ok; ok = it.Next() {
+		v, err := it.ValueAndErr()
+		if err == nil {
+			err = f(it.Key(), v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return it.Error()
+}
+
+// after is the first key after all that begin with a prefix.
+func after(prefix []byte) []byte {
+	end := bytes.Clone(prefix)
+	for i := len(end) - 1; i >= 0; i-- {
+		if end[i]++; end[i] != 0 {
+			return end[:i+1]
+		}
+	}
+	return nil
 }
 
 // load reads one row of the index. ok is false if there is none; the error
@@ -496,6 +535,7 @@ func (t *txn) openQueue(q mailbox.QID, v queue) {
 	}
 	r.v, r.ok, r.dirty = v, true, true
 	t.put(keyEnd(v.until, keyQueue(q)), nil)
+	t.put(keyIn(v.box, keyQueue(q)), nil)
 	b := t.box(v.box)
 	b.v.queues++
 	b.dirty = b.ok
@@ -509,6 +549,7 @@ func (t *txn) dropQueue(q mailbox.QID) {
 	}
 	r.ok, r.dirty = false, true
 	t.drop(keyEnd(r.v.until, keyQueue(q)))
+	t.drop(keyIn(r.v.box, keyQueue(q)))
 	b := t.box(r.v.box)
 	b.v.queues -= min(b.v.queues, 1)
 	b.dirty = b.ok
@@ -543,6 +584,7 @@ func (t *txn) putNotice(n mailbox.NoticeID, v notice) {
 	r := t.notice(n)
 	r.v, r.ok, r.dirty = v, true, true
 	t.put(keyEnd(v.expiry, keyNotice(n)), nil)
+	t.put(keyIn(v.box, keyNotice(n)), nil)
 	b := t.box(v.box)
 	b.v.used += mailbox.NoticeSize
 	b.v.notices++
@@ -560,6 +602,7 @@ func (t *txn) dropNotice(n mailbox.NoticeID) {
 	v := r.v
 	r.ok, r.dirty = false, true
 	t.drop(keyEnd(v.expiry, keyNotice(n)))
+	t.drop(keyIn(v.box, keyNotice(n)))
 	b := t.box(v.box)
 	b.v.used -= min(b.v.used, mailbox.NoticeSize)
 	b.v.notices -= min(b.v.notices, 1)
@@ -613,3 +656,42 @@ func endsUpTo(db *pebble.DB, at int64, limit int) (keys [][]byte, err error) {
 	}
 	return keys, it.Error()
 }
+
+// inBox names what is in a box.
+type inBox struct {
+	queues  []mailbox.QID
+	notices []mailbox.NoticeID
+	cells   []mailbox.CellID
+}
+
+// contents tells the first limit things that are in a box, queues before cells, and whether there are
+// more. The error wraps mailbox.ErrDamaged.
+func contents(db *pebble.DB, b mailbox.BoxPublic, limit int) (in inBox, more bool, err error) {
+	n := 0
+	for _, rows := range [2][]byte{key('o', b[:]), key('s', b[:])} {
+		err := each(db, rows, func(k, v []byte) error {
+			if n++; n > limit {
+				more = true
+				return errEnough
+			}
+			switch name := k[len(rows):]; {
+			case rows[0] == 's' && len(v) == len(mailbox.CellID{}):
+				in.cells = append(in.cells, mailbox.CellID(v))
+			case rows[0] == 'o' && len(name) == 33 && name[0] == 'q':
+				in.queues = append(in.queues, mailbox.QID(name[1:]))
+			case rows[0] == 'o' && len(name) == 33 && name[0] == 'n':
+				in.notices = append(in.notices, mailbox.NoticeID(name[1:]))
+			default:
+				return errRecord
+			}
+			return nil
+		})
+		if err != nil && !errors.Is(err, errEnough) {
+			return in, false, err
+		}
+	}
+	return in, more, nil
+}
+
+// errEnough ends each.
+var errEnough = errors.New("disk: enough rows")

@@ -487,7 +487,8 @@ func (r *movedNotice) parse(s *cryptobyte.String) bool {
 func (r *movedNotice) blob() []byte              { return r.notice }
 func (r *movedNotice) apply(t *txn, at location) { t.moveNotice(r.id, at) }
 
-// forgotten is in the logs of Views alone: others expire by when, not by name.
+// forgotten is of a box that was released; in the logs of Views also of one that has expired,
+// which others tell by when, not by name.
 type forgotten struct{ box mailbox.BoxPublic }
 
 func (r *forgotten) append(b []byte) []byte          { return append(append(b, typeForgotten), r.box[:]...) }

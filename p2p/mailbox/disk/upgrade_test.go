@@ -95,4 +95,11 @@ func upgraded(t *testing.T, name string, oldest time.Time) {
 	defer s.Close()
 	fresh := put(t, s, now, mailbox.QID{1}, mailbox.CellSmall)
 	holds(t, s, now, box, cell(1, mailbox.CellSmall), cell(3, mailbox.CellLarge), cell(7, mailbox.CellSmall), fresh)
+	// What an earlier version did not know of a box goes with it.
+	for _, b := range []mailbox.BoxPublic{box, other} {
+		commit(t, s, now, &mailbox.ReleaseBox{Box: b})
+	}
+	if u := s.Usage(); u.Cells+u.Bytes+u.Queues+u.Boxes+u.Notices != 0 {
+		t.Fatalf("of boxes that were given back there is left %+v", u)
+	}
 }

@@ -175,7 +175,7 @@ func (v *View) Plan(now time.Time, changes []mailbox.Change, room int64) (*Plan,
 			n = len(c.Queues)
 		case *mailbox.CloseQueues:
 			n = len(c.Queues)
-		case *mailbox.Expire:
+		case *mailbox.Expire, *mailbox.ReleaseBox:
 			n = MaxEntries // alone
 		}
 		if entries += n; p.Changes > 0 && (entries > MaxEntries || bytes > partBytes) {
@@ -440,8 +440,13 @@ func (t *txn) forget(r record) {
 	switch r := r.(type) {
 	case *opened:
 		t.dropQueue(r.queues[0])
+	case *closed: // by who opened it last; as far as is known here, perhaps another
+		t.dropQueue(r.queues[0])
 	case *leased:
-		t.dropBox(r.box)
+		if b := t.box(r.box); b.ok { // what is still known to be in it is told of by itself
+			t.drop(keyEnd(b.v.until+boxGrace, keyBox(r.box)))
+			b.v.until = 0
+		}
 	}
 }
 

@@ -101,6 +101,8 @@ func (m *Memory) Commit(now time.Time, changes []mailbox.Change) error {
 			if c.Until.After(b.until) {
 				b.until = c.Until
 			}
+		case *mailbox.ReleaseBox:
+			m.release(c.Box)
 		case *mailbox.PostNotice:
 			o.Err = m.post(now, c)
 		case *mailbox.RemoveNotice:
@@ -112,6 +114,23 @@ func (m *Memory) Commit(now time.Time, changes []mailbox.Change) error {
 		}
 	}
 	return nil
+}
+
+func (m *Memory) release(name mailbox.BoxPublic) {
+	for id, q := range m.queues {
+		if q.box == name {
+			m.close(id)
+		}
+	}
+	for id, n := range m.notices {
+		if n.box == name {
+			m.unpost(id)
+		}
+	}
+	if b := m.boxes[name]; b != nil {
+		m.used -= b.used
+		delete(m.boxes, name)
+	}
 }
 
 func (m *Memory) leased(name mailbox.BoxPublic, now time.Time) (*box, error) {

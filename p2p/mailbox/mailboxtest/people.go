@@ -56,7 +56,7 @@ func (p *People) change() (a, b mailbox.Change) {
 		}
 		return q
 	}
-	switch p.Rand.IntN(20) {
+	switch p.Rand.IntN(21) {
 	case 0, 1:
 		c := mailbox.GrantLease{Box: box, Until: p.later(40 * 24 * time.Hour)}
 		d := c
@@ -86,6 +86,10 @@ func (p *People) change() (a, b mailbox.Change) {
 		return &c, &d
 	case 11:
 		c := mailbox.Expire{At: p.Now}
+		d := c
+		return &c, &d
+	case 12:
+		c := mailbox.ReleaseBox{Box: box}
 		d := c
 		return &c, &d
 	default:

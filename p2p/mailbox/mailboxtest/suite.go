@@ -433,6 +433,80 @@ func Suite(t *testing.T, limit uint64, kind Kind) {
 			s.t.Fatalf("after all has expired: %+v", u)
 		}
 	})
+	run("a box that is released is gone with all that is in it", func(s *shelf) {
+		box, q := s.box(mailbox.Ordinary, 3)
+		shy, iq := s.box(mailbox.Intro, 1)
+		other, oq := s.box(mailbox.Ordinary, 1)
+		a := s.put(q[0], mailbox.CellLarge)
+		b := s.put(q[1], mailbox.CellSmall)
+		stays := s.put(oq[0], mailbox.CellSmall)
+		stranger := s.deposit(iq[0], Random(mailbox.CellMedium), time.Hour)
+		stranger.Work = 3
+		s.want(stranger, nil)
+		s.want(&mailbox.CloseQueues{Box: box, Queues: q[1:2]}, nil) // whose cell is there
+		s.want(s.notice(box, mailbox.NoticeID{1}), nil)
+		s.want(s.notice(other, mailbox.NoticeID{2}), nil)
+		release := func(box mailbox.BoxPublic) {
+			s.t.Helper()
+			for more, parts := true, 0; more; parts++ {
+				r := &mailbox.ReleaseBox{Box: box}
+				if s.want(r, nil); parts > 10 {
+					s.t.Fatal("it never ends")
+				}
+				more = r.More
+			}
+		}
+		release(box)
+		release(shy)
+		release(box) // which is nothing any more
+		release(mailbox.BoxPublic{7})
+		gone := func() {
+			s.t.Helper()
+			s.holds(box)
+			s.holds(shy)
+			s.holds(other, stays)
+			for _, id := range []mailbox.CellID{mailbox.IDOf(a), mailbox.IDOf(b)} {
+				if _, err := s.store.Cell(box, id, s.now); !errors.Is(err, mailbox.ErrNotFound) {
+					s.t.Fatal(err)
+				}
+			}
+			if _, err := s.store.Notice(mailbox.NoticeID{1}, s.now); !errors.Is(err, mailbox.ErrNotFound) {
+				s.t.Fatal(err)
+			}
+			if _, err := s.store.Notice(mailbox.NoticeID{2}, s.now); err != nil {
+				s.t.Fatal(err)
+			}
+			if info, err := s.store.Box(box); err != nil || info != (mailbox.BoxInfo{}) {
+				s.t.Fatal(info, err)
+			}
+			if u := s.store.Usage(); u.Boxes != 1 || u.Queues != 1 || u.Cells != 1 || u.Notices != 1 || u.Bytes != mailbox.CellSmall+mailbox.NoticeSize {
+				s.t.Fatalf("usage %+v", u)
+			}
+		}
+		gone()
+		if kind.Keeps {
+			for _, killed := range []bool{true, false} {
+				s.reopen(killed)
+				gone()
+			}
+		}
+		s.want(s.deposit(q[0], Random(mailbox.CellSmall), time.Hour), mailbox.ErrUnknownQueue)
+		s.want(s.notice(box, mailbox.NoticeID{1}), mailbox.ErrLease)
+		s.want(&mailbox.OpenQueues{Box: other, Class: mailbox.Ordinary, Until: s.now.Add(time.Hour), Queues: q[:1]}, nil) // it is nobody's now
+		s.want(&mailbox.GrantLease{Box: box, Until: s.now.Add(mailbox.LeaseTime)}, nil)
+		s.want(&mailbox.OpenQueues{Box: box, Class: mailbox.Ordinary, Until: s.now.Add(time.Hour), Queues: q[1:]}, nil)
+		again := s.deposit(q[1], b, time.Hour)
+		s.want(again, nil)
+		if !again.New {
+			s.t.Fatal("a cell that was gone is not new")
+		}
+		s.holds(box, b)
+		s.now = s.now.Add(365 * 24 * time.Hour)
+		s.want(&mailbox.Expire{At: s.now}, nil)
+		if u := s.store.Usage(); u.Cells+u.Bytes+u.Notices+u.Queues+u.Boxes != 0 {
+			s.t.Fatalf("after all has expired: %+v", u)
+		}
+	})
 	run("notices", func(s *shelf) {
 		box, _ := s.box(mailbox.Ordinary, 1)
 		other, _ := s.box(mailbox.Ordinary, 1)
