@@ -15,6 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
+	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 	"golang.org/x/crypto/cryptobyte"
 	"golang.org/x/sync/semaphore"
 )
@@ -53,7 +54,7 @@ const (
 type Client struct {
 	stream network.Stream
 	relay  peer.ID
-	key    ed25519.PublicKey
+	key    *voi.ExpandedPublicKey
 	hello  hello
 	came   time.Time // when HELLO came, by our clock
 
@@ -111,9 +112,13 @@ func Dial(ctx context.Context, h host.Host, relay peer.AddrInfo) (*Client, error
 
 // Connect is Dial over a connection that is there already, such as a circuit.
 func Connect(ctx context.Context, h host.Host, relay peer.ID) (*Client, error) {
-	key, err := relayKey(relay)
+	public, err := relayKey(relay)
 	if err != nil {
 		return nil, err
+	}
+	key, err := voi.NewExpandedPublicKey(voi.PublicKey(public))
+	if err != nil {
+		return nil, ErrRelay
 	}
 	ctx, cancel := context.WithTimeout(ctx, helloTimeout)
 	defer cancel()
@@ -505,7 +510,7 @@ func (c *Client) verify(r Receipt, promise Promise, q QID, cell CellID, ttl time
 	if known {
 		return nil
 	}
-	if !ed25519.Verify(c.key, text, r.signature[:]) {
+	if !voi.VerifyExpandedWithOptions(c.key, text, r.signature[:], receiptRules()) {
 		return ErrBadReceipt
 	}
 	v.Lock()

@@ -4,7 +4,7 @@ import (
 	"crypto/ed25519"
 	"sync/atomic"
 
-	"github.com/hdevalence/ed25519consensus"
+	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
 
 // proofs are the latest max distinct queues of PROVE on a stream, with what is known of
@@ -75,7 +75,7 @@ func (c *claim) outcome() error {
 		return c.refused
 	}
 	if c.verdict.Load() == unjudged {
-		c.judge(ed25519consensus.Verify(c.public[:], c.text, c.signature[:]))
+		c.judge(voi.VerifyWithOptions(c.public[:], c.text, c.signature[:], claimRules()))
 	}
 	if c.verdict.Load() == fails {
 		return ErrSignature
@@ -83,21 +83,29 @@ func (c *claim) outcome() error {
 	return nil
 }
 
+// claimRules are by which signatures of claims are good: those of ZIP 215, by which one
+// is good alone if, and only if, it is good together with others.
+func claimRules() *voi.Options { return &voi.Options{Verify: voi.VerifyOptionsZIP_215} }
+
+// receiptRules are by which a Client takes a receipt's signature for good: those of crypto/ed25519,
+// by which it is evidence (Receipt.Verify). This way takes half the time.
+func receiptRules() *voi.Options { return &voi.Options{Verify: voi.VerifyOptionsStdLib} }
+
 // together is from how many claims on it pays to verify them together.
 const together = 4
 
 // verify judges claims. One that does not hold costs all the others their being verified
 // together, so that of a stream on which one failed is verified by itself, and that of a stranger.
 func verify(claims []*claim) {
-	batch := ed25519consensus.NewPreallocatedBatchVerifier(len(claims))
+	batch, rules := voi.NewBatchVerifierWithCapacity(len(claims)), claimRules()
 	var in []*claim
 	for _, c := range claims {
 		if c.verdict.Load() == unjudged && c.failures.Load() == 0 && !c.strange {
-			batch.Add(c.public[:], c.text, c.signature[:])
+			batch.AddWithOptions(c.public[:], c.text, c.signature[:], rules)
 			in = append(in, c)
 		}
 	}
-	if len(in) < together || !batch.Verify() {
+	if len(in) < together || !batch.VerifyBatchOnly(nil) {
 		return // outcome verifies each
 	}
 	for _, c := range in {

@@ -2,9 +2,15 @@ package mailbox
 
 import (
 	"crypto/ed25519"
+	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
+
+	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
 
 // newClaim is a claim of a stream, with a signature that holds or not.
@@ -71,6 +77,61 @@ func TestWhoFailedIsVerifiedAlone(t *testing.T) {
 	}
 	if err := (*claim)(nil).outcome(); !errors.Is(err, ErrUnproven) {
 		t.Fatal(err)
+	}
+}
+
+// TestVerifiersAgree: about signatures that verifiers differ about (those of CCTV), a Client and
+// who is shown a receipt as evidence say the same; and a claim holds by itself just when it holds together with others.
+func TestVerifiersAgree(t *testing.T) {
+	dir := os.Getenv("GODWIT_VECTORS")
+	if dir == "" {
+		dir = "../../../shared/vectors"
+	}
+	raw, err := os.ReadFile(filepath.Join(dir, "cctv/ed25519/ed25519vectors.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skipf("SKIPPED: no vectors by others at %s; GODWIT_VECTORS names their directory", dir)
+	}
+	var vectors []struct{ Key, Sig, Msg string }
+	if err == nil {
+		err = json.Unmarshal(raw, &vectors)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	var alike, claimed int
+	for i, v := range vectors {
+		key, err := hex.DecodeString(v.Key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig, err := hex.DecodeString(v.Sig)
+		if err != nil {
+			t.Fatal(err)
+		}
+		good := ed25519.Verify(key, []byte(v.Msg), sig)
+		expanded, err := voi.NewExpandedPublicKey(key)
+		if got := err == nil && voi.VerifyExpandedWithOptions(expanded, []byte(v.Msg), sig, receiptRules()); got != good {
+			t.Errorf("vector %d: a Client says %v of a receipt, Verify %v", i, got, good)
+		}
+		if good {
+			alike++
+		}
+		alone := voi.VerifyWithOptions(key, []byte(v.Msg), sig, claimRules())
+		var failures atomic.Int32
+		claims := []*claim{{public: [32]byte(key), text: []byte(v.Msg), signature: [64]byte(sig), failures: &failures}}
+		for range together {
+			claims = append(claims, newClaim(&failures, true))
+		}
+		verify(claims)
+		if got := claims[0].verdict.Load() == holds; got != alone {
+			t.Errorf("vector %d: a claim holds alone: %v, with others: %v", i, alone, got)
+		}
+		if alone {
+			claimed++
+		}
+	}
+	if alike == 0 || alike == len(vectors) || claimed <= alike {
+		t.Errorf("of %d signatures %d are good as receipts', %d as claims'", len(vectors), alike, claimed)
 	}
 }
 

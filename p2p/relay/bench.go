@@ -20,6 +20,7 @@ import (
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/libp2p/go-libp2p/core/peer"
+	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
 
 // Load is what Deposit and DepositBare put on a server: Clients connections,
@@ -270,6 +271,9 @@ const (
 	bareGroup   = mailbox.MaxBatch
 )
 
+// bareRules are by which both take a signature for good; with the same implementation as the relay's.
+func bareRules() *voi.Options { return &voi.Options{Verify: voi.VerifyOptionsStdLib} }
+
 // ServeBare runs a bare server on loopback, with its file in dir, until the
 // context ends. ready is told its address.
 func ServeBare(ctx context.Context, dir string, ready func(addr string)) error {
@@ -336,7 +340,7 @@ func (s *bareServer) serve(conn net.Conn) {
 			return
 		}
 		public, signature := d.request[:32], d.request[32:96]
-		if !ed25519.Verify(public, append(challenge[:], public...), signature) {
+		if !voi.VerifyWithOptions(public, append(challenge[:], public...), signature, bareRules()) {
 			return
 		}
 		s.queue <- d
@@ -390,6 +394,10 @@ func DepositBare(ctx context.Context, addr string, load Load) (Rate, error) {
 		if _, err := io.ReadFull(conn, greeting[:]); err != nil {
 			return Rate{}, fmt.Errorf("relay: bare client: %w", err)
 		}
+		relay, err := voi.NewExpandedPublicKey(greeting[32:])
+		if err != nil {
+			return Rate{}, fmt.Errorf("relay: bare client: %w", err)
+		}
 		keys := make([]ed25519.PrivateKey, load.queues())
 		for i := range keys {
 			var seed [ed25519.SeedSize]byte
@@ -412,7 +420,7 @@ func DepositBare(ctx context.Context, addr string, load Load) (Rate, error) {
 			if _, err := io.ReadFull(conn, answer); err != nil {
 				return err
 			}
-			if !ed25519.Verify(greeting[32:], answer[:32], answer[32:]) {
+			if !voi.VerifyExpandedWithOptions(relay, answer[:32], answer[32:], bareRules()) {
 				return mailbox.ErrBadReceipt
 			}
 			return nil
