@@ -1,6 +1,7 @@
 package node
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+	manet "github.com/multiformats/go-multiaddr/net"
 )
 
 // guarded is a relay's Guard, and who comes to it.
@@ -534,6 +536,90 @@ func TestVisitorsOverBoth(t *testing.T) {
 		if n.Host().ConnManager().IsProtected(id, "") {
 			t.Errorf("%s: who has gone is kept", a)
 		}
+	}
+}
+
+// Attack 27: somebody comes with many addresses and goes. The relay keeps some of them, not all, however many come so.
+func TestAddressesOfWhoHasGone(t *testing.T) {
+	n, err := New(Config{Mode: Loopback, Circuits: true, Bounds: Bounds{Connections: 64, Group: 64, Rate: 100}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	var many []string
+	for i := range 3 * keptAfter {
+		many = append(many, fmt.Sprintf("/ip4/127.0.0.%d/tcp/0", i+1))
+	}
+	guest, err := New(Config{Mode: Loopback, Listen: many})
+	if err != nil {
+		t.Skip("this system has one address on loopback: ", err)
+	}
+	defer guest.Close()
+	if err := guest.Dial(t.Context(), peer.AddrInfo{ID: n.Host().ID(), Addrs: n.Host().Addrs()}); err != nil {
+		t.Fatal(err)
+	}
+	known := func() int { return len(n.Host().Peerstore().Addrs(guest.Host().ID())) }
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	late := time.After(20 * time.Second)
+	until := func(what string, ok func(known int) bool) {
+		t.Helper()
+		for !ok(known()) {
+			select {
+			case <-late:
+				t.Fatalf("%d addresses are known %s", known(), what)
+			case <-tick.C:
+			}
+		}
+	}
+	until("while it is there", func(known int) bool { return known >= len(many) })
+	guest.Host().Network().ClosePeer(n.Host().ID())
+	until("when it has gone", func(known int) bool { return known == keptAfter })
+}
+
+// Junk in the form of QUIC's first packets, from as many addresses as one likes: a few are taken for beginnings, the others
+// are asked to show that they are where they say, which costs nothing to keep. Bob comes in over QUIC meanwhile.
+func TestHalfOpenOverQUIC(t *testing.T) {
+	bounds := Bounds{Connections: 256, Group: 64, Rate: 100}
+	n, err := New(Config{Mode: Loopback, Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1"}, Circuits: true, Bounds: bounds})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	at, err := manet.ToNetAddr(n.ListenAddrs()[0][:2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := make([]byte, 1200)
+	copy(first, []byte{0xc0, 0, 0, 0, 1, 8}) // long header, Initial, version 1, 8 bytes of connection id
+	first[14] = 8                            // and 8 of the sender's
+	copy(first[24:], []byte{0x44, 0x96})     // 1,174 bytes follow
+	rnd := rand.New(rand.NewPCG(7, 0))
+	for i := range 64 {
+		c, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 1, byte(i), 1}), 0)))
+		if err != nil {
+			t.Skip("this system has no addresses of several groups on loopback: ", err)
+		}
+		defer c.Close()
+		for range 4 {
+			binary.BigEndian.PutUint64(first[6:], rnd.Uint64())
+			if _, err := c.WriteTo(first, at); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	guest, err := New(Config{Mode: Loopback, mute: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer guest.Close()
+	if err := guest.Dial(t.Context(), peer.AddrInfo{ID: n.Host().ID(), Addrs: n.Host().Addrs()}); err != nil {
+		t.Errorf("Bob does not get in beside them: %v", err)
+	}
+	n.guard.mu.Lock()
+	defer n.guard.mu.Unlock()
+	if g := n.guard.greeting; g == 0 || g > freelyGreeted+1 { // and Bob
+		t.Errorf("%d handshakes are under way", g)
 	}
 }
 

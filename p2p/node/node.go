@@ -182,12 +182,18 @@ func (cfg *Config) options(gate *gater) ([]libp2p.Option, *Guard, error) {
 		return nil, nil, err
 	}
 	var guard *Guard
+	var opts []libp2p.Option
 	if cfg.relay() {
 		guard = newGuard(resources, cfg.Bounds, conns)
 		resources = guard
+		book, err := newVisitorsBook()
+		if err != nil {
+			return nil, nil, fmt.Errorf("node: peerstore: %w", err)
+		}
+		opts = append(opts, libp2p.Peerstore(book)) // closed with the host
 	}
 	dials := cfg.dials()
-	opts := []libp2p.Option{
+	opts = append(opts,
 		libp2p.Identity(cfg.Key),
 		libp2p.Security(noise.ID, noise.New),
 		libp2p.Muxer(yamux.ID, cfg.muxer()),
@@ -203,7 +209,7 @@ func (cfg *Config) options(gate *gater) ([]libp2p.Option, *Guard, error) {
 		libp2p.DisableMetrics(),
 		libp2p.WithDialTimeout(DialTimeout),
 		libp2p.SwarmOpts(swarm.WithDialTimeoutLocal(LocalDialTimeout), swarm.WithDialRanker(ranker(cfg.Mode))),
-	}
+	)
 	if cfg.Mode == Public {
 		// Dialling from the port one listens on is how others can tell us
 		// what our address looks like from outside.
