@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/binary"
 	"errors"
@@ -37,8 +38,9 @@ import (
 )
 
 // Flood is what a hostile crowd does to a relay on loopback. Each of its connections does one of these,
-// chosen by Seed: says nothing (half of them); or holds mailbox streams, on which bytes trickle; tries LOGINs; PUTs; pushes
-// to identify; asks the DHT. It goes on until the relay ends it.
+// chosen by Seed: says nothing (half of them); or holds mailbox streams, on which bytes trickle; tries LOGINs; PUTs; pours in
+// requests of 64 KiB without a pause; logs in to a box with a lease, which is one for all of them, and names hundreds of cells
+// at a time, opening streams as long as it gets some; pushes to identify; asks the DHT. It goes on until the relay ends it.
 type Flood struct {
 	Seed        uint64
 	Connections int           // that are begun, each from an address of its own
@@ -58,8 +60,8 @@ type Flooded struct {
 // trickleEvery is how often a slow stream sends a byte, and askEvery a connection that asks a request.
 const trickleEvery, askEvery = 2 * time.Second, 10 * time.Millisecond
 
-// slowEach is how many slow streams a connection opens.
-const slowEach = 8
+// slowEach is how many slow streams a connection opens, and holderStreams one that has a box.
+const slowEach, holderStreams = 8, 16
 
 // Address is where the i-th connection comes from: one of 256 groups of 127.1.0.0/16.
 func (f Flood) address(i int) netip.Addr {
@@ -75,7 +77,11 @@ func (f Flood) Run(ctx context.Context, relay peer.AddrInfo) (Flooded, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*f.Length)
 	defer cancel()
-	r := &flooding{Flood: f, relay: relay.ID, at: at}
+	_, box, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return Flooded{}, err
+	}
+	r := &flooding{Flood: f, relay: relay.ID, at: at, box: box}
 	var holding sync.WaitGroup
 	var seconds []int64
 	tick, second := time.NewTicker(max(f.Length/time.Duration(max(f.Connections, 1)), time.Microsecond)), time.Now()
@@ -117,6 +123,7 @@ type flooding struct {
 	Flood
 	relay                              peer.ID
 	at                                 ma.Multiaddr
+	box                                ed25519.PrivateKey
 	begun, let, held, most, due, asked atomic.Int64
 }
 
@@ -148,14 +155,18 @@ func (r *flooding) connection(ctx context.Context, i int) {
 			s.Reset()
 		}
 	})
-	switch kind := rnd.IntN(8); {
+	switch kind := rnd.IntN(10); {
 	case kind < 4:
 		r.slow(ctx, c)
 	case kind == 4:
-		r.mailbox(ctx, c, 0x01, make([]byte, 32+64)) // LOGIN
+		r.mailbox(ctx, c, 0x01, make([]byte, 32+64), askEvery) // LOGIN
 	case kind == 5:
-		r.mailbox(ctx, c, 0x06, make([]byte, 32+4+mailbox.CellSmall)) // PUT
+		r.mailbox(ctx, c, 0x06, make([]byte, 32+4+mailbox.CellSmall), askEvery) // PUT
 	case kind == 6:
+		r.mailbox(ctx, c, 0x06, make([]byte, 32+4+mailbox.CellLarge), 0)
+	case kind == 7:
+		r.holder(ctx, c)
+	case kind == 8:
 		r.pushes(ctx, c)
 	default:
 		r.asksDHT(ctx, c)
@@ -283,8 +294,8 @@ func wait(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// mailbox sends one request as often as it is taken, with random bytes, on stream after stream.
-func (r *flooding) mailbox(ctx context.Context, c transport.CapableConn, kind byte, body []byte) {
+// mailbox sends one request every so often, if it is taken, with random bytes, on stream after stream.
+func (r *flooding) mailbox(ctx context.Context, c transport.CapableConn, kind byte, body []byte, every time.Duration) {
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	for ctx.Err() == nil {
@@ -297,12 +308,52 @@ func (r *flooding) mailbox(ctx context.Context, c transport.CapableConn, kind by
 			rand.Read(body) // never fails, see crypto/rand
 			b := binary.BigEndian.AppendUint32(nil, uint32(5+len(body)))
 			b = binary.BigEndian.AppendUint32(append(b, kind), id)
-			if _, err := s.Write(append(b, body...)); err != nil || !wait(ctx, askEvery) {
+			if _, err := s.Write(append(b, body...)); err != nil || !wait(ctx, every) {
 				break
 			}
 			r.asked.Add(1)
 		}
 		s.Reset()
+	}
+}
+
+// holder logs in to the flood's box and acknowledges what is not there, on as many streams as it gets.
+func (r *flooding) holder(ctx context.Context, c transport.CapableConn) {
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	for range holderStreams {
+		s, err := r.open(ctx, c, mailbox.Protocol)
+		if err != nil {
+			return
+		}
+		asking.Go(func() {
+			defer s.Reset()
+			var hello [4 + 5 + 71]byte
+			if _, err := io.ReadFull(s, hello[:]); err != nil || hello[4] != 0x80 {
+				return // it was turned away
+			}
+			asking.Go(func() { io.Copy(io.Discard, s) }) // ends with the stream
+			say := func(kind byte, body ...[]byte) error {
+				b := slices.Concat(body...)
+				head := binary.BigEndian.AppendUint32(nil, uint32(5+len(b)))
+				_, err := s.Write(append(binary.BigEndian.AppendUint32(append(head, kind), 1), b...))
+				return err
+			}
+			box := r.box.Public().(ed25519.PublicKey)
+			what := slices.Concat([]byte("godwit/1/mailbox/login"), []byte(r.relay), hello[4+5+9:][:32], box)
+			if say(0x01, box, ed25519.Sign(r.box, what)) != nil || say(0x02, []byte{byte(mailbox.LeaseOpen), 0}) != nil {
+				return
+			}
+			cells := make([]byte, 2+mailbox.MaxBatch*len(mailbox.CellID{}))
+			binary.BigEndian.PutUint16(cells, mailbox.MaxBatch)
+			for ctx.Err() == nil {
+				rand.Read(cells[2:]) // never fails, see crypto/rand
+				if say(0x09, cells) != nil {
+					return
+				}
+				r.asked.Add(1)
+			}
+		})
 	}
 }
 

@@ -39,6 +39,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+	"golang.org/x/net/netutil"
 )
 
 const (
@@ -49,6 +50,9 @@ const (
 	unbounded = 4096
 	// spareFiles is how many files a relay has open beside its connections, at most.
 	spareFiles = 512
+	// httpConnections is how many there are at once for the status page: each is a file, and lasts for seconds however
+	// slowly it asks. Later ones wait.
+	httpConnections = 64
 	// lookEvery is how often the relay looks whether its state changed.
 	lookEvery = 2 * time.Second
 )
@@ -240,9 +244,11 @@ func New(cfg Config) (_ *Relay, err error) {
 		r.log.Warn("what the status page showed in the last run could not be read", "error", err)
 	}
 	if cfg.HTTP != "" {
-		if r.http, err = net.Listen("tcp", cfg.HTTP); err != nil {
+		l, err := net.Listen("tcp", cfg.HTTP)
+		if err != nil {
 			return nil, fmt.Errorf("relay: listen for HTTP: %w", err)
 		}
+		r.http = netutil.LimitListener(l, httpConnections)
 	}
 	return r, nil
 }
