@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/godwit-im/godwit/app/config"
 	"github.com/godwit-im/godwit/app/problem"
@@ -46,7 +47,11 @@ func RelayLimits(cfg config.Config) relay.Limits {
 	c := cfg.Limits
 	l := relay.Limits{
 		MaxDisk: cfg.MaxDisk, Work: uint8(c.LeaseWork), Tokens: c.Tokens,
-		Quotas: mailbox.Quotas{QueueCells: uint16(c.QueueCells), QueueBytes: uint32(c.QueueSize), BoxQueues: uint32(c.BoxQueues), BoxBytes: uint64(c.BoxSize)},
+		Quotas: mailbox.Quotas{
+			Room:  mailbox.Room{QueueCells: uint16(c.QueueCells), QueueBytes: uint32(c.QueueSize), BoxQueues: uint32(c.BoxQueues), BoxBytes: uint64(c.BoxSize)},
+			Token: mailbox.Room{QueueCells: uint16(c.TokenQueueCells), QueueBytes: uint32(c.TokenQueueSize), BoxQueues: uint32(c.TokenBoxQueues), BoxBytes: uint64(c.TokenBoxSize)},
+		},
+		Lease: time.Duration(c.LeaseDays) * 24 * time.Hour, TokenLease: time.Duration(c.TokenLeaseDays) * 24 * time.Hour,
 	}
 	l.Bounds = node.Bounds{Connections: c.Connections, Group: c.GroupConnections, Rate: float64(c.GroupRate)}
 	l.GroupBoxes = c.GroupBoxes

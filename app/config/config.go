@@ -103,9 +103,16 @@ type Limits struct {
 	QueueSize  int64    // the same in bytes
 	BoxQueues  int      // queues open in one box: one for each contact and day ahead
 	BoxSize    int64    // bytes in one box: what one device has waiting
+	LeaseDays  int      // that a lease lasts
 	Lease      Lease    // what pays for a box
 	LeaseWork  int      // bits, for LeaseWork
 	Tokens     [][]byte // for LeaseToken
+	// For a box that a token pays for; 0: as for the others.
+	TokenQueueCells int
+	TokenQueueSize  int64
+	TokenBoxQueues  int
+	TokenBoxSize    int64
+	TokenLeaseDays  int
 	// Of connections that others open to a relay; 0: what is usual in the network.
 	Connections      int // at once
 	GroupConnections int // of these, from one group of addresses
@@ -238,6 +245,36 @@ func keys() []key {
 		{name: "box_size", means: "what a relay keeps for one device, such as 256MiB",
 			set:  one(func(c *Config, v string) (err error) { c.Limits.BoxSize, err = parseRoom(v, 1<<40); return err }),
 			show: func(c *Config) []string { return []string{humanize.IBytes(uint64(c.Limits.BoxSize))} }},
+		{name: "lease_days", means: "how many days a box at a relay lasts unless it is renewed, 7 to 365; what was given stays",
+			set:  one(func(c *Config, v string) (err error) { c.Limits.LeaseDays, err = parseCount(v, 7, 365); return err }),
+			show: func(c *Config) []string { return []string{strconv.Itoa(c.Limits.LeaseDays)} }},
+		{name: "token_queue_cells", means: "queue_cells for a box that a token pays for; auto: the same, as of the next four",
+			set: one(func(c *Config, v string) (err error) {
+				c.Limits.TokenQueueCells, err = parseAuto(v, 1, math.MaxUint16)
+				return err
+			}),
+			show: func(c *Config) []string { return []string{showAuto(c.Limits.TokenQueueCells)} }},
+		{name: "token_queue_size", means: "queue_size for a box that a token pays for",
+			set: one(func(c *Config, v string) (err error) {
+				c.Limits.TokenQueueSize, err = parseAutoRoom(v, math.MaxUint32)
+				return err
+			}),
+			show: func(c *Config) []string { return []string{showAutoRoom(c.Limits.TokenQueueSize)} }},
+		{name: "token_box_queues", means: "box_queues for a box that a token pays for",
+			set: one(func(c *Config, v string) (err error) {
+				c.Limits.TokenBoxQueues, err = parseAuto(v, 1, 1<<20)
+				return err
+			}),
+			show: func(c *Config) []string { return []string{showAuto(c.Limits.TokenBoxQueues)} }},
+		{name: "token_box_size", means: "box_size for a box that a token pays for, such as 1GiB",
+			set: one(func(c *Config, v string) (err error) {
+				c.Limits.TokenBoxSize, err = parseAutoRoom(v, 1<<40)
+				return err
+			}),
+			show: func(c *Config) []string { return []string{showAutoRoom(c.Limits.TokenBoxSize)} }},
+		{name: "token_lease_days", means: "lease_days for a box that a token pays for",
+			set:  one(func(c *Config, v string) (err error) { c.Limits.TokenLeaseDays, err = parseAuto(v, 7, 365); return err }),
+			show: func(c *Config) []string { return []string{showAuto(c.Limits.TokenLeaseDays)} }},
 		{name: "lease", means: "what pays for a box at a relay: open (nothing), work, token (nothing else), or auto: work, on loopback nothing. Tokens pay wherever there are any, but for open",
 			set: one(func(c *Config, v string) error {
 				switch c.Limits.Lease = Lease(v); c.Limits.Lease {
@@ -326,7 +363,7 @@ func one(set func(*Config, string) error) func(*Config, []string) error {
 
 // defaults are the values that nothing was said about.
 func defaults() Config {
-	limits := Limits{QueueCells: 512, QueueSize: 8 << 20, BoxQueues: 16 << 10, BoxSize: 256 << 20, Lease: LeaseAuto, LeaseWork: 22}
+	limits := Limits{QueueCells: 512, QueueSize: 8 << 20, BoxQueues: 16 << 10, BoxSize: 256 << 20, LeaseDays: 30, Lease: LeaseAuto, LeaseWork: 22}
 	return Config{Limits: limits, Network: Public, Choose: ChooseAuto, MaxDisk: DefaultMaxDisk, LogLevel: slog.LevelInfo, ReadReceipts: true}
 }
 
@@ -406,6 +443,25 @@ func parseRoom(s string, most int64) (int64, error) {
 		err = fmt.Errorf("%s is not a size from %s to %s", s, humanize.IBytes(minRoom), humanize.IBytes(uint64(most)))
 	}
 	return n, err
+}
+
+// parseAutoRoom is parseRoom, 0 for auto.
+func parseAutoRoom(s string, most int64) (int64, error) {
+	if s == "auto" {
+		return 0, nil
+	}
+	n, err := parseRoom(s, most)
+	if err != nil {
+		err = fmt.Errorf("%w, nor auto", err)
+	}
+	return n, err
+}
+
+func showAutoRoom(n int64) string {
+	if n == 0 {
+		return "auto"
+	}
+	return humanize.IBytes(uint64(n))
 }
 
 // parseDisk reads how much a relay may fill.

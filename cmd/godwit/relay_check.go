@@ -5,7 +5,6 @@ import (
 	"io"
 	"time"
 
-	"github.com/dustin/go-humanize"
 	"github.com/spf13/cobra"
 
 	"github.com/godwit-im/godwit/app"
@@ -19,11 +18,12 @@ type relayCheck struct {
 	OK     bool          `json:"ok"`
 	Steps  []checkStep   `json:"steps"`
 	Allows *relay.Allows `json:"allows,omitempty"`
-	Over   string        `json:"over,omitempty"`  // TCP or QUIC
-	Addrs  []string      `json:"addrs,omitempty"` // that it tells of itself
-	Skew   float64       `json:"skew"`            // seconds by which its clock is ahead
-	Routes int           `json:"routes"`          // relays through which it says it is reached
-	DHT    int           `json:"dht"`             // servers of the DHT that it named
+	Bounds *relay.Bounds `json:"bounds,omitempty"` // that it tells; an earlier version does not
+	Over   string        `json:"over,omitempty"`   // TCP or QUIC
+	Addrs  []string      `json:"addrs,omitempty"`  // that it tells of itself
+	Skew   float64       `json:"skew"`             // seconds by which its clock is ahead
+	Routes int           `json:"routes"`           // relays through which it says it is reached
+	DHT    int           `json:"dht"`              // servers of the DHT that it named
 }
 
 type checkStep struct {
@@ -79,8 +79,11 @@ func checked(addr string, seen relay.Check) relayCheck {
 		if s.Err != nil {
 			step.Detail, step.Reason = "", app.CheckReason(s.Err)
 		} else if s.Step == relay.StepHello {
-			allows := relay.AllowsOf(seen.Limits)
+			allows := relay.AllowsOf(seen.Limits, seen.More)
 			r.Allows = &allows
+			if bounds := relay.BoundsOf(seen.More); bounds != (relay.Bounds{}) {
+				r.Bounds = &bounds
+			}
 		}
 		r.Steps = append(r.Steps, step)
 	}
@@ -98,6 +101,9 @@ func humanCheck(w io.Writer, r relayCheck) {
 	if r.Allows != nil {
 		humanAllows(w, *r.Allows)
 	}
+	if r.Bounds != nil {
+		fmt.Fprintf(w, "%-10s %s\n", "takes", r.Bounds)
+	}
 	if skew := time.Duration(r.Skew * float64(time.Second)); skew.Abs() > time.Minute {
 		fmt.Fprintf(w, "Its clock is off by %s, or that of this computer is.\n", age(skew))
 	}
@@ -108,8 +114,10 @@ func humanCheck(w io.Writer, r relayCheck) {
 
 // humanAllows says what a relay allows.
 func humanAllows(w io.Writer, a relay.Allows) {
-	size := func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
-	fmt.Fprintf(w, "%-10s %s for each device, %s or %s cells for each contact and day, kept for %s\n", "allows",
-		size(a.BoxBytes), size(a.QueueBytes), humanize.Comma(a.QueueCells), count(int(time.Duration(a.Keep*float64(time.Second))/(24*time.Hour)), "day"))
+	fmt.Fprintf(w, "%-10s %s\n", "allows", a.Room)
+	if a.Token != nil && *a.Token != a.Room {
+		fmt.Fprintf(w, "%-10s %s\n", "by token", a.Token)
+	}
+	fmt.Fprintf(w, "%-10s cells for %s\n", "keeps", count(int(time.Duration(a.Keep*float64(time.Second))/(24*time.Hour)), "day"))
 	fmt.Fprintf(w, "%-10s %s for a box\n", "asks", a.Asks())
 }

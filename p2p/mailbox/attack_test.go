@@ -570,7 +570,23 @@ func TestReleaseIsForOwners(t *testing.T) {
 	}
 }
 
-// TestOlderRelay: a relay that does not know RELEASE says so by not saying otherwise, is not asked, and goes on.
+// TestNewerRelay: a relay that tells what is not known here is understood as far as it is.
+func TestNewerRelay(t *testing.T) {
+	hello := goodHello(time.Now())
+	hello[47] |= 1<<7 | 1<<5 // it knows ALLOWS, and another kind of lease
+	r, _ := liar(t, hello, func(kind byte, id uint32, _ []byte) [][]byte {
+		return [][]byte{slices.Concat([]byte{kind | 0x80}, u32(id), []byte{4, 1}, u64(3600), []byte{3}, u64(1<<40), []byte{10}, u64(7), []byte{99}, u64(1))}
+	})
+	p := r.as(t)
+	if a, err := p.Allowance(t.Context()); err != nil || a != (mailbox.Allowance{Lease: time.Hour, Token: mailbox.Room{QueueCells: 1<<16 - 1}, GroupBoxes: 7}) {
+		t.Fatalf("%+v, %v", a, err)
+	}
+	if l := p.Limits(); !l.Newer || !slices.Equal(l.Leases, []mailbox.LeaseKind{mailbox.LeaseOpen, 5}) {
+		t.Fatalf("%+v", l)
+	}
+}
+
+// TestOlderRelay: a relay that does not know RELEASE and ALLOWS says so by not saying otherwise, is not asked, and goes on.
 func TestOlderRelay(t *testing.T) {
 	r, _ := liar(t, goodHello(time.Now()), func(kind byte, id uint32, _ []byte) [][]byte {
 		if kind != 0x0e {
@@ -580,6 +596,8 @@ func TestOlderRelay(t *testing.T) {
 	})
 	p := r.as(t)
 	wantErr(t, p.Release(t.Context()), mailbox.ErrOlder)
+	_, err := p.Allowance(t.Context())
+	wantErr(t, err, mailbox.ErrOlder)
 	if err := p.Ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -594,6 +612,7 @@ func TestMalformed(t *testing.T) {
 	for name, body := range map[string][]byte{
 		"unknown kind":           {0x14},
 		"release long":           {0x12, 0},
+		"allows long":            {0x13, 0},
 		"routes long":            {0x11, 0},
 		"an answer":              {0x81},
 		"hello":                  append([]byte{0x80}, make([]byte, 71)...),

@@ -106,6 +106,17 @@ func (c *Client) Release(ctx context.Context) error {
 	return c.ask(ctx, &release{}, nil)
 }
 
+// Allowance asks what the relay allows beside its Limits. It needs no Login. The error is ErrOlder if the relay does not
+// tell.
+func (c *Client) Allowance(ctx context.Context) (Allowance, error) {
+	if !c.hello.limits.Newer {
+		return Allowance{}, ErrOlder
+	}
+	var a allowsAnswer
+	err := c.ask(ctx, &allows{}, &a)
+	return allowanceOf(a.told), err
+}
+
 const (
 	minToken = 16 // bytes
 	maxToken = 64

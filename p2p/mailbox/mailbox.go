@@ -43,7 +43,7 @@ const (
 	MaxTTL = 30 * 24 * time.Hour
 	// MaxUntil bounds how far ahead a queue can be opened.
 	MaxUntil = 180 * 24 * time.Hour
-	// LeaseTime is what one lease proof buys.
+	// LeaseTime is what one lease proof buys, unless the relay is set otherwise.
 	LeaseTime = 30 * 24 * time.Hour
 	// EpochTime is the length of an epoch.
 	EpochTime = 24 * time.Hour

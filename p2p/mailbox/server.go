@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/rate"
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -42,6 +44,8 @@ const (
 	// slowEvery is how often it is looked whether requests of those who ask too much go on.
 	slowEvery = 100 * time.Millisecond
 
+	maxLease = 10 * 365 * 24 * time.Hour
+
 	// sweepEvery is how often what has expired is removed.
 	sweepEvery = 30 * time.Second
 )
@@ -54,14 +58,17 @@ type Signer interface {
 // ServerConfig says on what terms a Server serves. The zero values stand for
 // what the comments say.
 type ServerConfig struct {
-	Quotas      Quotas      // what the Store enforces, to be told; DefaultQuotas
-	Leases      []LeaseKind // accepted; none
-	Tokens      [][]byte    // for LeaseToken, 16 to 64 bytes each
-	Friends     [][]byte    // the same, each for one box alone: its FriendBox
-	Difficulty  uint8       // of LeaseWork, in bits
-	IntroWork   uint8       // the least for a deposit into an intro queue, in bits, up to MaxIntroWork; DefaultIntroWork
-	Streams     int         // at once; 4096
-	PeerStreams int         // at once per peer; 16
+	Quotas Quotas      // what the Store enforces, to be told; DefaultQuotas
+	Leases []LeaseKind // accepted; none
+	// LeaseTime is how long a lease lasts, TokenLeaseTime one that a token pays for, in whole seconds; LeaseTime of this package,
+	// and as for the others.
+	LeaseTime, TokenLeaseTime time.Duration
+	Tokens                    [][]byte // for LeaseToken, 16 to 64 bytes each
+	Friends                   [][]byte // the same, each for one box alone: its FriendBox
+	Difficulty                uint8    // of LeaseWork, in bits
+	IntroWork                 uint8    // the least for a deposit into an intro queue, in bits, up to MaxIntroWork; DefaultIntroWork
+	Streams                   int      // at once; 4096
+	PeerStreams               int      // at once per peer; 16
 	// MaxTTL is the longest that anything is kept, in whole seconds; MaxTTL of this package,
 	// which is also the most.
 	MaxTTL time.Duration
@@ -74,7 +81,9 @@ type ServerConfig struct {
 	// GroupBoxes is how many boxes one group of addresses may open in a day that no token paid
 	// for; 0: any number.
 	GroupBoxes int
-	Log        *slog.Logger
+	// Bounds are those of connections, to be told; what is 0 is not bounded.
+	Bounds node.Bounds
+	Log    *slog.Logger
 }
 
 // Stats counts what a Server did since it was made.
@@ -172,6 +181,11 @@ func (cfg ServerConfig) complete() (ServerConfig, error) {
 	}
 	if cfg.MaxTTL < time.Second || cfg.MaxTTL > MaxTTL {
 		return cfg, fmt.Errorf("mailbox: to keep things for %v, not for up to %v", cfg.MaxTTL, MaxTTL)
+	}
+	cfg.LeaseTime = cmp.Or(cfg.LeaseTime, LeaseTime)
+	cfg.TokenLeaseTime = cmp.Or(cfg.TokenLeaseTime, cfg.LeaseTime)
+	if min(cfg.LeaseTime, cfg.TokenLeaseTime) < time.Hour || max(cfg.LeaseTime, cfg.TokenLeaseTime) > maxLease {
+		return cfg, fmt.Errorf("mailbox: leases for %v and %v, not for an hour up to %v", cfg.LeaseTime, cfg.TokenLeaseTime, maxLease)
 	}
 	if cfg.IntroWork == 0 {
 		cfg.IntroWork = DefaultIntroWork
@@ -417,11 +431,25 @@ func (s *Server) routes() (list []ma.Multiaddr) {
 func (s *Server) Limits() Limits { return s.cfg.Load().limits() }
 
 func (cfg *ServerConfig) limits() Limits {
+	room := cfg.Quotas.Of(len(cfg.Leases) == 1 && cfg.Leases[0] == LeaseToken)
 	return Limits{
 		Difficulty: cfg.Difficulty, Leases: cfg.Leases, Proofs: rememberProofs, Window: window, MaxTTL: cmp.Or(cfg.MaxTTL, MaxTTL),
-		QueueCells: cfg.Quotas.QueueCells, QueueBytes: cfg.Quotas.QueueBytes,
-		BoxBytes: cfg.Quotas.BoxBytes, BoxQueues: cfg.Quotas.BoxQueues, Newer: true,
+		QueueCells: room.QueueCells, QueueBytes: room.QueueBytes, BoxBytes: room.BoxBytes, BoxQueues: room.BoxQueues, Newer: true,
 	}
+}
+
+// Allowance is what the server tells to who asks.
+func (s *Server) Allowance() Allowance { return s.cfg.Load().allowance() }
+
+func (cfg *ServerConfig) allowance() Allowance {
+	a := Allowance{
+		Lease: cfg.LeaseTime, GroupBoxes: uint64(cfg.GroupBoxes), Connections: uint64(cfg.Bounds.Connections),
+		GroupConnections: uint64(cfg.Bounds.Group), GroupRate: uint64(math.Ceil(cfg.Bounds.Rate)),
+	}
+	if slices.Contains(cfg.Leases, LeaseToken) {
+		a.TokenLease, a.Token = cfg.TokenLeaseTime, cfg.Quotas.Of(true)
+	}
+	return a
 }
 
 // sweep removes what has expired, while the clock can be trusted.

@@ -433,6 +433,8 @@ func (c *session) handle(id uint32, size int, req request) (message, error) {
 		return &pingAnswer{now}, nil
 	case *routes:
 		return &routesAnswer{c.server.routes()}, nil
+	case *allows:
+		return &allowsAnswer{c.cfg.allowance().told()}, nil
 	case *login:
 		return c.login(m)
 	}
@@ -574,7 +576,7 @@ func (c *session) login(m *login) (message, error) {
 	if info.Until.After(time.Now()) {
 		c.visitor.Prove()
 	}
-	info.Limit = c.cfg.Quotas.BoxBytes
+	info.Limit = c.cfg.Quotas.Of(info.Token).BoxBytes
 	return &loginAnswer{info}, nil
 }
 
@@ -585,13 +587,17 @@ func (c *session) lease(m *lease, id uint32, size int, now time.Time) error {
 	if !slices.Contains(c.cfg.Leases, m.proof) || !c.pays(m) {
 		return ErrLease
 	}
-	if m.proof != LeaseToken {
+	g := &GrantLease{Box: *c.box, Token: m.proof == LeaseToken}
+	length := c.cfg.TokenLeaseTime
+	if !g.Token {
 		if err := c.newBox(now); err != nil {
 			return err
 		}
+		length = c.cfg.LeaseTime
 	}
 	c.leased = true
-	c.add(&GrantLease{Box: *c.box, Until: time.Unix(now.Unix(), 0).Add(LeaseTime)}, id, kindLease, size, 0)
+	g.Until = time.Unix(now.Unix(), 0).Add(length)
+	c.add(g, id, kindLease, size, 0)
 	return nil
 }
 
@@ -617,6 +623,9 @@ func (c *session) newBox(now time.Time) error {
 // every five minutes whether the relay works.
 const returned = 1. / 16
 
+// releaseCost is how many requests each part of a large box counts as.
+const releaseCost = ReleasePart / namesEach
+
 // release gives the box up, part by part, so that others' changes do not wait for a large one.
 func (c *session) release(box BoxPublic) (message, error) {
 	c.submit() // what was asked for before
@@ -628,14 +637,13 @@ func (c *session) release(box BoxPublic) (message, error) {
 		if r.Err != nil {
 			return nil, r.Err
 		}
-		more = r.More && !c.drained.Load()
-		if r.More && !more {
+		if more = r.More; more && (c.drained.Load() || !c.visitor.May(node.Request, releaseCost) && !c.turn(releaseCost)) {
 			return nil, ErrTryLater
 		}
 	}
 	if c.counted {
 		c.counted = false
-		c.server.boxes.Refund(node.GroupOf(c.stream.Conn().RemoteMultiaddr()), 1-returned)
+		c.server.boxes.Refund(c.group, 1-returned)
 	}
 	return answer(kindRelease), nil
 }

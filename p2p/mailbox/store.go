@@ -1,6 +1,9 @@
 package mailbox
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // A Store keeps what a relay promised. Package disk is the relay's own, package
 // jetstream that of several machines; all share the conformance suite of package mailboxtest.
@@ -59,11 +62,28 @@ type Usage struct {
 
 // Quotas bound what a Store accepts.
 type Quotas struct {
+	Room              // of a box that no token pays for
+	Token      Room   // of one that a token pays for; what is 0 is as for the others
+	IntroCells uint16 // cells pending in one intro queue; 0: IntroCells
+}
+
+// Room is how much there is for one box.
+type Room struct {
 	QueueCells uint16 // cells in one ordinary queue
 	QueueBytes uint32 // bytes of cells in one ordinary queue
 	BoxBytes   uint64 // bytes of cells and notices in one box
 	BoxQueues  uint32 // queues open in one box
-	IntroCells uint16 // cells pending in one intro queue; 0: IntroCells
+}
+
+// Of is the room of a box that a token pays for, or of another.
+func (q Quotas) Of(token bool) Room {
+	if !token {
+		return q.Room
+	}
+	return Room{
+		QueueCells: cmp.Or(q.Token.QueueCells, q.QueueCells), QueueBytes: cmp.Or(q.Token.QueueBytes, q.QueueBytes),
+		BoxBytes: cmp.Or(q.Token.BoxBytes, q.BoxBytes), BoxQueues: cmp.Or(q.Token.BoxQueues, q.BoxQueues),
+	}
 }
 
 // Pending is how many cells may be pending in one intro queue.
@@ -76,7 +96,7 @@ func (q Quotas) Pending() int {
 
 // DefaultQuotas are those of network.md in the design.
 func DefaultQuotas() Quotas {
-	return Quotas{QueueCells: 512, QueueBytes: 8 << 20, BoxBytes: 256 << 20, BoxQueues: 16 << 10}
+	return Quotas{Room: Room{QueueCells: 512, QueueBytes: 8 << 20, BoxBytes: 256 << 20, BoxQueues: 16 << 10}}
 }
 
 // A Change is one of *Deposit, *Delete, *OpenQueues, *CloseQueues, *GrantLease,
@@ -147,13 +167,18 @@ type CloseQueues struct {
 	Outcome
 }
 
-// GrantLease makes a box, or prolongs it; never the other way.
+// GrantLease makes a box, or prolongs it; never the other way. A token makes it one that a token pays for
+// though it prolongs nothing; without one it is so no more once it is prolonged.
 type GrantLease struct {
 	Box   BoxPublic
 	Until time.Time
+	Token bool // pays for it
 
 	Outcome
 }
+
+// ReleasePart is the most things that one ReleaseBox removes.
+const ReleasePart = 400
 
 // ReleaseBox forgets a box and all that is in it, in parts: its queues first, so that nothing
 // comes after, and the box itself last. More tells that it must be asked again; what is left

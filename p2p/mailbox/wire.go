@@ -30,6 +30,7 @@ const (
 	kindIntro   kind = 0x10
 	kindRoutes  kind = 0x11
 	kindRelease kind = 0x12
+	kindAllows  kind = 0x13
 	kindHello   kind = 0x80
 	kindAnswer  kind = 0x80 // is set in the answer to a request
 	kindNews    kind = 0xc0
@@ -122,6 +123,8 @@ func parseRequest(k kind, body []byte) (request, error) {
 		m = new(routes)
 	case kindRelease:
 		m = new(release)
+	case kindAllows:
+		m = new(allows)
 	default:
 		return nil, malformed(fmt.Sprintf("request of kind %#x", byte(k)))
 	}
@@ -196,7 +199,7 @@ type Limits struct {
 	QueueBytes uint32        // bytes of cells in one queue
 	BoxBytes   uint64        // bytes of cells and notices in one box
 	BoxQueues  uint32        // queues open in one box
-	Newer      bool          // it knows RELEASE, which an older relay would not understand
+	Newer      bool          // it knows RELEASE and ALLOWS, which an older relay would not understand
 }
 
 type hello struct {

@@ -30,6 +30,7 @@ type BoxInfo struct {
 	Used   uint64    // bytes of cells and notices
 	Limit  uint64    // bytes
 	Queues uint32    // open
+	Token  bool      // pays for the lease; a Store tells it, not the relay
 }
 
 type loginAnswer struct{ info BoxInfo }

@@ -20,7 +20,7 @@ func requests() []request {
 		&prove{epoch: CatchAll, public: [32]byte{4}, signature: [64]byte{5}},
 		&put{QID{6}, MaxTTL, bytes.Repeat([]byte{7}, CellSmall)},
 		&list{8, MaxEntries}, &get{CellID{9}}, &ack{[]CellID{{1}, {2}, {3}}}, &watch{10},
-		&post{NoticeID{11}, time.Hour, bytes.Repeat([]byte{12}, NoticeSize)}, &unpost{NoticeID{13}}, &fetch{NoticeID{14}}, &ping{}, &open{Intro, at, []QID{{1}}}, &terms{QID{15}}, &routes{}, &release{},
+		&post{NoticeID{11}, time.Hour, bytes.Repeat([]byte{12}, NoticeSize)}, &unpost{NoticeID{13}}, &fetch{NoticeID{14}}, &ping{}, &open{Intro, at, []QID{{1}}}, &terms{QID{15}}, &routes{}, &release{}, &allows{},
 		&intro{QID{16}, MaxTTL, [32]byte{17}, 18, [8]byte{19}, [8]byte{20}, bytes.Repeat([]byte{21}, CellMedium)},
 	}
 }
@@ -30,19 +30,21 @@ func answers() map[message]func() body {
 	at := time.Unix(1893456000, 0)
 	entries := []Entry{{1, QID{1}, CellID{2}, CellSmall, at, 0}, {7, QID{3}, CellID{4}, CellLarge, at, 0}, {8, QID{3}, CellID{5}, CellMedium, at, MaxIntroWork}}
 	return map[message]func() body{
-		&loginAnswer{BoxInfo{at, 1, 2, 3}}:        func() body { return new(loginAnswer) },
-		&loginAnswer{BoxInfo{Limit: 9}}:           func() body { return new(loginAnswer) },
-		&until{kindLease | kindAnswer, at}:        func() body { return &until{k: kindLease | kindAnswer} },
-		&listAnswer{true, entries}:                func() body { return new(listAnswer) },
-		&listAnswer{false, nil}:                   func() body { return new(listAnswer) },
-		&news{entries}:                            func() body { return new(news) },
-		&termsAnswer{[32]byte{1}, 7, time.Minute}: func() body { return new(termsAnswer) },
-		&ackAnswer{3}:                             func() body { return new(ackAnswer) },
-		&pingAnswer{at}:                           func() body { return new(pingAnswer) },
-		&Refusal{ErrQuota, time.Minute, at}:       func() body { return new(Refusal) },
-		&Refusal{ErrMalformed, 0, at}:             func() body { return new(Refusal) },
-		&routesAnswer{}:                           func() body { return new(routesAnswer) },
-		&routesAnswer{circuits()}:                 func() body { return new(routesAnswer) },
+		&loginAnswer{BoxInfo{Until: at, Used: 1, Limit: 2, Queues: 3}}: func() body { return new(loginAnswer) },
+		&loginAnswer{BoxInfo{Limit: 9}}:                                func() body { return new(loginAnswer) },
+		&until{kindLease | kindAnswer, at}:                             func() body { return &until{k: kindLease | kindAnswer} },
+		&listAnswer{true, entries}:                                     func() body { return new(listAnswer) },
+		&listAnswer{false, nil}:                                        func() body { return new(listAnswer) },
+		&news{entries}:                                                 func() body { return new(news) },
+		&termsAnswer{[32]byte{1}, 7, time.Minute}:                      func() body { return new(termsAnswer) },
+		&ackAnswer{3}:                                                  func() body { return new(ackAnswer) },
+		&pingAnswer{at}:                                                func() body { return new(pingAnswer) },
+		&Refusal{ErrQuota, time.Minute, at}:                            func() body { return new(Refusal) },
+		&Refusal{ErrMalformed, 0, at}:                                  func() body { return new(Refusal) },
+		&routesAnswer{}:                                                func() body { return new(routesAnswer) },
+		&allowsAnswer{}:                                                func() body { return new(allowsAnswer) },
+		&allowsAnswer{[]told{{1, 2}, {200, 1}}}:                        func() body { return new(allowsAnswer) },
+		&routesAnswer{circuits()}:                                      func() body { return new(routesAnswer) },
 	}
 }
 

@@ -73,11 +73,12 @@ type CheckStep struct {
 type Check struct {
 	Steps  []CheckStep // those that were made; one that failed is followed by those that do not need it
 	Limits mailbox.Limits
-	Skew   time.Duration  // by which the relay's clock is ahead of ours
-	Over   string         // TCP or QUIC: what the first connection went over
-	Addrs  []ma.Multiaddr // that it tells of itself, those of the mode
-	Routes int            // relays through which it says it is reached
-	Knows  int            // servers of the DHT that it named
+	More   mailbox.Allowance // zero: an earlier version does not say
+	Skew   time.Duration     // by which the relay's clock is ahead of ours
+	Over   string            // TCP or QUIC: what the first connection went over
+	Addrs  []ma.Multiaddr    // that it tells of itself, those of the mode
+	Routes int               // relays through which it says it is reached
+	Knows  int               // servers of the DHT that it named
 }
 
 // Err is that of the first step that failed, or nil.
@@ -227,6 +228,9 @@ func (c *checking) hello(ctx context.Context, s *CheckStep) (err error) {
 		return err
 	}
 	c.seen.Limits, c.seen.Skew = c.box.Limits(), c.box.Skew()
+	if c.seen.More, err = c.box.Allowance(ctx); err != nil && !errors.Is(err, mailbox.ErrOlder) {
+		return err
+	}
 	routes, err := c.box.Routes(ctx)
 	c.seen.Routes = len(node.Hops(c.cfg.Mode, routes))
 	return err

@@ -47,7 +47,7 @@ func TestCheckOfAGoodRelay(t *testing.T) {
 	if c.Over != "TCP" || len(c.Addrs) != 2 || c.Skew.Abs() > time.Hour {
 		t.Errorf("%+v", c)
 	}
-	if a := relay.AllowsOf(c.Limits); !slices.Equal(a.Leases, []string{"open"}) || a.BoxBytes != 256<<20 || a.QueueCells != 512 || a.Keep != 30*24*3600 {
+	if a := relay.AllowsOf(c.Limits, c.More); !slices.Equal(a.Leases, []string{"open"}) || a.BoxBytes != 256<<20 || a.QueueCells != 512 || a.Keep != 30*24*3600 {
 		t.Errorf("it allows %+v", a)
 	}
 	if s, err := relay.Status(t.Context(), relay.Socket(dir)); err != nil || s.Cells != 0 || s.Queues != 0 || s.Boxes != 0 || s.Deposits != 5 || s.Allows.QueueBytes != 8<<20 {

@@ -19,7 +19,7 @@ func TestForFriends(t *testing.T) {
 	ben, cleo := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 	limits := relay.Limits{
 		MaxDisk: 64 << 20, Friends: [][]byte{ben, cleo}, Keep: 14 * 24 * time.Hour,
-		Quotas: mailbox.Quotas{QueueCells: 512, QueueBytes: 8 << 20, BoxQueues: 100, BoxBytes: 2 * mailbox.CellLarge},
+		Quotas: mailbox.Quotas{Room: mailbox.Room{QueueCells: 512, QueueBytes: 8 << 20, BoxQueues: 100, BoxBytes: 2 * mailbox.CellLarge}},
 	}
 	dir := t.TempDir()
 	h := run(t, relay.Config{Data: dir, Friends: true, Limits: limits})

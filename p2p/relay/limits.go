@@ -17,14 +17,16 @@ import (
 // Limits are what a relay gives to others, which can be changed while it runs. The zero
 // values stand for what the comments say.
 type Limits struct {
-	MaxDisk int64               // cap, bytes; 10 GiB
-	Quotas  mailbox.Quotas      // of queues and boxes; mailbox.DefaultQuotas
-	Leases  []mailbox.LeaseKind // what pays for a box; nil: in loopback LeaseOpen, else LeaseWork, and LeaseToken if there are any
-	Work    uint8               // for LeaseWork, bits; DefaultDifficulty
-	Tokens  [][]byte            // for LeaseToken, 16 to 64 bytes each; none
-	Friends [][]byte            // the same, each for one box alone: its mailbox.FriendBox; none
-	Keep    time.Duration       // the longest that anything is kept, in whole seconds; mailbox.MaxTTL, which is also the most
-	Closed  bool                // nothing new is taken, and what is kept is given out
+	MaxDisk int64          // cap, bytes; 10 GiB
+	Quotas  mailbox.Quotas // of queues and boxes; mailbox.DefaultQuotas
+	// How long a lease lasts, and one that a token pays for, in whole seconds; mailbox.LeaseTime, and as for the others.
+	Lease, TokenLease time.Duration
+	Leases            []mailbox.LeaseKind // what pays for a box; nil: in loopback LeaseOpen, else LeaseWork, and LeaseToken if there are any
+	Work              uint8               // for LeaseWork, bits; DefaultDifficulty
+	Tokens            [][]byte            // for LeaseToken, 16 to 64 bytes each; none
+	Friends           [][]byte            // the same, each for one box alone: its mailbox.FriendBox; none
+	Keep              time.Duration       // the longest that anything is kept, in whole seconds; mailbox.MaxTTL, which is also the most
+	Closed            bool                // nothing new is taken, and what is kept is given out
 	// Bounds of connections; those of node.DefaultBounds, for friends alone FriendBounds, and on
 	// loopback, where all are of one group, none.
 	Bounds node.Bounds
@@ -50,9 +52,11 @@ func (l Limits) in(m node.Mode, friends bool) (Limits, error) {
 	if l.MaxDisk == 0 {
 		l.MaxDisk = disk.DefaultMaxBytes
 	}
-	if l.Quotas == (mailbox.Quotas{}) {
-		l.Quotas = mailbox.DefaultQuotas()
+	if l.Quotas.Room == (mailbox.Room{}) {
+		l.Quotas.Room = mailbox.DefaultQuotas().Room
 	}
+	l.Lease = cmp.Or(l.Lease, mailbox.LeaseTime)
+	l.TokenLease = cmp.Or(l.TokenLease, l.Lease)
 	if l.Work == 0 {
 		l.Work = DefaultDifficulty
 	}
@@ -94,14 +98,17 @@ func (l Limits) in(m node.Mode, friends bool) (Limits, error) {
 
 // room says whether there is room for anything.
 func (l Limits) room() error {
-	switch q, b := l.Quotas, l.Bounds; {
+	small := func(r mailbox.Room) bool {
+		return r.QueueCells == 0 || r.QueueBytes < mailbox.CellLarge || r.BoxQueues == 0 || r.BoxBytes < mailbox.CellLarge
+	}
+	switch b := l.Bounds; {
 	case l.MaxDisk < 0:
 		return errors.New("relay: a negative cap")
 	case l.GroupBoxes < 0:
 		return errors.New("relay: a negative number of boxes")
 	case b != (node.Bounds{}) && (b.Connections < minConnections || b.Group < minGroup || b.Group > b.Connections || b.Rate < 1):
 		return fmt.Errorf("relay: it must take at least %d connections, at least %d of them from one group of addresses, and one a second", minConnections, minGroup)
-	case q.QueueCells == 0 || q.QueueBytes < mailbox.CellLarge || q.BoxQueues == 0 || q.BoxBytes < mailbox.CellLarge:
+	case small(l.Quotas.Room), small(l.Quotas.Of(true)):
 		return errors.New("relay: a queue and a box must have room for one cell of 64 KiB")
 	}
 	return nil
@@ -109,7 +116,8 @@ func (l Limits) room() error {
 
 // terms are the limits as the mailbox knows them.
 func (l Limits) terms(m node.Mode) mailbox.ServerConfig {
-	t := mailbox.ServerConfig{Quotas: l.Quotas, Leases: l.Leases, Difficulty: l.Work, Tokens: l.Tokens, Friends: l.Friends, MaxTTL: l.Keep, Closed: l.Closed, Streams: l.Bounds.Connections, GroupBoxes: l.GroupBoxes}
+	t := mailbox.ServerConfig{Quotas: l.Quotas, Leases: l.Leases, Difficulty: l.Work, Tokens: l.Tokens, Friends: l.Friends, MaxTTL: l.Keep, Closed: l.Closed, Streams: l.Bounds.Connections, GroupBoxes: l.GroupBoxes,
+		LeaseTime: l.Lease, TokenLeaseTime: l.TokenLease, Bounds: l.Bounds}
 	if m == node.Loopback {
 		t.IntroWork = 1
 	}
@@ -212,6 +220,13 @@ func changed(a, b Limits) (names []string) {
 	note("queue_size", a.Quotas.QueueBytes != b.Quotas.QueueBytes)
 	note("box_queues", a.Quotas.BoxQueues != b.Quotas.BoxQueues)
 	note("box_size", a.Quotas.BoxBytes != b.Quotas.BoxBytes)
+	t, u := a.Quotas.Token, b.Quotas.Token
+	note("token_queue_cells", t.QueueCells != u.QueueCells)
+	note("token_queue_size", t.QueueBytes != u.QueueBytes)
+	note("token_box_queues", t.BoxQueues != u.BoxQueues)
+	note("token_box_size", t.BoxBytes != u.BoxBytes)
+	note("lease_days", a.Lease != b.Lease)
+	note("token_lease_days", a.TokenLease != b.TokenLease)
 	note("lease", !slices.Equal(a.Leases, b.Leases))
 	note("lease_work", a.Work != b.Work)
 	note("lease_token", !slices.EqualFunc(a.Tokens, b.Tokens, bytes.Equal))

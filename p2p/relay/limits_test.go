@@ -5,11 +5,13 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
 	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/relay"
+	"github.com/libp2p/go-libp2p/core/peer"
 )
 
 // An operator changes the limits of a relay in use. Who is connected stays so, with all
@@ -43,7 +45,7 @@ func TestLimitsChangeWhileItRuns(t *testing.T) {
 	}
 
 	smaller := relay.Limits{MaxDisk: 20 << 20, Tokens: [][]byte{token}, Leases: []mailbox.LeaseKind{mailbox.LeaseToken},
-		Quotas: mailbox.Quotas{QueueCells: 2, QueueBytes: 64 << 10, BoxBytes: 1 << 20, BoxQueues: 10}}
+		Quotas: mailbox.Quotas{Room: mailbox.Room{QueueCells: 2, QueueBytes: 64 << 10, BoxBytes: 1 << 20, BoxQueues: 10}}}
 	changed, err := reload(smaller)
 	if want := []string{"max_disk", "queue_cells", "queue_size", "box_queues", "box_size", "lease", "lease_token"}; err != nil || !slices.Equal(changed, want) {
 		t.Errorf("%q has changed, %v", changed, err)
@@ -58,7 +60,7 @@ func TestLimitsChangeWhileItRuns(t *testing.T) {
 		t.Errorf("of what was kept %d are left, %v", len(entries), err)
 	}
 	carol := dial(t, h.info())
-	if l := relay.AllowsOf(carol.Limits()); !slices.Equal(l.Leases, []string{"token"}) || l.BoxBytes != 1<<20 || l.WorkBits != 0 {
+	if l := relay.AllowsOf(carol.Limits(), mailbox.Allowance{}); !slices.Equal(l.Leases, []string{"token"}) || l.BoxBytes != 1<<20 || l.WorkBits != 0 {
 		t.Errorf("Carol is told %+v", l)
 	}
 	key := mailbox.GenerateBox()
@@ -76,10 +78,55 @@ func TestLimitsChangeWhileItRuns(t *testing.T) {
 		t.Errorf("Bob, who had his lease: %v", err)
 	}
 
+	// Friends get more than strangers do, from now on: Carol's box too, once her token pays for it again.
+	if got := allowance(t, h.info()); got.Lease != mailbox.LeaseTime || got.TokenLease != mailbox.LeaseTime || got.Token != smaller.Quotas.Room {
+		t.Errorf("it tells %+v", got)
+	}
+	both := smaller
+	both.Leases = []mailbox.LeaseKind{mailbox.LeaseOpen, mailbox.LeaseToken}
+	both.Quotas.Token = mailbox.Room{QueueCells: 9, BoxBytes: 4 << 20}
+	both.TokenLease = 90 * 24 * time.Hour
+	both.Bounds, both.GroupBoxes = node.Bounds{Connections: 500, Group: 60, Rate: 7}, 5
+	changed, err = reload(both)
+	if want := []string{"token_queue_cells", "token_box_size", "token_lease_days", "lease", "connections", "group_connections", "group_rate", "group_boxes"}; err != nil || !slices.Equal(changed, want) {
+		t.Errorf("%q has changed, %v", changed, err)
+	}
+	got := allowance(t, h.info())
+	if want := (mailbox.Allowance{Lease: mailbox.LeaseTime, TokenLease: both.TokenLease, Token: both.Quotas.Of(true), Connections: 500, GroupConnections: 60, GroupRate: 7, GroupBoxes: 5}); got != want {
+		t.Errorf("it tells %+v", got)
+	}
+	dave := dial(t, h.info())
+	if a := relay.AllowsOf(dave.Limits(), got); a.BoxBytes != 1<<20 || a.Token.BoxBytes != 4<<20 || a.Token.QueueCells != 9 || a.Token.BoxQueues != 10 || a.Token.Lease != 90*24*3600 {
+		t.Errorf("Dave is told %+v", a)
+	}
+	for _, one := range []struct {
+		key   mailbox.BoxPrivate
+		token []byte
+		limit uint64
+		until time.Duration
+	}{{key, token, 4 << 20, both.TokenLease}, {mailbox.GenerateBox(), token, 4 << 20, both.TokenLease}, {mailbox.GenerateBox(), nil, 1 << 20, mailbox.LeaseTime}} {
+		c := dial(t, h.info())
+		if _, err := c.Login(t.Context(), one.key); err != nil {
+			t.Fatal(err)
+		}
+		if until, err := c.Lease(t.Context(), one.key.Public(), one.token); err != nil || until.Sub(c.Now()) > one.until || until.Sub(c.Now()) < one.until-time.Hour {
+			t.Errorf("until %v, %v", until, err)
+		}
+		c = dial(t, h.info())
+		if info, err := c.Login(t.Context(), one.key); err != nil || info.Limit != one.limit {
+			t.Errorf("a box of %d bytes, not %d: %v", info.Limit, one.limit, err)
+		}
+	}
+
+	if _, err := reload(smaller); err != nil {
+		t.Error(err)
+	}
 	for name, bad := range map[string]relay.Limits{
 		"a cap that holds nothing": {MaxDisk: 1},
+		"a lease for ever":         {Lease: 100 * 365 * 24 * time.Hour},
+		"less than a cell":         {Quotas: mailbox.Quotas{Token: mailbox.Room{BoxBytes: 1}}},
 		"a negative cap":           {MaxDisk: -1},
-		"a queue without room":     {Quotas: mailbox.Quotas{QueueCells: 1, QueueBytes: 1, BoxBytes: 1 << 20, BoxQueues: 1}},
+		"a queue without room":     {Quotas: mailbox.Quotas{Room: mailbox.Room{QueueCells: 1, QueueBytes: 1, BoxBytes: 1 << 20, BoxQueues: 1}}},
 		"tokens that nobody has":   {Leases: []mailbox.LeaseKind{mailbox.LeaseToken}},
 		"few connections":          {Bounds: node.Bounds{Connections: 3, Group: 3, Rate: 1}},
 		"a group of more than all": {Bounds: node.Bounds{Connections: 100, Group: 200, Rate: 1}},
@@ -112,4 +159,14 @@ func TestLimitsChangeWhileItRuns(t *testing.T) {
 	if err := put(mailbox.CellLarge); err != nil {
 		t.Error(err)
 	}
+}
+
+// allowance is what a relay tells who asks.
+func allowance(t *testing.T, at peer.AddrInfo) mailbox.Allowance {
+	t.Helper()
+	a, err := dial(t, at).Allowance(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	return a
 }

@@ -97,6 +97,10 @@ type line struct{ Name, Now, Most, Points, Area string }
 func (r *Relay) pageData() pageData {
 	rep, past := r.Report(), r.history.last()
 	bytes := func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+	device := func(r Room) string { return bytes(r.BoxBytes) + " waiting, " + humanize.Comma(r.BoxQueues) + " queues" }
+	contact := func(r Room) string {
+		return bytes(r.QueueBytes) + " or " + humanize.Comma(r.QueueCells) + " cells a day"
+	}
 	d := pageData{
 		Report: rep, Style: template.CSS(pageCSS), Level: rep.level(), Version: rep.Version,
 		Used: bytes(rep.Disk), Cap: bytes(rep.MaxDisk), Mail: bytes(rep.Bytes), Uptime: words(time.Duration(rep.Uptime * float64(time.Second))),
@@ -104,12 +108,15 @@ func (r *Relay) pageData() pageData {
 		Deposits: humanize.Comma(rep.Deposits), Fetches: humanize.Comma(rep.Fetches), Deletions: humanize.Comma(rep.Deletions), Refusals: humanize.Comma(rep.Refusals), Away: humanize.Comma(int64(rep.Turned.Connections())),
 		Peers: humanize.Comma(rep.Peers), Streams: humanize.Comma(rep.Streams), Reserved: humanize.Comma(rep.Reserved),
 		Allows: []named{
-			{"A device", bytes(rep.Allows.BoxBytes) + " waiting, " + humanize.Comma(rep.Allows.BoxQueues) + " queues"},
-			{"A contact", bytes(rep.Allows.QueueBytes) + " or " + humanize.Comma(rep.Allows.QueueCells) + " cells a day"},
+			{"A device", device(rep.Allows.Room)},
+			{"A contact", contact(rep.Allows.Room)},
 			{"Kept for", words(time.Duration(rep.Allows.Keep * float64(time.Second)))},
 			{"Asks for", rep.Allows.Asks()},
 			{"Takes", rep.Bounds.String()},
 		},
+	}
+	if t := rep.Allows.Token; t != nil && *t != rep.Allows.Room {
+		d.Allows = slices.Insert(d.Allows, 2, named{"With a token", device(*t) + "; a contact " + contact(*t) + "; for " + words(time.Duration(t.Lease*float64(time.Second)))})
 	}
 	if rep.Oldest > 0 {
 		d.Oldest = words(time.Duration(rep.Oldest * float64(time.Second)))

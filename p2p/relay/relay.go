@@ -389,7 +389,7 @@ func (r *Relay) tell(s State, reason string) {
 	r.state.Store(s)
 	e := Event{State: s, Reason: reason}
 	if s == Ready {
-		e.Peer, e.Allows = r.ID().String(), AllowsOf(r.server.Limits())
+		e.Peer, e.Allows = r.ID().String(), AllowsOf(r.server.Limits(), r.server.Allowance())
 		for _, a := range r.Addrs() {
 			e.Addrs = append(e.Addrs, a.String())
 		}

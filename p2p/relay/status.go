@@ -12,8 +12,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/dustin/go-humanize"
-
 	"github.com/godwit-im/godwit/p2p/circuit"
 	"github.com/godwit-im/godwit/p2p/local"
 	"github.com/godwit-im/godwit/p2p/node"
@@ -68,25 +66,6 @@ type Report struct {
 	Bounds     Bounds            `json:"bounds"`
 }
 
-// Bounds are what others are held to, as the settings are called; 0: none.
-type Bounds struct {
-	Connections      int64   `json:"connections"`
-	GroupConnections int64   `json:"group_connections"`
-	GroupRate        float64 `json:"group_rate"`  // a second
-	GroupBoxes       int64   `json:"group_boxes"` // a day, without a token
-}
-
-func (b Bounds) String() string {
-	text := "as many connections as come"
-	if b.Connections > 0 {
-		text = fmt.Sprintf("%s connections, %s from one group of addresses, which may begin %v a second", humanize.Comma(b.Connections), humanize.Comma(b.GroupConnections), b.GroupRate)
-	}
-	if b.GroupBoxes > 0 {
-		text += fmt.Sprintf("; %s new boxes a day from one group without a token", humanize.Comma(b.GroupBoxes))
-	}
-	return text
-}
-
 // Report is how the relay does now.
 func (r *Relay) Report() Report {
 	u, s := r.store.Usage(), r.server.Stats()
@@ -96,14 +75,14 @@ func (r *Relay) Report() Report {
 	}
 	limits := r.Limits()
 	rep := Report{
-		Refused: s.Refused, Turned: r.node.Turned(), Bounds: Bounds{int64(limits.Bounds.Connections), int64(limits.Bounds.Group), limits.Bounds.Rate, int64(limits.GroupBoxes)},
+		Refused: s.Refused, Turned: r.node.Turned(), Bounds: BoundsOf(r.server.Allowance()),
 		State: r.state.Load().(State), Peer: r.ID().String(),
 		Cells: int64(u.Cells), Bytes: int64(u.Bytes), Queues: int64(u.Queues), Boxes: int64(u.Boxes), Notices: int64(u.Notices),
 		Disk: int64(u.Disk), MaxDisk: limits.MaxDisk, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())), DHT: int64(r.dht.Status().Peers),
 		Hops: int64(r.holder.Len()), Reserved: hop.Reservations, Circuits: hop.Circuits,
 		Taken: int64(s.Taken), Given: int64(s.Given), Month: r.history.thisMonth(int64(s.Taken), int64(s.Given)), Friends: r.friends(),
 		Deposits: int64(s.Deposits), Fetches: int64(s.Fetches), Deletions: int64(s.Deletions), Refusals: int64(s.Refusals),
-		Groups: int64(s.Groups), Committing: s.Committing.Seconds(), Version: r.cfg.Version, Uptime: time.Since(r.began).Seconds(), Allows: AllowsOf(r.server.Limits()),
+		Groups: int64(s.Groups), Committing: s.Committing.Seconds(), Version: r.cfg.Version, Uptime: time.Since(r.began).Seconds(), Allows: AllowsOf(r.server.Limits(), r.server.Allowance()),
 	}
 	for _, a := range r.Addrs() {
 		rep.Addrs = append(rep.Addrs, a.String())

@@ -100,7 +100,8 @@ func (g *decision) deposit(c *mailbox.Deposit) error {
 	if q.v.class == mailbox.Intro {
 		return g.introduce(c, b.v)
 	}
-	cells, bytes := uint32(g.quotas.QueueCells), g.quotas.QueueBytes
+	room := g.quotas.Of(b.v.token)
+	cells, bytes := uint32(room.QueueCells), room.QueueBytes
 	if q.v.class == mailbox.Invite {
 		if size != mailbox.CellMedium {
 			return mailbox.ErrSize
@@ -110,7 +111,7 @@ func (g *decision) deposit(c *mailbox.Deposit) error {
 	switch {
 	case q.v.cells >= cells || q.v.bytes+size > bytes:
 		return mailbox.ErrQuota
-	case b.v.used+uint64(size) > g.quotas.BoxBytes:
+	case b.v.used+uint64(size) > room.BoxBytes:
 		return mailbox.ErrBoxFull
 	case g.room < int64(size):
 		return mailbox.ErrFull
@@ -133,7 +134,7 @@ func (g *decision) introduce(c *mailbox.Deposit, b box) error {
 		displaced = []mailbox.CellID{pending[0].id}
 	}
 	switch {
-	case displaced == nil && b.used+mailbox.CellMedium > g.quotas.BoxBytes:
+	case displaced == nil && b.used+mailbox.CellMedium > g.quotas.Of(b.token).BoxBytes:
 		return mailbox.ErrBoxFull
 	case g.room < mailbox.CellMedium:
 		return mailbox.ErrFull
@@ -181,7 +182,7 @@ func (g *decision) open(c *mailbox.OpenQueues) error {
 			add = append(add, q)
 		}
 	}
-	if uint64(b.v.queues)+uint64(len(fresh)) > uint64(g.quotas.BoxQueues) {
+	if uint64(b.v.queues)+uint64(len(fresh)) > uint64(g.quotas.Of(b.v.token).BoxQueues) {
 		return mailbox.ErrBoxFull
 	}
 	if g.room < int64(len(add)*32) {
@@ -208,18 +209,19 @@ func (g *decision) close(c *mailbox.CloseQueues) error {
 
 func (g *decision) lease(c *mailbox.GrantLease) error {
 	b := g.t.box(c.Box)
-	if b.ok && b.v.until >= c.Until.Unix() {
-		return nil
+	until := c.Until.Unix()
+	if b.ok && b.v.until >= until {
+		if !c.Token || b.v.token {
+			return nil
+		}
+		until = b.v.until
 	}
 	if !b.ok && g.room <= 0 {
 		return mailbox.ErrFull
 	}
-	g.add(&leased{c.Box, c.Until.Unix()})
+	g.add(&leased{c.Box, until, c.Token})
 	return nil
 }
-
-// releasePart bounds what one ReleaseBox removes.
-const releasePart = 400
 
 // release reads the database for what is in the box, so that it must be the only change of
 // its txn.
@@ -227,7 +229,7 @@ func (g *decision) release(c *mailbox.ReleaseBox) error {
 	if c.More = false; !g.t.box(c.Box).ok {
 		return nil
 	}
-	in, more, err := contents(g.t.db, c.Box, releasePart)
+	in, more, err := contents(g.t.db, c.Box, mailbox.ReleasePart)
 	if err != nil {
 		g.t.err = err
 		return err
@@ -261,7 +263,7 @@ func (g *decision) post(c *mailbox.PostNotice) error {
 	switch {
 	case old.ok && !replaces && old.v.expiry > now:
 		return mailbox.ErrTaken
-	case !replaces && (b.v.notices >= mailbox.MaxNotices || b.v.used+mailbox.NoticeSize > g.quotas.BoxBytes):
+	case !replaces && (b.v.notices >= mailbox.MaxNotices || b.v.used+mailbox.NoticeSize > g.quotas.Of(b.v.token).BoxBytes):
 		return mailbox.ErrBoxFull
 	case g.room < mailbox.NoticeSize:
 		return mailbox.ErrFull

@@ -55,6 +55,7 @@ type (
 		sequence uint64 // the last given to a cell
 		queues   uint32
 		notices  uint32
+		token    bool // pays for the lease
 	}
 	notice struct {
 		box    mailbox.BoxPublic
@@ -165,16 +166,25 @@ func parseTotals(raw []byte) (v totals, ok bool) {
 }
 
 func (v box) value() []byte {
-	b := appendUnix(make([]byte, 0, 32), v.until)
+	b := appendUnix(make([]byte, 0, 33), v.until)
 	b = binary.BigEndian.AppendUint64(b, v.used)
 	b = binary.BigEndian.AppendUint64(b, v.sequence)
 	b = binary.BigEndian.AppendUint32(b, v.queues)
-	return binary.BigEndian.AppendUint32(b, v.notices)
+	b = binary.BigEndian.AppendUint32(b, v.notices)
+	if v.token {
+		return append(b, 1)
+	}
+	return append(b, 0)
 }
 
 func parseBox(raw []byte) (v box, ok bool) {
 	s := cryptobyte.String(raw)
-	ok = readUnix(&s, &v.until) && s.ReadUint64(&v.used) && s.ReadUint64(&v.sequence) && s.ReadUint32(&v.queues) && s.ReadUint32(&v.notices) && s.Empty()
+	ok = readUnix(&s, &v.until) && s.ReadUint64(&v.used) && s.ReadUint64(&v.sequence) && s.ReadUint32(&v.queues) && s.ReadUint32(&v.notices)
+	if !s.Empty() { // else of version 2: what paid for it is not known
+		var token uint8
+		ok = ok && s.ReadUint8(&token) && token <= 1 && s.Empty()
+		v.token = token == 1
+	}
 	return v, ok
 }
 
@@ -556,10 +566,10 @@ func (t *txn) dropQueue(q mailbox.QID) {
 	t.totals.queues--
 }
 
-func (t *txn) leaseBox(name mailbox.BoxPublic, until int64) {
+func (t *txn) leaseBox(name mailbox.BoxPublic, until int64, token bool) {
 	b := t.box(name)
 	if b.ok {
-		if until <= b.v.until {
+		if until < b.v.until || until == b.v.until && !token {
 			return
 		}
 		t.drop(keyEnd(b.v.until+boxGrace, keyBox(name)))
@@ -567,7 +577,7 @@ func (t *txn) leaseBox(name mailbox.BoxPublic, until int64) {
 		b.v, b.ok = box{}, true
 		t.totals.boxes++
 	}
-	b.v.until, b.dirty = until, true
+	b.v.until, b.v.token, b.dirty = until, token, true
 	t.put(keyEnd(until+boxGrace, keyBox(name)), nil)
 }
 

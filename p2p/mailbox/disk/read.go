@@ -47,7 +47,7 @@ func (r *reader) Box(b mailbox.BoxPublic) (mailbox.BoxInfo, error) {
 	if err != nil || !ok {
 		return mailbox.BoxInfo{}, err
 	}
-	return mailbox.BoxInfo{Until: time.Unix(v.until, 0), Used: v.used, Queues: v.queues}, nil
+	return mailbox.BoxInfo{Until: time.Unix(v.until, 0), Used: v.used, Queues: v.queues, Token: v.token}, nil
 }
 
 // List is mailbox.Store's.

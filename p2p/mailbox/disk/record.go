@@ -108,8 +108,8 @@ func parseRecord(s *cryptobyte.String) (record, error) {
 		r = new(opened)
 	case typeClosed:
 		r = new(closed)
-	case typeLeased:
-		r = new(leased)
+	case typeLeased, typeLeasedToken:
+		r = &leased{token: kind == typeLeasedToken}
 	case typePosted:
 		r = new(posted)
 	case typeUnposted:
@@ -153,6 +153,7 @@ const (
 	typeForgotten   = 13
 	typeGathered    = 14
 	typeDropped     = 15
+	typeLeasedToken = 16
 )
 
 // readUnix reads a time in unix seconds within bounds.
@@ -387,10 +388,15 @@ func (r *closed) apply(t *txn, _ location) {
 type leased struct {
 	box   mailbox.BoxPublic
 	until int64
+	token bool // pays for it
 }
 
 func (r *leased) append(b []byte) []byte {
-	b = append(b, typeLeased)
+	if r.token {
+		b = append(b, typeLeasedToken)
+	} else {
+		b = append(b, typeLeased)
+	}
 	b = append(b, r.box[:]...)
 	return appendUnix(b, r.until)
 }
@@ -399,7 +405,7 @@ func (r *leased) parse(s *cryptobyte.String) bool {
 	return s.CopyBytes(r.box[:]) && readUnix(s, &r.until)
 }
 func (r *leased) blob() []byte             { return nil }
-func (r *leased) apply(t *txn, _ location) { t.leaseBox(r.box, r.until) }
+func (r *leased) apply(t *txn, _ location) { t.leaseBox(r.box, r.until, r.token) }
 
 type posted struct {
 	box    mailbox.BoxPublic

@@ -280,7 +280,7 @@ func (p *Plan) put(what byte, name []byte, ends time.Time, gone bool, r record) 
 }
 
 func (p *Plan) entry(what byte, name []byte, ends time.Time, gone bool, r record) Entry {
-	head := appendEntryHead(nil, !ends.IsZero(), p.now)
+	head := appendEntryHead(nil, entryVersion(r), !ends.IsZero(), p.now)
 	head = r.append(head)
 	return Entry{Key: append([]byte{what}, name...), Head: head[:len(head)-len(r.blob())], Blob: r.blob(), Ends: ends, Gone: gone}
 }
@@ -379,11 +379,23 @@ func (p *Plan) expire(c *mailbox.Expire) error {
 	return nil
 }
 
-// EntryVersion is that of the entries a View makes and takes. Their heads are what FORMAT.md says.
+// EntryVersion is that of the entries a View makes and takes, but for those of newestEntry. Their heads are what FORMAT.md says.
 const EntryVersion = 2
 
-func appendEntryHead(b []byte, adds bool, now time.Time) []byte {
-	b = append(b, EntryVersion, 0)
+// newestEntry is the version of entries that say what those of EntryVersion cannot, so that a process of an
+// earlier program that reads on says that it is too old, and not that the log is damaged.
+const newestEntry = 3
+
+// entryVersion is that of the entry of a record.
+func entryVersion(r record) uint8 {
+	if l, ok := r.(*leased); ok && l.token {
+		return newestEntry
+	}
+	return EntryVersion
+}
+
+func appendEntryHead(b []byte, version uint8, adds bool, now time.Time) []byte {
+	b = append(b, version, 0)
 	if adds {
 		b[len(b)-1] = 1
 	}
@@ -396,7 +408,7 @@ func parseEntry(head []byte, size int) (r record, adds bool, now time.Time, err 
 	bad := func(what error) (record, bool, time.Time, error) {
 		return nil, false, time.Time{}, fmt.Errorf("%w: an entry of the log: %w", mailbox.ErrDamaged, what)
 	}
-	if len(head) > 0 && head[0] > EntryVersion {
+	if len(head) > 0 && head[0] > newestEntry {
 		return nil, false, time.Time{}, ErrNewer
 	}
 	if size < 0 || size > mailbox.CellLarge {
@@ -405,13 +417,13 @@ func parseEntry(head []byte, size int) (r record, adds bool, now time.Time, err 
 	s := cryptobyte.String(append(bytes.Clone(head), make([]byte, size)...))
 	var version, more uint8
 	var milli uint64
-	if !s.ReadUint8(&version) || version != EntryVersion || !s.ReadUint8(&more) || more > 1 || !s.ReadUint64(&milli) || milli > maxMilli {
+	if !s.ReadUint8(&version) || !s.ReadUint8(&more) || more > 1 || !s.ReadUint64(&milli) || milli > maxMilli {
 		return bad(errRecord)
 	}
 	if r, err = parseRecord(&s); err != nil {
 		return bad(err)
 	}
-	if !s.Empty() || len(r.blob()) != size {
+	if !s.Empty() || len(r.blob()) != size || version != entryVersion(r) {
 		return bad(errRecord)
 	}
 	switch r.(type) {

@@ -30,6 +30,7 @@ type Memory struct {
 
 type box struct {
 	until    time.Time
+	token    bool
 	used     uint64
 	sequence uint64
 	queues   uint32
@@ -99,8 +100,9 @@ func (m *Memory) Commit(now time.Time, changes []mailbox.Change) error {
 				m.boxes[c.Box] = b
 			}
 			if c.Until.After(b.until) {
-				b.until = c.Until
+				b.until, b.token = c.Until, c.Token
 			}
+			b.token = b.token || c.Token
 		case *mailbox.ReleaseBox:
 			m.release(c.Box)
 		case *mailbox.PostNotice:
@@ -173,7 +175,8 @@ func (m *Memory) deposit(now time.Time, c *mailbox.Deposit) error {
 		c.Until = old.entry.Expiry
 		return nil
 	}
-	cells, size := int(m.quotas.QueueCells), int(m.quotas.QueueBytes)
+	room := m.quotas.Of(b.token)
+	cells, size := int(room.QueueCells), int(room.QueueBytes)
 	if q.class != mailbox.Ordinary {
 		if len(c.Cell) != mailbox.CellMedium {
 			return mailbox.ErrSize
@@ -190,7 +193,7 @@ func (m *Memory) deposit(now time.Time, c *mailbox.Deposit) error {
 	} else if q.cells >= cells || q.bytes+len(c.Cell) > size {
 		return mailbox.ErrQuota
 	}
-	if displaced == nil && b.used+uint64(len(c.Cell)) > m.quotas.BoxBytes {
+	if displaced == nil && b.used+uint64(len(c.Cell)) > room.BoxBytes {
 		return mailbox.ErrBoxFull
 	}
 	if displaced != nil {
@@ -252,7 +255,7 @@ func (m *Memory) open(now time.Time, c *mailbox.OpenQueues) error {
 			fresh[id] = true
 		}
 	}
-	if uint64(b.queues)+uint64(len(fresh)) > uint64(m.quotas.BoxQueues) {
+	if uint64(b.queues)+uint64(len(fresh)) > uint64(m.quotas.Of(b.token).BoxQueues) {
 		return mailbox.ErrBoxFull
 	}
 	for _, id := range c.Queues {
@@ -286,7 +289,7 @@ func (m *Memory) post(now time.Time, c *mailbox.PostNotice) error {
 		return mailbox.ErrTaken
 	}
 	if replaces := exists && old.box == c.Box; !replaces {
-		if b.notices >= mailbox.MaxNotices || b.used+mailbox.NoticeSize > m.quotas.BoxBytes {
+		if b.notices >= mailbox.MaxNotices || b.used+mailbox.NoticeSize > m.quotas.Of(b.token).BoxBytes {
 			return mailbox.ErrBoxFull
 		}
 		if err := m.fits(mailbox.NoticeSize); err != nil {
@@ -368,7 +371,7 @@ func (m *Memory) Box(name mailbox.BoxPublic) (mailbox.BoxInfo, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if b := m.boxes[name]; b != nil {
-		return mailbox.BoxInfo{Until: b.until, Used: b.used, Queues: b.queues}, nil
+		return mailbox.BoxInfo{Until: b.until, Used: b.used, Queues: b.queues, Token: b.token}, nil
 	}
 	return mailbox.BoxInfo{}, nil
 }

@@ -58,7 +58,7 @@ func (p *People) change() (a, b mailbox.Change) {
 	}
 	switch p.Rand.IntN(21) {
 	case 0, 1:
-		c := mailbox.GrantLease{Box: box, Until: p.later(40 * 24 * time.Hour)}
+		c := mailbox.GrantLease{Box: box, Until: p.later(40 * 24 * time.Hour), Token: p.Rand.IntN(3) == 0}
 		d := c
 		return &c, &d
 	case 2, 3, 4:
@@ -134,7 +134,7 @@ func (p *People) state(s mailbox.Store) (string, error) {
 		if err := errors.Join(err, err2); err != nil || more {
 			return "", fmt.Errorf("list: more=%v %w", more, err)
 		}
-		fmt.Fprintf(&b, "box %x until %d used %d queues %d\n", box[:1], info.Until.Unix(), info.Used, info.Queues)
+		fmt.Fprintf(&b, "box %x until %d token %v used %d queues %d\n", box[:1], info.Until.Unix(), info.Token, info.Used, info.Queues)
 		var last uint64
 		for _, e := range entries {
 			if e.Sequence <= last {

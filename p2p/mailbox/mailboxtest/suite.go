@@ -13,9 +13,13 @@ import (
 	"github.com/godwit-im/godwit/p2p/mailbox"
 )
 
-// Quotas are the small ones that the suite opens Stores with.
+// Quotas are the small ones that the suite opens Stores with: a token pays for a queue, a cell and some bytes more.
 func Quotas() mailbox.Quotas {
-	return mailbox.Quotas{QueueCells: 4, QueueBytes: 3 * mailbox.CellLarge, BoxBytes: 4*mailbox.CellLarge + mailbox.NoticeSize, BoxQueues: 8, IntroCells: 5}
+	return mailbox.Quotas{
+		Room:       mailbox.Room{QueueCells: 4, QueueBytes: 3 * mailbox.CellLarge, BoxBytes: 4*mailbox.CellLarge + mailbox.NoticeSize, BoxQueues: 8},
+		Token:      mailbox.Room{QueueCells: 5, BoxBytes: 5 * mailbox.CellLarge, BoxQueues: 9},
+		IntroCells: 5,
+	}
 }
 
 // shelf is a Store with a clock, for tests to speak with.
@@ -236,6 +240,57 @@ func Suite(t *testing.T, limit uint64, kind Kind) {
 		s.want(open(append(slices.Clone(more[:5]), more[0], q[0])...), nil) // named twice, or open: counts once
 		if info, _ := s.store.Box(box); info.Queues != 8 {
 			s.t.Fatalf("%d queues, want 8", info.Queues)
+		}
+	})
+	run("a token pays for more", func(s *shelf) {
+		box, q := s.box(mailbox.Ordinary, 8)
+		lease := func(token bool, d time.Duration) {
+			s.t.Helper()
+			s.want(&mailbox.GrantLease{Box: box, Until: s.now.Add(d), Token: token}, nil)
+		}
+		is := func(token bool, d time.Duration) {
+			s.t.Helper()
+			if info, err := s.store.Box(box); err != nil || info.Token != token || !info.Until.Equal(s.now.Add(d)) {
+				s.t.Fatalf("%+v, %v", info, err)
+			}
+		}
+		is(false, mailbox.LeaseTime)
+		var cells [][]byte
+		for range 4 {
+			cells = append(cells, s.put(q[0], mailbox.CellSmall))
+		}
+		ninth := &mailbox.OpenQueues{Box: box, Class: mailbox.Ordinary, Until: s.now.Add(time.Hour), Queues: []mailbox.QID{{9}}}
+		s.want(ninth, mailbox.ErrBoxFull)
+		s.want(s.deposit(q[0], Random(mailbox.CellSmall), time.Hour), mailbox.ErrQuota)
+		lease(true, time.Hour) // which prolongs nothing
+		is(true, mailbox.LeaseTime)
+		s.want(ninth, nil)
+		cells = append(cells, s.put(q[0], mailbox.CellSmall))
+		s.want(s.deposit(q[0], Random(mailbox.CellSmall), time.Hour), mailbox.ErrQuota)
+		for i := range 4 { // 4 x 65,536 and 5 x 4,096: more than without
+			cells = append(cells, s.put(q[i/2+1], mailbox.CellLarge))
+		}
+		s.want(s.notice(box, mailbox.NoticeID{1}), nil)
+		lease(false, time.Hour)
+		is(true, mailbox.LeaseTime)
+		if kind.Keeps {
+			for _, killed := range []bool{true, false} {
+				s.reopen(killed)
+				is(true, mailbox.LeaseTime)
+			}
+		}
+		s.want(s.deposit(q[4], Random(mailbox.CellSmall), time.Hour), nil)
+		// Whose token is good no more goes on as the others, and keeps what is there.
+		lease(false, mailbox.LeaseTime+time.Hour)
+		is(false, mailbox.LeaseTime+time.Hour)
+		s.want(s.deposit(q[4], Random(mailbox.CellSmall), time.Hour), mailbox.ErrBoxFull)
+		s.want(s.notice(box, mailbox.NoticeID{2}), mailbox.ErrBoxFull)
+		if n := len(s.list(box)); n != len(cells)+1 {
+			s.t.Fatalf("%d cells are left", n)
+		}
+		if kind.Keeps {
+			s.reopen(true)
+			is(false, mailbox.LeaseTime+time.Hour)
 		}
 	})
 	run("what is not a cell is refused", func(s *shelf) {
