@@ -47,22 +47,22 @@ func (s *Store) Run(ctx context.Context) error {
 // Collect gives back what space it can now: it deletes segments in which
 // nothing lives and moves what lives in those where little does. Run calls it.
 func (s *Store) Collect(ctx context.Context) error {
+	for more := true; more; {
+		var err error
+		if more, err = s.collectOne(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// collectOne is Collect up to one segment from which things are moved, so that a snapshot
+// need not wait for longer; more says that there was one.
+func (s *Store) collectOne(ctx context.Context) (more bool, err error) {
 	s.collecting.Lock()
 	defer s.collecting.Unlock()
-	for {
-		if err := s.deleteDead(); err != nil {
-			return err
-		}
-		seg := s.sparse()
-		if seg == nil {
-			break
-		}
-		if err := s.empty(ctx, seg); err != nil {
-			if errors.Is(err, mailbox.ErrFull) {
-				break // deletions and expiry must come first
-			}
-			return err
-		}
+	if err := s.deleteDead(); err != nil {
+		return false, err
 	}
 	s.holdReserve()
 	s.lookAhead()
@@ -70,7 +70,17 @@ func (s *Store) Collect(ctx context.Context) error {
 	s.mu.Lock()
 	s.index = index
 	s.mu.Unlock()
-	return nil
+	seg := s.sparse()
+	if seg == nil {
+		return false, nil
+	}
+	if err := s.empty(ctx, seg); err != nil {
+		if errors.Is(err, mailbox.ErrFull) {
+			return false, nil // deletions and expiry must come first
+		}
+		return false, err
+	}
+	return true, nil
 }
 
 // deleteDead deletes the segments in which nothing lives.
@@ -154,7 +164,7 @@ func (s *Store) forget(dead []*segment) error {
 // enough to be worth moving; nil otherwise.
 func (s *Store) sparse() (least *segment) {
 	enough := 0.5
-	if s.Usage().Disk > s.max.Load()/5*4 {
+	if s.nearlyFull() {
 		enough = 0.9
 	}
 	s.commit.Lock()
@@ -170,23 +180,18 @@ func (s *Store) sparse() (least *segment) {
 	return least
 }
 
+// nearlyFull says whether space matters more than that nobody waits.
+func (s *Store) nearlyFull() bool { return s.Usage().Disk > s.max.Load()/5*4 }
+
 // empty moves what lives in a segment to the end of the log.
 func (s *Store) empty(ctx context.Context, seg *segment) error {
 	var part []record
 	var size int
+	work := shift{s, time.Now()}
 	move := func() error {
-		start := time.Now()
-		if err := s.move(part, seg.number); err != nil {
-			return err
-		}
+		err := s.move(part, seg.number)
 		part, size = nil, 0
-		// As long as the move took is left to deposits.
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(time.Since(start)):
-			return nil
-		}
+		return err
 	}
 	_, err := scan(seg, int64(segmentHead), func(b []byte, at location) error {
 		_, records, ats, err := parseGroup(b, at)
@@ -207,7 +212,7 @@ func (s *Store) empty(ctx context.Context, seg *segment) error {
 				}
 			}
 		}
-		return nil
+		return work.pause(ctx)
 	})
 	if err == nil && len(part) > 0 {
 		err = move()

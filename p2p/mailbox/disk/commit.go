@@ -10,6 +10,8 @@ import (
 
 // Commit is mailbox.Store's.
 func (s *Store) Commit(now time.Time, changes []mailbox.Change) error {
+	began := time.Now()
+	defer func() { s.pace.took(time.Since(began), time.Now()) }() // with what was waited for the collector
 	s.commit.Lock()
 	defer s.commit.Unlock()
 	for len(changes) > 0 {

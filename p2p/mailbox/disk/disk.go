@@ -68,6 +68,7 @@ type Store struct {
 
 	collecting sync.Mutex    // held by the collector and a snapshot, which must not be together
 	ahead      chan struct{} // tells prepare that a segment may be wanted
+	pace       pace
 
 	commit    sync.Mutex // held by Commit and the collector; guards what follows
 	quotas    mailbox.Quotas
