@@ -84,10 +84,12 @@ type Config struct {
 // commas between, then perhaps ?creds=FILE, ?stream=NAME and ?replicas=N with & between.
 // The rest of the Config is left to the caller.
 func ParseURL(text string) (cfg Config, err error) {
-	bad := func(what string) (Config, error) { return Config{}, fmt.Errorf("jetstream: %q: %s", text, what) }
+	bad := func(what string) (Config, error) { // the text may have a password in it
+		return Config{}, errors.New("jetstream: where the servers are: " + what)
+	}
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok || scheme != "nats" && scheme != "tls" {
-		return bad("not nats://HOST:PORT,HOST:PORT or tls://")
+		return bad("it is not nats://HOST:PORT,HOST:PORT or tls://")
 	}
 	hosts, query, _ := strings.Cut(rest, "?")
 	var urls []string
@@ -258,7 +260,7 @@ func (s *Store) once(ctx context.Context, most time.Duration) (context.Context, 
 	return ctx, func() { stop(); cancel() }
 }
 
-// info asks how the stream is, and notes what room it takes.
+// info asks how the stream is, and notes what room it takes, and that it takes mail if it does.
 func (s *Store) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	ctx, cancel := s.once(ctx, asking)
 	defer cancel()
@@ -266,9 +268,27 @@ func (s *Store) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	if err == nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.used, s.seen = info.State.Bytes, time.Now()
+		s.used = info.State.Bytes
+		if takes(info.Cluster) {
+			s.seen = time.Now()
+		}
 	}
 	return info, err
+}
+
+// takes says whether enough servers are together to append. One that is left alone goes on answering
+// questions: first as the leader that it was, then as one that has none.
+func takes(c *jetstream.ClusterInfo) bool {
+	if c == nil || len(c.Replicas) == 0 { // there is one server
+		return true
+	}
+	together := 1
+	for _, r := range c.Replicas {
+		if !r.Offline && r.Active < attempt { // the leader hears of each every second
+			together++
+		}
+	}
+	return c.Leader != "" && 2*together > 1+len(c.Replicas)
 }
 
 // StreamConfig is how a Store's stream is set up.
