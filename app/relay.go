@@ -22,10 +22,16 @@ func RelayProblem(err error) error {
 	switch {
 	case errors.Is(err, relay.ErrInUse):
 		return problem.New(problem.RelayRunning, err)
+	case errors.Is(err, relay.ErrNotYours):
+		return problem.New(problem.NotPermitted, err)
+	case errors.Is(err, relay.ErrLimits):
+		return problem.New(problem.ConfigValue, err)
+	case errors.Is(err, relay.ErrStore): // of which it may be said, too, that it is damaged
+		return problem.New(problem.RelayStore, err)
+	case errors.Is(err, relay.ErrShared):
+		return problem.New(problem.RelayShared, err)
 	case errors.Is(err, relay.ErrKey), errors.Is(err, relay.ErrNewer), errors.Is(err, relay.ErrDamaged):
 		return problem.New(problem.RelayData, err)
-	case errors.Is(err, relay.ErrStore):
-		return problem.New(problem.RelayStore, err)
 	case errors.Is(err, relay.ErrThere):
 		return problem.New(problem.RelayThere, err)
 	case errors.Is(err, relay.ErrExport):
@@ -101,6 +107,9 @@ func CheckProblem(c relay.Check) error {
 
 // CheckReason says in words why a step of a check failed.
 func CheckReason(err error) string {
+	if at := new(relay.AddrError); errors.As(err, &at) {
+		return at.Addr.String() + ": " + CheckReason(at.Err)
+	}
 	if why := node.Why(err); why != "" {
 		return why
 	}

@@ -55,8 +55,13 @@ const (
 	relayFailing     = "failing" // in events: it does not do its work, see chooser
 )
 
-// errVisited says that a box left to make room for others.
-var errVisited = errors.New("chat: visited")
+var (
+	// errVisited says that a box left to make room for others.
+	errVisited = errors.New("chat: visited")
+	// errNoToken and errBadToken say in a person's words why a relay keeps no mail of ours.
+	errNoToken  = errors.New("it keeps mail only for those who have a token of its operator")
+	errBadToken = errors.New("it does not take the token: ask its operator for another")
+)
 
 // box collects what waits for us at one relay of ours, and has the relay open
 // what others may write to. One goroutine owns it.
@@ -113,7 +118,7 @@ func (b *box) run(ctx context.Context) {
 			dropped++
 		}
 		state, words := relayUnreachable, why(err)
-		if refused := new(mailbox.Refusal); errors.As(err, &refused) {
+		if refused := new(mailbox.Refusal); errors.As(err, &refused) || errors.Is(err, errNoToken) || errors.Is(err, errBadToken) {
 			state = relayRefused
 		} else if dropped > 1 {
 			words = fmt.Sprintf("%s: %d in a row ended as soon as they began, so it is called less and less often", words, dropped)
@@ -296,6 +301,14 @@ func (b *box) enter(ctx context.Context, client *mailbox.Client) (leased time.Du
 		return leased, nil
 	}
 	until, err := client.Lease(ctx, key.Public(), b.relay.Lease)
+	if takes := client.Limits().Leases; errors.Is(err, mailbox.ErrLease) && slices.Contains(takes, mailbox.LeaseToken) {
+		switch {
+		case len(b.relay.Lease) > 0:
+			return 0, errBadToken
+		case len(takes) == 1:
+			return 0, errNoToken
+		}
+	}
 	if err != nil {
 		return 0, fmt.Errorf("lease: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -61,7 +62,10 @@ type Config struct {
 	Dirs    Dirs
 	Network Network
 	Listen  []string // multiaddrs; empty: the network's own choice
-	Peers   []string // multiaddrs with PeerID to start from
+	// Announce are multiaddrs under which others reach a relay besides those that it finds out by
+	// itself: those of a router that leads to it.
+	Announce []string
+	Peers    []string // multiaddrs with PeerID to start from
 	// Bootstrap is a file that lists more of them, and Listed is what it lists.
 	Bootstrap string
 	Listed    []string
@@ -70,6 +74,7 @@ type Config struct {
 	MaxDisk   int64      // bytes that a relay may fill
 	Limits    Limits     // what else a relay gives to others
 	HTTP      string     // host:port of a relay's status page and metrics, on this computer; empty: none
+	Store     string     // URL of the servers that keep a relay's mail, with a password perhaps; empty: its directory does
 	Private   Private    // whether messages are left at relays by way of others
 	LogLevel  slog.Level // of the log file and of standard error
 	// ReadReceipts and Typing are what contacts learn: that their messages were read, and
@@ -198,6 +203,9 @@ func keys() []key {
 		{name: "listen", list: true, means: "addresses to listen on; empty: chosen by the network",
 			set:  func(c *Config, v []string) error { c.Listen = v; return multiaddrs(v, false) },
 			show: func(c *Config) []string { return c.Listen }},
+		{name: "announce", list: true, means: "addresses under which others reach a relay, besides those that it finds out: where a router or balancer leads to it",
+			set:  func(c *Config, v []string) error { c.Announce = v; return multiaddrs(v, false) },
+			show: func(c *Config) []string { return c.Announce }},
 		{name: "peer", list: true, means: "addresses of peers to start from",
 			set:  func(c *Config, v []string) error { c.Peers = v; return multiaddrs(v, true) },
 			show: func(c *Config) []string { return c.Peers }},
@@ -339,6 +347,14 @@ func keys() []key {
 					return nil
 				}
 				return []string{c.HTTP}
+			}},
+		{name: "store", means: "URL of the NATS servers that keep a relay's mail, which several relays can share; empty: it lies in the relay's directory",
+			set: one(func(c *Config, v string) error { c.Store = v; return nil }),
+			show: func(c *Config) []string {
+				if c.Store == "" {
+					return nil
+				}
+				return []string{regexp.MustCompile(`[^/,@]*@`).ReplaceAllString(c.Store, "")} // names and passwords
 			}},
 		{name: "read_receipts", means: "on or off: contacts learn that you read their messages, and you that they read yours",
 			set:  one(func(c *Config, v string) (err error) { c.ReadReceipts, err = parseSwitch(v); return err }),

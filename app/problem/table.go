@@ -101,6 +101,7 @@ const (
 	FileThere      Code = "REL-31"
 	OnlyFriends    Code = "REL-32"
 	HomeUnreached  Code = "REL-33"
+	RelayShared    Code = "REL-34"
 
 	ConfigSyntax  Code = "CFG-01"
 	ConfigUnknown Code = "CFG-02"
@@ -318,7 +319,10 @@ var table = [...]Problem{
 		"See the detail, and restore the directory from a copy or choose another --data."},
 	{RelayStore, ExitUnavailable, "The servers that keep the relay's mail do not serve it",
 		"They cannot be reached, are too few, or their stream is set up otherwise than a relay needs it. Nothing that was promised is lost.",
-		"See the detail; check --store and the servers."},
+		"See the detail; check `store` and the servers, of which more than half must run. Then start the relay again, which a service does by itself."},
+	{RelayShared, ExitFailed, "The mail of this relay is not in its directory",
+		"It is on the servers of `store`, where several relays share it. Nothing was made.",
+		"Copy it by the servers' own means, such as `nats stream backup`, and relay.key beside it."},
 	{RelayDir, ExitCannotMake, "The relay's directory cannot be made",
 		"The place is a file, is read-only, is full, or belongs to somebody else.",
 		"Choose another --data, or mend the permissions."},
@@ -491,7 +495,7 @@ var table = [...]Problem{
 		"Try again, with a longer --timeout where the command has one."},
 	{NotPermitted, ExitPermission, "The system does not permit this",
 		"A file or directory belongs to somebody else or is read-only.",
-		"Mend its permissions, or choose another --profile."},
+		"Run the command as its owner, mend the permissions, or choose another --profile or --data."},
 	{DemoFailed, ExitFailed, "The demo did not hold",
 		"A step went wrong, so nothing after it was tried. Your own profile has nothing to do with it.",
 		"See the step and the logs above; please report it with both if nobody killed its processes."},

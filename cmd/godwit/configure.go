@@ -108,7 +108,7 @@ func (c *cli) showSetting(s config.Setting, origin bool) error {
 		shown.Origin = s.Origin
 	}
 	return c.result(shown, func(w io.Writer) {
-		line := fmt.Sprintf("%-10s %s", s.Key, strings.Join(s.Values, ", "))
+		line := fmt.Sprintf("%-17s %s", s.Key, strings.Join(s.Values, ", "))
 		if origin {
 			line = fmt.Sprintf("%-40s # %s", line, s.Origin)
 		}

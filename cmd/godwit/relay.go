@@ -33,7 +33,7 @@ import (
 const watchInterval = 2 * time.Second
 
 func (c *cli) relayCommand() *cobra.Command {
-	var data, store string
+	var data string
 	cmd := &cobra.Command{
 		Use:   "relay",
 		Short: "Run a relay, or manage the relays of this account",
@@ -44,21 +44,22 @@ func (c *cli) relayCommand() *cobra.Command {
 			"On SIGTERM it begins nothing new, answers what it took in, and ends within 10 s. Its commands manage the relays that the account of this profile\n" +
 			"keeps its mail at.",
 		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return c.relay(cmd.Context(), data, store) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.relay(cmd.Context(), data) },
 	}
 	cmd.Flags().StringVar(&data, "data", "", "keep everything in `DIR`")
-	cmd.Flags().StringVar(&store, "store", "", "keep the mail in a stream of the NATS servers at `URL`, nats://HOST:PORT,HOST:PORT,HOST:PORT, which several relays can share")
 	c.setting(cmd, false, "listen", "MULTIADDR", "listen there (repeatable)")
+	c.setting(cmd, false, "announce", "MULTIADDR", "tell others that it is reached there, too: where a router or balancer leads to it (repeatable)")
 	c.setting(cmd, false, "peer", "MULTIADDR", "start from this peer (repeatable)")
 	c.setting(cmd, false, "bootstrap", "FILE", "start from the peers that this file lists, too")
 	c.setting(cmd, false, "max_disk", "SIZE", "keep at most this much, such as 10GiB (the default); "+humanize.IBytes(config.MinDisk)+" at the least")
 	c.setting(cmd, false, "connections", "N", "take at most so many connections at once (4096, on loopback any number)")
 	c.setting(cmd, false, "http", "HOST:PORT", "serve the status page, /healthz, /readyz and /metrics there, on this computer")
+	c.setting(cmd, false, "store", "URL", "keep the mail in a stream of the NATS servers at URL, nats://HOST:PORT,HOST:PORT,HOST:PORT, which several relays can share; GODWIT_STORE hides a password in it from who looks at processes")
 	cmd.AddCommand(c.relayStatusCommand(), c.relayCheckCommand(), c.relayReloadCommand(), c.relayExportCommand(), c.relayImportCommand(), c.relayTokenCommand(), c.relayFriendsCommand(), c.relayAddCommand(), c.relayRemoveCommand(), c.relayListCommand())
 	return cmd
 }
 
-func (c *cli) relay(ctx context.Context, data, store string) error {
+func (c *cli) relay(ctx context.Context, data string) error {
 	cfg, _, err := c.load()
 	if err != nil {
 		return err
@@ -67,10 +68,7 @@ func (c *cli) relay(ctx context.Context, data, store string) error {
 		data = cfg.Dirs.Relay
 	}
 	if err := onLoopback(cfg.HTTP); err != nil {
-		if _, flag := c.flags["http"]; flag {
-			return problem.New(problem.Usage, err)
-		}
-		return problem.New(problem.ConfigValue, err)
+		return c.badSetting("http", err)
 	}
 	usual := cfg.LogLevel
 	if isTerminal(c.out) && isTerminal(c.err) {
@@ -89,9 +87,9 @@ func (c *cli) relay(ctx context.Context, data, store string) error {
 		}
 	}
 	var keep func(relay.StoreConfig) (relay.Store, error)
-	if store != "" {
-		if keep, err = sharedStore(ctx, store); err != nil {
-			return problem.New(problem.Usage, err)
+	if cfg.Store != "" {
+		if keep, err = sharedStore(ctx, cfg.Store); err != nil {
+			return c.badSetting("store", err)
 		}
 	}
 	systemd := supervised(c.getenv)
@@ -100,10 +98,10 @@ func (c *cli) relay(ctx context.Context, data, store string) error {
 	defer signal.Stop(hangup)
 	r, err := relay.New(relay.Config{
 		Store:  keep,
-		Socket: socket, Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Peers: cfg.Peers, Listed: cfg.Listed, Limits: app.RelayLimits(cfg), HTTP: cfg.HTTP, Version: config.Version,
+		Socket: socket, Data: data, Mode: node.Mode(cfg.Network), Listen: cfg.Listen, Announce: cfg.Announce, Peers: cfg.Peers, Listed: cfg.Listed, Limits: app.RelayLimits(cfg), HTTP: cfg.HTTP, Version: config.Version,
 		Logger: slog.New(slog.NewTextHandler(c.err, &level)),
 		Event: func(e relay.Event) {
-			c.relayEvent(e)
+			c.relayEvent(e, data, cfg)
 			status := "STATUS=" + strings.TrimSuffix(string(e.State)+": "+e.Reason, ": ")
 			switch e.State {
 			case relay.Ready:
@@ -143,6 +141,14 @@ func (c *cli) relay(ctx context.Context, data, store string) error {
 	return nil
 }
 
+// badSetting is what is wrong with a setting that was read well.
+func (c *cli) badSetting(key string, err error) error {
+	if _, flag := c.flags[key]; flag {
+		return problem.New(problem.Usage, err)
+	}
+	return problem.New(problem.ConfigValue, err)
+}
+
 // sharedStore opens the store that several relays share, at a URL.
 func sharedStore(ctx context.Context, url string) (func(relay.StoreConfig) (relay.Store, error), error) {
 	cfg, err := jetstream.ParseURL(url)
@@ -175,19 +181,53 @@ func onLoopback(http string) error {
 	return nil
 }
 
-// relayEvent prints what the relay says of itself, as any other event.
-func (c *cli) relayEvent(e relay.Event) {
+// relayEvent prints what the relay says of itself: that it is ready with all that its
+// operator wants to know then, and what follows as any other event.
+func (c *cli) relayEvent(e relay.Event, data string, cfg config.Config) {
 	v := api.Event{Event: api.EventRelay, At: api.Time{Time: time.Now()}, State: string(e.State), Peer: e.Peer, Addrs: e.Addrs, HTTP: e.HTTP, Reason: e.Reason}
-	if e.State == relay.Ready {
-		v.Event, v.State = api.EventReady, ""
+	if e.State != relay.Ready {
+		_ = c.event(v) // a reader that has gone does not stop the mail
+		return
 	}
-	_ = c.event(v) // a reader that has gone does not stop the mail
-	if e.State == relay.Ready && !c.json && !c.quiet {
-		humanAllows(c.out, e.Allows)
-		if c.terminalOut() && len(e.Addrs) > 0 {
-			_ = drawQR(c.out, e.Addrs[0], c.getenv("NO_COLOR") == "") // which is written above
+	v.Event, v.State = api.EventReady, ""
+	_ = c.result(v, func(w io.Writer) {
+		row := rows(w)
+		row("ready", "%s", e.Peer)
+		relayAddrs(w, e.Addrs)
+		if e.HTTP != "" {
+			row("page", "http://%s", e.HTTP)
 		}
-		c.note("Keep your mail there with `godwit relay add`, or see from another computer whether it works with `godwit relay check`, and one of these addresses.")
+		where := "in " + data
+		if cfg.Store != "" {
+			where = "of each server of the store; its index is in " + data
+		}
+		row("disk", "at most %s %s", humanize.IBytes(uint64(cfg.MaxDisk)), where)
+		humanAllows(w, e.Allows)
+	})
+	if c.json || c.quiet || len(e.Addrs) == 0 {
+		return
+	}
+	if c.terminalOut() {
+		_ = drawQR(c.out, e.Addrs[0], c.getenv("NO_COLOR") == "") // which is written above
+	}
+	c.note("Keep your mail there with `godwit relay add ADDRESS`. Whether others reach it, `godwit relay check ADDRESS` on another computer tells.")
+}
+
+// rows writes rows of a name and what there is to say.
+func rows(w io.Writer) func(name, format string, args ...any) {
+	return func(name, format string, args ...any) {
+		fmt.Fprintf(w, "%-10s %s\n", name, fmt.Sprintf(format, args...))
+	}
+}
+
+// relayAddrs says where others reach a relay.
+func relayAddrs(w io.Writer, addrs []string) {
+	row := rows(w)
+	for _, a := range addrs {
+		row("address", "%s", a)
+	}
+	if len(addrs) == 0 {
+		row("address", "none that others could reach is known yet. Behind a router, have it lead a port here (--listen), and say so with --announce")
 	}
 }
 
@@ -209,11 +249,8 @@ func (c *cli) relayStatusCommand() *cobra.Command {
 			var before *relay.Report
 			for {
 				s, err := relay.Status(ctx, socket)
-				if errors.Is(err, relay.ErrNotRunning) {
-					return problem.Newf(problem.NoRelayHere, "%s", data)
-				}
 				if err != nil {
-					return err
+					return relayHere(err, data)
 				}
 				err = c.result(s, func(w io.Writer) {
 					switch {
@@ -246,26 +283,23 @@ func (c *cli) relayStatusCommand() *cobra.Command {
 
 func humanRelayStatus(w io.Writer, r relay.Report) {
 	size := func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%-10s %s\n", name, fmt.Sprintf(format, args...))
-	}
+	row := rows(w)
 	fmt.Fprintln(w, visible(r.Health))
 	row("relay", "%s", r.Peer)
-	for _, a := range r.Addrs {
-		row("address", "%s", a)
-	}
-	row("state", "%s, up for %s", r.State, age(time.Duration(r.Uptime*float64(time.Second))))
-	row("holds", "%s in %s cells, %s notices; %s boxes, %s queues", size(r.Bytes), humanize.Comma(r.Cells), humanize.Comma(r.Notices), humanize.Comma(r.Boxes), humanize.Comma(r.Queues))
+	relayAddrs(w, r.Addrs)
+	row("state", "%s, up for %s, version %s", r.State, relay.InWords(r.Uptime), r.Version)
+	row("mail", "%s", r.Mail())
 	if r.Oldest > 0 {
-		row("oldest", "the cell that waits longest came %s ago", age(time.Duration(r.Oldest*float64(time.Second))))
+		row("oldest", "%s", r.Since())
 	}
 	row("disk", "%s of %s", size(r.Disk), size(r.MaxDisk))
+	row("traffic", "%s", r.Traffic())
 	row("served", "%s deposits in %s commits, %s fetched, %s deleted, %s refused", humanize.Comma(r.Deposits), humanize.Comma(r.Groups),
 		humanize.Comma(r.Fetches), humanize.Comma(r.Deletions), humanize.Comma(r.Refusals))
-	row("now", "%s peers, %s of the DHT, %s streams", humanize.Comma(r.Peers), humanize.Comma(r.DHT), humanize.Comma(r.Streams))
-	row("circuits", "reached through %s; %s reached through this one, %s open", count(int(r.Hops), "other relay"), count(int(r.Reserved), "other"), humanize.Comma(r.Circuits))
-	row("turned", "away: %s connections; %s made room for others; %s streams", humanize.Comma(int64(r.Turned.Connections()-r.Turned.Displaced)), humanize.Comma(int64(r.Turned.Displaced)),
-		humanize.Comma(int64(r.Turned.Streams+r.Turned.StreamRate)))
+	row("now", "%s peers and %s streams; %s servers of the DHT known", humanize.Comma(r.Peers), humanize.Comma(r.Streams), humanize.Comma(r.DHT))
+	row("circuits", "%s", r.Ways())
+	row("kept out", "%s connections and %s streams; %s made room for others", humanize.Comma(int64(r.Turned.Connections()-r.Turned.Displaced)),
+		humanize.Comma(int64(r.Turned.Streams+r.Turned.StreamRate)), humanize.Comma(int64(r.Turned.Displaced)))
 	row("takes", "%s", r.Bounds)
 	humanAllows(w, r.Allows)
 }
@@ -298,13 +332,8 @@ func (c *cli) relayReloadCommand() *cobra.Command {
 				return err
 			}
 			what, err := relay.Reload(cmd.Context(), socket)
-			switch {
-			case errors.Is(err, relay.ErrNotRunning):
-				return problem.Newf(problem.NoRelayHere, "%s", data)
-			case errors.Is(err, relay.ErrReload):
-				return problem.New(problem.LimitsStay, err)
-			case err != nil:
-				return err
+			if err != nil {
+				return relayHere(err, data)
 			}
 			return c.result(what, func(w io.Writer) {
 				switch {
@@ -332,23 +361,35 @@ func later(then, now config.Config) (names []string) {
 	}
 	note("network", then.Network != now.Network)
 	note("listen", !slices.Equal(then.Listen, now.Listen))
+	note("announce", !slices.Equal(then.Announce, now.Announce))
 	note("peer", !slices.Equal(then.Peers, now.Peers))
 	note("bootstrap", then.Bootstrap != now.Bootstrap || !slices.Equal(then.Listed, now.Listed))
 	note("http", then.HTTP != now.HTTP)
+	note("store", then.Store != now.Store)
 	note("log_level", then.LogLevel != now.LogLevel)
 	return names
 }
 
-// relaySocket is where the relay of a directory is asked: of --data, or else the usual one. For
-// one that is named no configuration is needed: what is wrong with it, if it is that
-// relay's, the relay says.
+// relayHere says why the relay of a directory did not do what it was asked.
+func relayHere(err error, data string) error {
+	switch {
+	case errors.Is(err, relay.ErrNotRunning):
+		return problem.Newf(problem.NoRelayHere, "%s", data)
+	case errors.Is(err, relay.ErrReload):
+		return problem.New(problem.LimitsStay, err)
+	}
+	return app.RelayProblem(err)
+}
+
+// relaySocket is where the relay of a directory is asked: of --data, or else the usual one. No
+// configuration is read for it: what is wrong with that of a relay that runs, the relay says.
 func (c *cli) relaySocket(data string) (socket, dir string, err error) {
 	if data == "" {
-		cfg, _, err := c.load()
+		dirs, err := config.FindDirs(c.profile, c.getenv)
 		if err != nil {
 			return "", "", err
 		}
-		data = cfg.Dirs.Relay
+		data = dirs.Relay
 	}
 	socket, err = config.RelaySocket(data, c.getenv)
 	return socket, data, err

@@ -114,10 +114,11 @@ func humanCheck(w io.Writer, r relayCheck) {
 
 // humanAllows says what a relay allows.
 func humanAllows(w io.Writer, a relay.Allows) {
-	fmt.Fprintf(w, "%-10s %s\n", "allows", a.Room)
+	row := rows(w)
+	row("allows", "%s", a.Room)
 	if a.Token != nil && *a.Token != a.Room {
-		fmt.Fprintf(w, "%-10s %s\n", "by token", a.Token)
+		row("by token", "%s", a.Token)
 	}
-	fmt.Fprintf(w, "%-10s cells for %s\n", "keeps", count(int(time.Duration(a.Keep*float64(time.Second))/(24*time.Hour)), "day"))
-	fmt.Fprintf(w, "%-10s %s for a box\n", "asks", a.Asks())
+	row("keeps", "cells for %s", count(int(time.Duration(a.Keep*float64(time.Second))/(24*time.Hour)), "day"))
+	row("asks", "%s for a box", a.Asks())
 }

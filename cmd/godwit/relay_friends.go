@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -87,6 +88,9 @@ func (c *cli) relayFriendsOff() *cobra.Command {
 func (c *cli) setFriends(ctx context.Context, r api.SetFriendsRelayRequest) error {
 	return c.with(ctx, nil, func(ctx context.Context, a account) error {
 		v, err := a.SetFriendsRelay(ctx, r)
+		if errors.Is(err, problem.BadRequest) { // of what was given here
+			return problem.New(problem.Usage, errors.New(problem.From(err).Detail()))
+		}
 		if err != nil {
 			return err
 		}
@@ -107,9 +111,7 @@ func (c *cli) friendsStatus(ctx context.Context) error {
 // humanFriends says how it stands, and what it costs.
 func humanFriends(w io.Writer, v api.FriendsRelay) {
 	size := func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
-	row := func(name, format string, args ...any) {
-		fmt.Fprintf(w, "%-10s %s\n", name, fmt.Sprintf(format, args...))
-	}
+	row := rows(w)
 	day := func(t time.Time) string { return t.Local().Format("2006-01-02") }
 	switch v.State {
 	case api.FriendsOff:

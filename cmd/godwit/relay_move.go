@@ -78,7 +78,7 @@ func (c *cli) relayExportCommand() *cobra.Command {
 				return nil
 			}
 			return c.result(moved(args[0], e), func(w io.Writer) {
-				fmt.Fprintf(w, "%s holds the relay as it was at %s, with %s.\n", args[0], e.Time.UTC().Format(time.RFC3339Nano), count(int(e.Cells), "cell"))
+				fmt.Fprintf(w, "%s holds the relay as it was at %s, with %s.\n", args[0], e.Time.UTC().Format(time.RFC3339), count(int(e.Cells), "cell"))
 			})
 		},
 	}
@@ -114,7 +114,7 @@ func (c *cli) relayImportCommand() *cobra.Command {
 			}
 			c.note("Two relays must never run as one: see that it does not run where it was.")
 			return c.result(moved(args[0], e), func(w io.Writer) {
-				fmt.Fprintf(w, "%s is the relay as it was at %s, with %s.\n", data, e.Time.UTC().Format(time.RFC3339Nano), count(int(e.Cells), "cell"))
+				fmt.Fprintf(w, "%s is the relay as it was at %s, with %s.\n", data, e.Time.UTC().Format(time.RFC3339), count(int(e.Cells), "cell"))
 			})
 		},
 	}

@@ -19,7 +19,7 @@ import (
 // is taken. What is wrapped with it says which address, and why, on one line.
 var ErrListen = errors.New("cannot listen")
 
-// ErrOutside says that an address to listen on is outside the mode: loopback mode
+// ErrOutside says that an address to listen on, or to announce, is outside the mode: loopback mode
 // listens on this computer's loopback only, lan mode on local addresses only.
 // Beside them 0.0.0.0 and :: are fine in lan and public mode: there the gater keeps
 // strangers out.

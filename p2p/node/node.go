@@ -78,6 +78,9 @@ type Config struct {
 	// the system, for TCP and for QUIC, on 127.0.0.1 in loopback mode and on
 	// all interfaces otherwise. One outside the mode is ErrOutside.
 	Listen []string
+	// Announce holds multiaddrs that others are told besides those that the host finds out
+	// by itself. One that nobody may dial in the mode is ErrOutside.
+	Announce []string
 	// Key is the transport key, Ed25519. Nil makes a fresh one.
 	Key crypto.PrivKey
 	// Low and High are the numbers of connections between which idle ones
@@ -128,6 +131,11 @@ func New(cfg Config) (*Node, error) {
 	}
 	if err := allListen(cfg.Mode, cfg.listen()); err != nil {
 		return nil, fmt.Errorf("node: %w", err)
+	}
+	for _, text := range cfg.Announce {
+		if a, err := ma.NewMultiaddr(text); err != nil || !AllowedAddr(cfg.Mode, a) {
+			return nil, fmt.Errorf("node: announce %s with network %s: %w", text, cfg.Mode, ErrOutside)
+		}
 	}
 	gate := newGater(cfg.Mode, cfg.Circuits)
 	opts, guard, err := cfg.options(gate)
@@ -242,7 +250,18 @@ func (cfg *Config) dials() []any {
 // advertised is what identify tells others of our addresses: those that they
 // may dial in this mode.
 func (cfg *Config) advertised(addrs []ma.Multiaddr) []ma.Multiaddr {
-	return slices.DeleteFunc(slices.Clone(addrs), func(a ma.Multiaddr) bool { return !AllowedAddr(cfg.Mode, a) })
+	var all []ma.Multiaddr
+	for _, text := range cfg.Announce {
+		if a := ma.StringCast(text); !ma.Contains(all, a) { // New has read them
+			all = append(all, a)
+		}
+	}
+	for _, a := range addrs {
+		if AllowedAddr(cfg.Mode, a) && !ma.Contains(all, a) {
+			all = append(all, a)
+		}
+	}
+	return all
 }
 
 // newResources bounds what all peers, and each, may hold. Its numbers are
@@ -396,6 +415,9 @@ func (n *Node) Mode() Mode { return n.mode }
 // PeerAddrs are the addresses under which others of the same mode reach this
 // node, each with /p2p/ and the PeerID: what goes into presence and invitations.
 func (n *Node) PeerAddrs() []ma.Multiaddr {
+	if len(n.host.Addrs()) == 0 {
+		return nil // libp2p would tell the id alone
+	}
 	addrs, err := peer.AddrInfoToP2pAddrs(&peer.AddrInfo{ID: n.host.ID(), Addrs: n.host.Addrs()})
 	if err != nil {
 		panic("node: our own PeerID is not valid: " + err.Error())

@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -311,6 +313,23 @@ func TestListenWithinTheMode(t *testing.T) {
 		}
 		if got := !errors.Is(err, node.ErrOutside); got != c.ok {
 			t.Errorf("%s on %s: %v", c.mode, c.addr, err)
+		}
+	}
+}
+
+// What is announced is told to others beside what the node listens on, and has to be of the mode.
+func TestAnnounce(t *testing.T) {
+	const there = "/ip4/127.0.0.77/tcp/4001"
+	n := p2ptest.Start(t, node.Config{Mode: node.Loopback, Announce: []string{there, there}})
+	if told := fmt.Sprint(n.PeerAddrs()); len(n.PeerAddrs()) != 3 || !strings.Contains(told, there+"/p2p/") {
+		t.Errorf("it tells %s", told)
+	}
+	for _, bad := range []string{"/ip4/192.0.2.1/tcp/4001", "/ip4/127.0.0.77", "127.0.0.77:4001", "/dns4/localhost/tcp/4001"} {
+		if n, err := node.New(node.Config{Mode: node.Loopback, Announce: []string{bad}}); err == nil {
+			n.Close()
+			t.Errorf("%s is announced", bad)
+		} else if !errors.Is(err, node.ErrOutside) {
+			t.Errorf("%s: %v", bad, err)
 		}
 	}
 }

@@ -33,7 +33,7 @@ func (r Room) String() string {
 	text := fmt.Sprintf("%s for each device, %s or %s cells for each contact and day",
 		humanize.IBytes(uint64(max(r.BoxBytes, 0))), humanize.IBytes(uint64(max(r.QueueBytes, 0))), humanize.Comma(r.QueueCells))
 	if r.Lease > 0 {
-		text += "; to be renewed within " + words(time.Duration(r.Lease*float64(time.Second)))
+		text += "; to be renewed within " + InWords(r.Lease)
 	}
 	return text
 }

@@ -91,6 +91,15 @@ func (c Check) Err() error {
 	return nil
 }
 
+// AddrError says which of a relay's addresses does not lead to it.
+type AddrError struct {
+	Addr ma.Multiaddr
+	Err  error
+}
+
+func (e *AddrError) Error() string { return e.Addr.String() + ": " + e.Err.Error() }
+func (e *AddrError) Unwrap() error { return e.Err }
+
 var (
 	// ErrLost says that a relay promised to keep a cell and does not have it.
 	ErrLost = errors.New("relay: it does not have what it promised to keep")
@@ -324,7 +333,7 @@ func (c *checking) serves() {
 		c.seen.Addrs = told
 		for _, a := range told {
 			if err := node.Dial(ctx, h, c.cfg.Mode, peer.AddrInfo{ID: id, Addrs: []ma.Multiaddr{a}}); err != nil {
-				return fmt.Errorf("%s: %w", a, err)
+				return &AddrError{a, err}
 			}
 			if err := h.Network().ClosePeer(id); err != nil {
 				return err

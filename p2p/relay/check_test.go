@@ -55,6 +55,27 @@ func TestCheckOfAGoodRelay(t *testing.T) {
 	}
 }
 
+// An operator told a relay's people of an address that leads nowhere, as a router does that forgot it. The
+// check says which it is, and all else works.
+func TestCheckOfAnAddressThatLeadsNowhere(t *testing.T) {
+	const gone = "/ip4/127.0.0.77/tcp/1"
+	h := run(t, relay.Config{Data: t.TempDir(), Announce: []string{gone}})
+	h.until(t, relay.Serving)
+	c := check(t, h.info(), nil)
+	if len(c.Addrs) != 3 {
+		t.Errorf("it told of %v", c.Addrs)
+	}
+	for _, s := range c.Steps {
+		at := new(relay.AddrError)
+		switch {
+		case s.Step != relay.StepAddrs && s.Err != nil:
+			t.Errorf("%s: %v", s.Step, s.Err)
+		case s.Step == relay.StepAddrs && (!errors.As(s.Err, &at) || at.Addr.String() != gone):
+			t.Errorf("%s: %v", s.Step, s.Err)
+		}
+	}
+}
+
 // What is wrong with a relay is found at the step where it shows.
 func TestCheckFindsWhatIsWrong(t *testing.T) {
 	closed, err := node.New(node.Config{Mode: node.Loopback})

@@ -38,7 +38,7 @@ func loadKey(path string) (crypto.PrivKey, error) {
 
 // parseKey reads what relay.key holds. Its error is ErrNewer or wraps ErrKey.
 func parseKey(b []byte) (crypto.PrivKey, error) {
-	if len(b) > 0 && b[0] > keyVersion {
+	if len(b) >= 1+ed25519.SeedSize && b[0] > keyVersion {
 		return nil, ErrNewer
 	}
 	if len(b) != 1+ed25519.SeedSize || b[0] != keyVersion || bytes.Equal(b[1:], make([]byte, ed25519.SeedSize)) {

@@ -3,8 +3,24 @@ package relay
 import (
 	"bytes"
 	"errors"
+	"net"
+	"os"
+	"syscall"
 	"testing"
+
+	"github.com/godwit-im/godwit/p2p/local"
 )
+
+// Who may not ask a relay of somebody else is not told that none runs.
+func TestUnanswered(t *testing.T) {
+	refused := &net.OpError{Op: "dial", Net: "unix", Err: os.NewSyscallError("connect", syscall.EACCES)}
+	if err := unanswered(refused); !errors.Is(err, ErrNotYours) || errors.Is(err, ErrNotRunning) {
+		t.Error(err)
+	}
+	if err := unanswered(local.ErrNobody); !errors.Is(err, ErrNotRunning) {
+		t.Error(err)
+	}
+}
 
 // FuzzKey: a key that is read is the one that was written.
 func FuzzKey(f *testing.F) {

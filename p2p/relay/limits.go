@@ -35,6 +35,9 @@ type Limits struct {
 	GroupBoxes int
 }
 
+// ErrLimits says that Limits are not to be used.
+var ErrLimits = errors.New("relay: limits")
+
 // usualBoxes is how many boxes a group of addresses may open in a day: a school's on its
 // first day, and far fewer than would fill a relay by what they cost it in queues.
 const usualBoxes = 256
@@ -89,7 +92,7 @@ func (l Limits) in(m node.Mode, friends bool) (Limits, error) {
 	switch {
 	case friends:
 	case slices.Contains(l.Leases, mailbox.LeaseToken) && len(l.Tokens) == 0:
-		return l, errors.New("relay: nobody has a token, so nobody could have a box")
+		return l, fmt.Errorf("%w: nobody has a token, so nobody could have a box", ErrLimits)
 	case !slices.Contains(l.Leases, mailbox.LeaseWork):
 		l.Work = 0
 	}
@@ -103,13 +106,15 @@ func (l Limits) room() error {
 	}
 	switch b := l.Bounds; {
 	case l.MaxDisk < 0:
-		return errors.New("relay: a negative cap")
+		return fmt.Errorf("%w: a negative cap", ErrLimits)
 	case l.GroupBoxes < 0:
-		return errors.New("relay: a negative number of boxes")
-	case b != (node.Bounds{}) && (b.Connections < minConnections || b.Group < minGroup || b.Group > b.Connections || b.Rate < 1):
-		return fmt.Errorf("relay: it must take at least %d connections, at least %d of them from one group of addresses, and one a second", minConnections, minGroup)
+		return fmt.Errorf("%w: a negative number of boxes", ErrLimits)
+	case b != (node.Bounds{}) && (b.Connections < minConnections || b.Group < minGroup || b.Rate < 1):
+		return fmt.Errorf("%w: it must take at least %d connections, at least %d of them from one group of addresses, and one a second", ErrLimits, minConnections, minGroup)
+	case b.Group > b.Connections:
+		return fmt.Errorf("%w: group_connections, %d for one group of addresses, is more than connections, %d for all together", ErrLimits, b.Group, b.Connections)
 	case small(l.Quotas.Room), small(l.Quotas.Of(true)):
-		return errors.New("relay: a queue and a box must have room for one cell of 64 KiB")
+		return fmt.Errorf("%w: a queue and a box must have room for one cell of 64 KiB", ErrLimits)
 	}
 	return nil
 }
@@ -135,7 +140,7 @@ func (r *Relay) SetLimits(l Limits) error {
 	defer r.limits.Unlock()
 	old := r.limits.now
 	if l.Bounds.Connections > max(r.limits.asked, r.limits.most) {
-		return fmt.Errorf("relay: it was started for %d connections, and takes more only when it is started anew", r.limits.most)
+		return fmt.Errorf("%w: it was started for %d connections, and takes more only when it is started anew", ErrLimits, r.limits.most)
 	}
 	l.Bounds = atMost(l.Bounds, r.limits.most)
 	if err := r.limitStore(old, l); err != nil {

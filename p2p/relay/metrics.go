@@ -116,6 +116,10 @@ func (r Report) health() (sentence, level string) {
 		return "It has been started and takes mail in a moment.", "warn"
 	case r.MaxDisk > 0 && r.Disk >= r.MaxDisk/10*9:
 		return "It works, but is nearly full: soon it takes no more mail.", "warn"
+	case len(r.Addrs) == 0 && r.Hops == 0:
+		return "It works, but knows no address at which others reach it.", "warn"
+	case len(r.Addrs) == 0:
+		return "It works, but is reached only through other relays: it knows no address of its own.", "warn"
 	}
 	return "It works: it takes mail and gives it out.", "good"
 }

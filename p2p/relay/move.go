@@ -175,7 +175,7 @@ func (r *Relay) serveExport(w http.ResponseWriter, req *http.Request) {
 }
 
 // ExportRunning is Export of a relay that runs, whose Socket is given. The error wraps
-// ErrNotRunning, ErrShared, ErrExport or that of writing.
+// ErrNotRunning, ErrNotYours, ErrShared, ErrExport or that of writing.
 func ExportRunning(ctx context.Context, socket string, to io.Writer) (Exported, error) {
 	transport := localTransport(socket)
 	defer transport.CloseIdleConnections()
@@ -185,7 +185,7 @@ func ExportRunning(ctx context.Context, socket string, to io.Writer) (Exported, 
 	}
 	res, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
-		return Exported{}, fmt.Errorf("%w: %w", ErrNotRunning, err)
+		return Exported{}, unanswered(err)
 	}
 	defer res.Body.Close()
 	switch res.StatusCode {

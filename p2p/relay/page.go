@@ -76,17 +76,15 @@ func (r *Relay) page() http.Handler {
 // pageData is what the template shows: the report in words.
 type pageData struct {
 	Report
-	Style                           template.CSS
-	Level, Used, Cap, Mail, Version string
-	Since, Uptime                   string
-	Filled                          int // of 1000
-	Cells, Notices, Boxes, Queues   string
-	Oldest                          string // how long ago it came; empty: nothing is kept
-	Deposits, Fetches               string
-	Deletions, Refusals, Away       string
-	Peers, Streams, Reserved        string
-	Allows                          []named
-	Lines                           []line
+	Style                     template.CSS
+	Level, Used, Cap          string
+	Past, Uptime              string
+	Filled                    int // of 1000
+	Deposits, Fetches         string
+	Deletions, Refusals, Away string
+	Peers, Streams            string
+	Allows                    []named
+	Lines                     []line
 }
 
 type named struct{ Name, Value string }
@@ -102,35 +100,32 @@ func (r *Relay) pageData() pageData {
 		return bytes(r.QueueBytes) + " or " + humanize.Comma(r.QueueCells) + " cells a day"
 	}
 	d := pageData{
-		Report: rep, Style: template.CSS(pageCSS), Level: rep.level(), Version: rep.Version,
-		Used: bytes(rep.Disk), Cap: bytes(rep.MaxDisk), Mail: bytes(rep.Bytes), Uptime: words(time.Duration(rep.Uptime * float64(time.Second))),
-		Cells: humanize.Comma(rep.Cells), Notices: humanize.Comma(rep.Notices), Boxes: humanize.Comma(rep.Boxes), Queues: humanize.Comma(rep.Queues),
+		Report: rep, Style: template.CSS(pageCSS), Level: rep.level(),
+		Used: bytes(rep.Disk), Cap: bytes(rep.MaxDisk), Uptime: InWords(rep.Uptime),
 		Deposits: humanize.Comma(rep.Deposits), Fetches: humanize.Comma(rep.Fetches), Deletions: humanize.Comma(rep.Deletions), Refusals: humanize.Comma(rep.Refusals), Away: humanize.Comma(int64(rep.Turned.Connections())),
-		Peers: humanize.Comma(rep.Peers), Streams: humanize.Comma(rep.Streams), Reserved: humanize.Comma(rep.Reserved),
+		Peers: humanize.Comma(rep.Peers), Streams: humanize.Comma(rep.Streams),
 		Allows: []named{
 			{"A device", device(rep.Allows.Room)},
 			{"A contact", contact(rep.Allows.Room)},
-			{"Kept for", words(time.Duration(rep.Allows.Keep * float64(time.Second)))},
+			{"Kept for", InWords(rep.Allows.Keep)},
 			{"Asks for", rep.Allows.Asks()},
 			{"Takes", rep.Bounds.String()},
 		},
 	}
 	if t := rep.Allows.Token; t != nil && *t != rep.Allows.Room {
-		d.Allows = slices.Insert(d.Allows, 2, named{"With a token", device(*t) + "; a contact " + contact(*t) + "; for " + words(time.Duration(t.Lease*float64(time.Second)))})
-	}
-	if rep.Oldest > 0 {
-		d.Oldest = words(time.Duration(rep.Oldest * float64(time.Second)))
+		d.Allows = slices.Insert(d.Allows, 2, named{"With a token", device(*t) + "; a contact " + contact(*t) + "; for " + InWords(t.Lease)})
 	}
 	if rep.MaxDisk > 0 {
-		d.Filled = int(min(1000, rep.Disk*1000/rep.MaxDisk))
+		d.Filled = int(min(1000, max(rep.Disk*1000/rep.MaxDisk, 4))) // a little is seen, too
 	}
 	if len(past) > 1 {
-		d.Since = "in the last " + words(past[len(past)-1].at.Sub(past[0].at))
+		d.Past = "in the last " + InWords(past[len(past)-1].at.Sub(past[0].at).Seconds())
 	}
+	past = append(past, sample{time.Now(), 0, 0, rep.Disk, rep.Peers}) // for the levels, which are known now
 	rate := func(v float64) string { return humanize.FtoaWithDigits(v, 1) + " a minute" }
 	d.Lines = []line{
-		drawn("Deposits", perMinute(past, func(s sample) int64 { return s.deposits }), rate),
-		drawn("Fetches", perMinute(past, func(s sample) int64 { return s.fetches }), rate),
+		drawn("Deposits", perMinute(past[:len(past)-1], func(s sample) int64 { return s.deposits }), rate),
+		drawn("Fetches", perMinute(past[:len(past)-1], func(s sample) int64 { return s.fetches }), rate),
 		drawn("Connected peers", levels(past, func(s sample) int64 { return s.peers }), func(v float64) string { return humanize.Comma(int64(v)) }),
 		drawn("Disk", levels(past, func(s sample) int64 { return s.disk }), func(v float64) string { return bytes(int64(v)) }),
 	}
@@ -178,21 +173,16 @@ func thinned(values []float64) []float64 {
 	return out
 }
 
-// words is a length of time in its largest unit.
-func words(d time.Duration) string {
-	unit := func(n time.Duration, name string) string {
-		if n != 1 {
-			name += "s"
-		}
-		return fmt.Sprintf("%d %s", n, name)
-	}
+// InWords is a length of time, of so many seconds, in its largest unit.
+func InWords(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
 	switch {
 	case d >= 48*time.Hour:
-		return unit(d/(24*time.Hour), "day")
+		return count(int64(d/(24*time.Hour)), "day")
 	case d >= 2*time.Hour:
-		return unit(d/time.Hour, "hour")
+		return count(int64(d/time.Hour), "hour")
 	case d >= 2*time.Minute:
-		return unit(d/time.Minute, "minute")
+		return count(int64(d/time.Minute), "minute")
 	}
-	return unit(max(d, 0)/time.Second, "second")
+	return count(int64(max(d, 0)/time.Second), "second")
 }

@@ -69,6 +69,25 @@ func body(t *testing.T, res *http.Response) string {
 	return string(b)
 }
 
+// A relay that nobody can reach does not say that all is well, though it would take mail.
+func TestHealthOfWhoIsNotReached(t *testing.T) {
+	here := []string{"/ip4/192.0.2.7/tcp/4001"}
+	for name, c := range map[string]struct {
+		r     Report
+		level string
+		want  string
+	}{
+		"reached":                      {Report{State: Serving, Addrs: here}, "good", "takes mail and gives it out"},
+		"reached by nobody":            {Report{State: Serving}, "warn", "knows no address"},
+		"reached through others alone": {Report{State: Serving, Hops: 2}, "warn", "only through other relays"},
+		"full":                         {Report{State: Full, Reason: "the disk is full"}, "bad", "takes none: the disk is full"},
+	} {
+		if got, level := c.r.health(); level != c.level || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %s: %s", name, level, got)
+		}
+	}
+}
+
 // The page has the health in one sentence and all figures, and is complete in itself: no
 // script, and nothing that a browser would fetch.
 func TestPage(t *testing.T) {
@@ -90,7 +109,7 @@ func TestPage(t *testing.T) {
 	}
 	res := get(t, h, "127.0.0.1:4080", "/")
 	page := body(t, res)
-	for _, want := range []string{"It works: it takes mail and gives it out.", "of 10 GiB", "in the last 24 hours", "<polyline points=\"0.0,", "Godwit 1.2.3", r.Addrs()[0].String(), "prefers-color-scheme: dark", "256 MiB waiting", "3 cells and 0 notices, 12 KiB", "came 3 days ago"} {
+	for _, want := range []string{"It works: it takes mail and gives it out.", "of 10 GiB", "in the last 24 hours", "<polyline points=\"0.0,", "Godwit 1.2.3", r.Addrs()[0].String(), "prefers-color-scheme: dark", "256 MiB waiting", "12 KiB in 3 cells and 0 notices; 1 box with 1 open queue", "came 3 days ago"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}

@@ -75,18 +75,19 @@ var (
 // Config says how to run a relay. Data and Mode are needed; the other zero
 // values stand for what the comments say.
 type Config struct {
-	Data    string                           // directory, made if it is not there
-	Mode    node.Mode                        // where it may listen and dial
-	Listen  []string                         // multiaddrs; the mode's own
-	Peers   []string                         // multiaddrs with PeerID, connected to at the start; none
-	Listed  []string                         // the same, of a list: they are not met, only started from
-	Limits  Limits                           // what others get; see there
-	Friends bool                             // it is for those who have a token alone: it is not announced, and nobody is reached through it
-	HTTP    string                           // host:port of the status page, /healthz, /readyz and /metrics; none
-	Version string                           // of the program, to be told there
-	Socket  string                           // unix socket of the status, in a directory that is there and private; see Socket
-	Store   func(StoreConfig) (Store, error) // keeps the mail; that of package disk
-	Logger  *slog.Logger                     // nothing is logged
+	Data     string                           // directory, made if it is not there
+	Mode     node.Mode                        // where it may listen and dial
+	Listen   []string                         // multiaddrs; the mode's own
+	Announce []string                         // multiaddrs under which others reach it besides those that it finds out; none
+	Peers    []string                         // multiaddrs with PeerID, connected to at the start; none
+	Listed   []string                         // the same, of a list: they are not met, only started from
+	Limits   Limits                           // what others get; see there
+	Friends  bool                             // it is for those who have a token alone: it is not announced, and nobody is reached through it
+	HTTP     string                           // host:port of the status page, /healthz, /readyz and /metrics; none
+	Version  string                           // of the program, to be told there
+	Socket   string                           // unix socket of the status, in a directory that is there and private; see Socket
+	Store    func(StoreConfig) (Store, error) // keeps the mail; that of package disk
+	Logger   *slog.Logger                     // nothing is logged
 	// Reload gives the limits anew, for Relay.Reload, and names the other settings that are not
 	// as they were when the relay was started; nil: they stay.
 	Reload func() (l Limits, later []string, err error)
@@ -170,7 +171,7 @@ type Relay struct {
 }
 
 // New opens the directory and listens, but serves nothing before Run, which must
-// follow. Its errors wrap ErrInUse, ErrKey, ErrNewer, ErrDamaged, ErrStore, ErrPeer,
+// follow. Its errors wrap ErrInUse, ErrKey, ErrNewer, ErrDamaged, ErrStore, ErrPeer, ErrLimits,
 // node.ErrListen or the operating system's.
 func New(cfg Config) (_ *Relay, err error) {
 	if cfg.Logger == nil {
@@ -260,7 +261,7 @@ func (r *Relay) listen(key crypto.PrivKey) error {
 	// closed. A stream may hold 256 KiB before it is read from, and half of all have two.
 	n := r.limits.most
 	cfg := node.Config{
-		Mode: r.cfg.Mode, Listen: r.cfg.Listen, Key: key, Circuits: true, Bounds: r.limits.now.Bounds,
+		Mode: r.cfg.Mode, Listen: r.cfg.Listen, Announce: r.cfg.Announce, Key: key, Circuits: true, Bounds: r.limits.now.Bounds,
 		Low: n, High: n + n/8, MemoryMiB: 64 + n*3/8,
 	}
 	path := filepath.Join(r.cfg.Data, "listen."+string(r.cfg.Mode))
@@ -342,7 +343,7 @@ func (r *Relay) Routes() []ma.Multiaddr { return r.holder.Addrs() }
 
 // Run serves until the context ends. Then it begins nothing new, answers the deposits that it
 // took in, which takes 5 seconds at most, closes all and returns nil. It
-// returns earlier if the store fails, with an error that wraps ErrDamaged.
+// returns earlier if the store fails, with an error that wraps ErrDamaged, and ErrStore if it is one of Config.
 func (r *Relay) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, r.close()) }()
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -378,10 +379,14 @@ func (r *Relay) Run(ctx context.Context) (err error) {
 	}
 	telling.Wait()
 	r.exports.Wait() // who reads them is cut off
-	if cause := context.Cause(ctx); !errors.Is(cause, context.Canceled) && !errors.Is(cause, context.DeadlineExceeded) {
-		return cause
+	cause := context.Cause(ctx)
+	switch {
+	case errors.Is(cause, context.Canceled), errors.Is(cause, context.DeadlineExceeded):
+		return nil
+	case r.cfg.Store != nil && errors.Is(cause, ErrDamaged): // what failed is elsewhere than in the directory
+		return fmt.Errorf("%w: %w", ErrStore, cause)
 	}
-	return nil
+	return cause
 }
 
 // tell changes the state and says so.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/godwit-im/godwit/p2p/dht"
 	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/mailbox/disk"
 	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
 	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/p2ptest"
@@ -229,6 +231,45 @@ func TestDeepDirectory(t *testing.T) {
 	}
 	if _, err := relay.Status(t.Context(), socket+"x"); !errors.Is(err, relay.ErrNotRunning) {
 		t.Fatal(err)
+	}
+}
+
+// The servers that keep a relay's mail are gone: it ends, and does not say that its own directory is damaged.
+// A copy of the mail cannot be had by way of it.
+func TestASharedStoreFails(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "s")
+	fail := make(chan error)
+	cfg := relay.Config{Data: t.TempDir(), Mode: node.Loopback, Socket: socket, Store: func(c relay.StoreConfig) (relay.Store, error) {
+		d, err := disk.Open(disk.Config{Dir: c.Dir, MaxBytes: c.MaxBytes})
+		return shared{d, fail}, err
+	}}
+	r, err := relay.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- r.Run(context.Background()) }()
+	if _, err := relay.ExportRunning(t.Context(), socket, io.Discard); !errors.Is(err, relay.ErrShared) {
+		t.Error(err)
+	}
+	fail <- fmt.Errorf("%w: nobody answers", mailbox.ErrDamaged)
+	if err := <-done; !errors.Is(err, relay.ErrStore) {
+		t.Error(err)
+	}
+}
+
+// shared is a Store elsewhere, which fails when it is told to.
+type shared struct {
+	relay.Store
+	fail <-chan error
+}
+
+func (s shared) Run(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-s.fail:
+		return err
 	}
 }
 

@@ -6,11 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/dustin/go-humanize"
 
 	"github.com/godwit-im/godwit/p2p/circuit"
 	"github.com/godwit-im/godwit/p2p/local"
@@ -23,8 +27,12 @@ const (
 	maxStatus     = 64 << 10 // bytes of an answer
 )
 
-// ErrNotRunning says that no relay answers.
-var ErrNotRunning = errors.New("relay: no relay runs there")
+var (
+	// ErrNotRunning says that no relay answers.
+	ErrNotRunning = errors.New("relay: no relay runs there")
+	// ErrNotYours says that one may run there, but that only its own user may ask it.
+	ErrNotYours = errors.New("relay: only the user that runs the relay may ask it, or root")
+)
 
 // Report is what a relay tells of itself. Counts are since it was started,
 // unless they are of what it holds.
@@ -64,6 +72,42 @@ type Report struct {
 	Uptime     float64           `json:"uptime"`                // seconds
 	Allows     Allows            `json:"allows"`
 	Bounds     Bounds            `json:"bounds"`
+}
+
+// Mail says what the relay holds, and for whom.
+func (r Report) Mail() string {
+	boxes := "1 box"
+	if r.Boxes != 1 {
+		boxes = humanize.Comma(r.Boxes) + " boxes"
+	}
+	return fmt.Sprintf("%s in %s and %s; %s with %s", humanize.IBytes(uint64(max(r.Bytes, 0))), count(r.Cells, "cell"), count(r.Notices, "notice"), boxes, count(r.Queues, "open queue"))
+}
+
+// Since says when the oldest cell came, which is known to the minute.
+func (r Report) Since() string {
+	if r.Oldest < 120 {
+		return "came in the last two minutes"
+	}
+	return "came " + InWords(r.Oldest) + " ago"
+}
+
+// Traffic says what the relay carried this month, which is what somebody may have to pay for.
+func (r Report) Traffic() string {
+	size := func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+	return fmt.Sprintf("%s of mail came and %s went since %s", size(r.Month.Taken), size(r.Month.Given), r.Month.Since.Format(time.DateOnly))
+}
+
+// Ways says who is reached through whom.
+func (r Report) Ways() string {
+	return fmt.Sprintf("reached through %s; %s reached through this one, %s open", count(r.Hops, "other relay"), count(r.Reserved, "other"), count(r.Circuits, "circuit"))
+}
+
+// count is a number of things.
+func count(n int64, thing string) string {
+	if n != 1 {
+		thing += "s"
+	}
+	return humanize.Comma(n) + " " + thing
 }
 
 // Report is how the relay does now.
@@ -153,13 +197,13 @@ func Socket(data string) string { return filepath.Join(data, "relay.sock") }
 var ErrReload = errors.New("relay: the limits stay as they were")
 
 // Status asks the relay of this computer whose Socket is given. The error wraps
-// ErrNotRunning if none answers.
+// ErrNotRunning if none answers, and ErrNotYours.
 func Status(ctx context.Context, socket string) (r Report, err error) {
 	return r, ask(ctx, socket, http.MethodGet, "/status", &r)
 }
 
 // Reload has the relay of this computer whose Socket is given read its limits anew, and
-// tells which changed, and what else did. The error wraps ErrNotRunning if none answers, and ErrReload if it
+// tells which changed, and what else did. The error wraps ErrNotRunning if none answers, ErrNotYours, and ErrReload if it
 // could not: then none did.
 func Reload(ctx context.Context, socket string) (what Reloaded, err error) {
 	var a reloaded
@@ -167,7 +211,7 @@ func Reload(ctx context.Context, socket string) (what Reloaded, err error) {
 		return what, err
 	}
 	if a.Error != "" {
-		return what, fmt.Errorf("%w: %s", ErrReload, a.Error)
+		return what, fmt.Errorf("%w: %s", ErrReload, strings.TrimPrefix(a.Error, "relay: "))
 	}
 	return a.Reloaded, nil
 }
@@ -184,7 +228,7 @@ func ask(ctx context.Context, socket, method, path string, answer any) error {
 	}
 	res, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
-		return fmt.Errorf("%w: %w", ErrNotRunning, err)
+		return unanswered(err)
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
@@ -194,6 +238,14 @@ func ask(ctx context.Context, socket, method, path string, answer any) error {
 		return fmt.Errorf("relay: %s: %w", path, err)
 	}
 	return nil
+}
+
+// unanswered says why there was no answer.
+func unanswered(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%w: %w", ErrNotYours, err)
+	}
+	return fmt.Errorf("%w: %w", ErrNotRunning, err)
 }
 
 func localTransport(socket string) *http.Transport {

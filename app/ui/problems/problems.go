@@ -75,6 +75,10 @@ func Unreached(l *lang.Lang, why string) string {
 		return l.T("It does not answer.")
 	case "it is something else: it does not speak this protocol":
 		return l.T("Something else answers there: it is no relay.")
+	case "it keeps mail only for those who have a token of its operator":
+		return l.T("It keeps mail only for those who have a token of its operator.")
+	case "it does not take the token: ask its operator for another":
+		return l.T("It does not take the token: ask its operator for another.")
 	case "it is reached, and has too much to do":
 		return l.T("It is reached, and has too much to do.")
 	}
