@@ -25,6 +25,7 @@ const (
 // and their answers one write.
 type batch struct {
 	from    *session // nil: the server's own
+	came    time.Time
 	changes []Change
 	asked   []asked // one for each change, if from is not nil
 	bytes   int64   // held of Server.waiting
@@ -61,6 +62,7 @@ func (s *Server) commit(failed func(error)) {
 			}
 			first = b
 		}
+		s.waits.begin(first)
 		if last > 1 {
 			s.await(last + before)
 		}
@@ -71,7 +73,7 @@ func (s *Server) commit(failed func(error)) {
 			changes, bytes = append(changes, next.changes...), bytes+next.bytes
 		}
 		last, before = len(group), last
-		if good := proven(group, changes); broken == nil && len(good) > 0 {
+		if good := admitted(group, changes); broken == nil && len(good) > 0 {
 			start := time.Now()
 			if broken = s.store.Commit(start, good); broken != nil {
 				failed(broken)
@@ -80,6 +82,7 @@ func (s *Server) commit(failed func(error)) {
 			s.groups.Add(1)
 		}
 		s.settle(group, changes, broken)
+		s.waits.end()
 	}
 }
 
@@ -93,9 +96,9 @@ func (s *Server) await(batches int) {
 	}
 }
 
-// proven refuses the deposits of a group whose claim does not hold, and returns the
-// other changes.
-func proven(group []*batch, changes []Change) []Change {
+// admitted refuses the deposits of a group whose claim does not hold, and what has waited for
+// too long, and returns the other changes.
+func admitted(group []*batch, changes []Change) []Change {
 	var claims []*claim
 	for _, b := range group {
 		for _, a := range b.asked {
@@ -105,6 +108,7 @@ func proven(group []*batch, changes []Change) []Change {
 		}
 	}
 	verify(claims)
+	now := time.Now()
 	good := changes[:0:0]
 	for _, b := range group {
 		for i, c := range b.changes {
@@ -112,6 +116,10 @@ func proven(group []*batch, changes []Change) []Change {
 				if c.change().Err = b.asked[i].claim.outcome(); c.change().Err != nil {
 					continue
 				}
+			}
+			if b.late(c, now) {
+				c.change().Err = ErrTryLater
+				continue
 			}
 			good = append(good, c)
 		}

@@ -113,6 +113,7 @@ type Server struct {
 	queue   chan *batch
 	gather  time.Duration // how long more is waited for, at most
 	waiting *semaphore.Weighted
+	waits   waits
 	intros  *introGate
 	boxes   rate.Groups // that were opened
 
@@ -472,9 +473,7 @@ func (s *Server) sweep(ctx context.Context) {
 			}
 			for more := true; more; {
 				e := &Expire{At: now}
-				done := make(chan struct{})
-				s.queue <- &batch{changes: []Change{e}, done: func() { close(done) }}
-				<-done
+				s.do(e)
 				more = e.More && e.Err == nil && ctx.Err() == nil
 			}
 		}

@@ -297,7 +297,7 @@ func (c *session) answer(answers ...answered) {
 // add puts a change into the batch, to be answered after its commit.
 func (c *session) add(change Change, id uint32, k kind, size int, held int) {
 	if c.batch == nil {
-		c.batch = &batch{from: c}
+		c.batch = &batch{from: c, came: time.Now()}
 	}
 	c.batch.changes = append(c.batch.changes, change)
 	c.batch.asked = append(c.batch.asked, asked{id: id, kind: k, size: size})
@@ -409,7 +409,7 @@ func (c *session) handle(id uint32, size int, req request) (message, error) {
 	now := time.Now()
 	if adds(req) {
 		c.server.taken.Add(uint64(weight(req)))
-		if c.server.cfg.Load().Closed {
+		if c.server.cfg.Load().Closed || c.server.waits.tooLong(now) {
 			return nil, ErrTryLater
 		}
 	}
@@ -631,9 +631,7 @@ func (c *session) release(box BoxPublic) (message, error) {
 	c.submit() // what was asked for before
 	for more := true; more; {
 		r := &ReleaseBox{Box: box}
-		done := make(chan struct{})
-		c.server.queue <- &batch{changes: []Change{r}, done: func() { close(done) }}
-		<-done
+		c.server.do(r)
 		if r.Err != nil {
 			return nil, r.Err
 		}

@@ -1,0 +1,46 @@
+package mailbox
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// patience is how long what adds something waits for the Store. While somebody has waited for longer,
+// others who come are refused at once, and when the Store has time again, those who
+// waited for longer, with the advice when to try again. So nobody waits for longer than this and two commits;
+// it is more than a disk that is busy, or a replicated store that elects anew, should need.
+const patience = 10 * time.Second
+
+// waits tells since when the one has waited whose turn it is.
+type waits struct{ since atomic.Pointer[time.Time] }
+
+// begin says whose turn it is.
+func (w *waits) begin(b *batch) { w.since.Store(&b.came) }
+
+// end says that nobody waits.
+func (w *waits) end() { w.since.Store(nil) }
+
+// tooLong says whether who comes now would have to wait for too long.
+func (w *waits) tooLong(now time.Time) bool {
+	since := w.since.Load()
+	return since != nil && now.Sub(*since) > patience
+}
+
+// late says whether a change of the batch has waited for too long. What strangers leave has not: they
+// worked for that, and few of them do.
+func (b *batch) late(c Change, now time.Time) bool {
+	switch c := c.(type) {
+	case *Deposit:
+		return c.Work == 0 && now.Sub(b.came) > patience
+	case *PostNotice, *OpenQueues:
+		return now.Sub(b.came) > patience
+	}
+	return false
+}
+
+// do has a change committed that nobody asked for by itself.
+func (s *Server) do(c Change) {
+	done := make(chan struct{})
+	s.queue <- &batch{came: time.Now(), changes: []Change{c}, done: func() { close(done) }}
+	<-done
+}
