@@ -60,7 +60,7 @@ func RelayLimits(cfg config.Config) relay.Limits {
 		Lease: time.Duration(c.LeaseDays) * 24 * time.Hour, TokenLease: time.Duration(c.TokenLeaseDays) * 24 * time.Hour,
 	}
 	l.Bounds = node.Bounds{Connections: c.Connections, Group: c.GroupConnections, Rate: float64(c.GroupRate)}
-	l.GroupBoxes = c.GroupBoxes
+	l.GroupBoxes, l.GroupBytes = c.GroupBoxes, c.GroupSize
 	switch c.Lease {
 	case config.LeaseOpen:
 		l.Leases = []mailbox.LeaseKind{mailbox.LeaseOpen}

@@ -119,10 +119,11 @@ type Limits struct {
 	TokenBoxSize    int64
 	TokenLeaseDays  int
 	// Of connections that others open to a relay; 0: what is usual in the network.
-	Connections      int // at once
-	GroupConnections int // of these, from one group of addresses
-	GroupRate        int // that one group may begin a second
-	GroupBoxes       int // that one group may open in a day without a token
+	Connections      int   // at once
+	GroupConnections int   // of these, from one group of addresses
+	GroupRate        int   // that one group may begin a second
+	GroupBoxes       int   // that one group may open in a day without a token
+	GroupSize        int64 // bytes that one group may leave in a day while room is scarce
 }
 
 // Lease says what pays for a box at a relay.
@@ -340,6 +341,9 @@ func keys() []key {
 				return err
 			}),
 			show: func(c *Config) []string { return []string{showAuto(c.Limits.GroupBoxes)} }},
+		{name: "group_size", means: "how much mail one group of addresses may leave in a day while more than half of max_disk is taken, such as 1GiB; auto: an eighth of max_disk",
+			set:  one(func(c *Config, v string) (err error) { c.Limits.GroupSize, err = parseAutoRoom(v, 1<<50); return err }),
+			show: func(c *Config) []string { return []string{showAutoRoom(c.Limits.GroupSize)} }},
 		{name: "http", means: "host:port of a relay's status page and metrics, on this computer; empty: none",
 			set: one(func(c *Config, v string) error { c.HTTP = v; return hostPort(v) }),
 			show: func(c *Config) []string {

@@ -39,7 +39,7 @@ func (c *cli) relayCommand() *cobra.Command {
 		Short: "Run a relay, or manage the relays of this account",
 		Long: "Runs a relay until SIGTERM: a peer that keeps sealed messages for people who are away. It needs no account and cannot read what it keeps.\n" +
 			"What it gives to others (max_disk, queue_cells, queue_size, box_queues, box_size, lease_days and, for who has a token, these\n" +
-			"but the first with token_ before them; lease, lease_work, lease_token, connections, group_connections, group_rate, group_boxes in config.toml)\n" +
+			"but the first with token_ before them; lease, lease_work, lease_token, connections, group_connections, group_rate, group_boxes, group_size in config.toml)\n" +
 			"is read anew on SIGHUP.\n" +
 			"On SIGTERM it begins nothing new, answers what it took in, and ends within 10 s. Its commands manage the relays that the account of this profile\n" +
 			"keeps its mail at.",

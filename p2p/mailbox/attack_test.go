@@ -11,6 +11,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -488,6 +489,59 @@ func TestBoxesOfOneCorner(t *testing.T) {
 	}
 	if err := lease(carol, nil); err != nil {
 		t.Fatalf("renewed without a token: %v", err)
+	}
+}
+
+// TestBytesOfOneCorner: while there is room, anybody leaves what the boxes take. Once it is scarce, a corner of the network that
+// has left its part is told that the relay is full, whatever it leaves; when it has room again, or a day later, all is as before.
+func TestBytesOfOneCorner(t *testing.T) {
+	var scarce atomic.Bool
+	cfg := mailbox.ServerConfig{GroupBytes: 4 * mailbox.NoticeSize, Scarce: scarce.Load}
+	r := startRelay(t, terms{config: cfg})
+	anna, bob := r.as(t).moveIn(), r.as(t)
+	at := anna.describe()
+	leave := func(size int) error {
+		q := at.Queue(bob.Epoch())
+		cell, err := q.Key.Seal(mailboxtest.Random(size - mailbox.CellOverhead))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = bob.Put(t.Context(), q.Write, cell, 0)
+		return err
+	}
+	post := func() error {
+		_, err := anna.Post(t.Context(), mailbox.NoticeID(mailboxtest.Random(32)), make([]byte, mailbox.NoticeSize), 0)
+		return err
+	}
+	for range 3 {
+		if err := errors.Join(leave(mailbox.CellLarge), post()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	scarce.Store(true)
+	err := leave(mailbox.CellSmall)
+	var refusal *mailbox.Refusal
+	if !errors.Is(err, mailbox.ErrFull) || !errors.As(err, &refusal) || refusal.Retry != 90*time.Minute { // a sixteenth of a day
+		t.Fatalf("more than its part: %v", err)
+	}
+	wantErr(t, post(), mailbox.ErrFull)
+	if entries, _, err := anna.List(t.Context(), 0); err != nil || len(entries) != 3 {
+		t.Fatal(len(entries), err)
+	}
+	scarce.Store(false)
+	if err := leave(mailbox.CellSmall); err != nil {
+		t.Fatal(err)
+	}
+	scarce.Store(true)
+	cfg.GroupBytes *= 2 // it may leave as much again, on streams that are there too
+	if err := r.server.SetTerms(cfg); err != nil {
+		t.Fatal(err)
+	}
+	if err := leave(mailbox.CellMedium); err != nil {
+		t.Fatal(err)
+	}
+	if err := leave(mailbox.CellLarge); !errors.Is(err, mailbox.ErrFull) {
+		t.Fatal(err)
 	}
 }
 

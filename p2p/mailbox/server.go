@@ -81,6 +81,10 @@ type ServerConfig struct {
 	// GroupBoxes is how many boxes one group of addresses may open in a day that no token paid
 	// for; 0: any number.
 	GroupBoxes int
+	// GroupBytes is how many bytes of cells and notices one group of addresses may leave in a day while Scarce
+	// says that room is scarce; 0: any number. Scarce nil: it never is.
+	GroupBytes uint64
+	Scarce     func() bool
 	// Bounds are those of connections, to be told; what is 0 is not bounded.
 	Bounds node.Bounds
 	Log    *slog.Logger
@@ -116,6 +120,7 @@ type Server struct {
 	waits   waits
 	intros  *introGate
 	boxes   rate.Groups // that were opened
+	left    rate.Groups // bytes of cells and notices
 
 	mu       sync.Mutex
 	draining chan struct{} // not nil: no streams begin, and it is closed when none is left
@@ -156,7 +161,8 @@ func NewServer(h host.Host, key Signer, store Store, cfg ServerConfig) (*Server,
 		peers:    make(map[peer.ID]int),
 		watchers: make(map[BoxPublic][]*session),
 	}
-	s.boxes.SetLimit(cfg.boxLimit())
+	s.boxes.SetLimit(daily(uint64(cfg.GroupBoxes)))
+	s.left.SetLimit(daily(cfg.GroupBytes))
 	s.cfg.Store(&cfg)
 	if shared, ok := store.(SharedStore); ok {
 		s.gather = gatherShared
@@ -202,13 +208,12 @@ func (cfg ServerConfig) complete() (ServerConfig, error) {
 	return cfg, nil
 }
 
-// boxLimit is GroupBoxes as a rate.
-func (cfg *ServerConfig) boxLimit() rate.Limit {
-	n := float64(cfg.GroupBoxes)
-	return rate.Limit{Burst: n, PerSecond: n / (24 * time.Hour).Seconds()}
+// daily is so many a day as a rate.
+func daily(n uint64) rate.Limit {
+	return rate.Limit{Burst: float64(n), PerSecond: float64(n) / (24 * time.Hour).Seconds()}
 }
 
-// SetTerms changes the terms for streams that begin from now on; Routes and Log stay as
+// SetTerms changes the terms for streams that begin from now on; Routes, Scarce and Log stay as
 // they were, and so does what was told on streams that are there. What the Store
 // enforces is its owner's to change. On an error nothing is changed.
 func (s *Server) SetTerms(cfg ServerConfig) error {
@@ -216,9 +221,11 @@ func (s *Server) SetTerms(cfg ServerConfig) error {
 	if err != nil {
 		return err
 	}
-	cfg.Routes, cfg.Log = s.cfg.Load().Routes, s.log
+	was := s.cfg.Load()
+	cfg.Routes, cfg.Scarce, cfg.Log = was.Routes, was.Scarce, s.log
 	s.intros.setLeast(cfg.IntroWork)
-	s.boxes.SetLimit(cfg.boxLimit())
+	s.boxes.SetLimit(daily(uint64(cfg.GroupBoxes)))
+	s.left.SetLimit(daily(cfg.GroupBytes))
 	s.cfg.Store(&cfg)
 	return nil
 }
@@ -444,7 +451,7 @@ func (s *Server) Allowance() Allowance { return s.cfg.Load().allowance() }
 
 func (cfg *ServerConfig) allowance() Allowance {
 	a := Allowance{
-		Lease: cfg.LeaseTime, GroupBoxes: uint64(cfg.GroupBoxes), Connections: uint64(cfg.Bounds.Connections),
+		Lease: cfg.LeaseTime, GroupBoxes: uint64(cfg.GroupBoxes), GroupBytes: cfg.GroupBytes, Connections: uint64(cfg.Bounds.Connections),
 		GroupConnections: uint64(cfg.Bounds.Group), GroupRate: uint64(math.Ceil(cfg.Bounds.Rate)),
 	}
 	if slices.Contains(cfg.Leases, LeaseToken) {

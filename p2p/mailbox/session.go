@@ -463,6 +463,9 @@ func (c *session) handle(id uint32, size int, req request) (message, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := c.leave(len(m.blob), now); err != nil {
+			return nil, err
+		}
 		c.add(&PostNotice{Box: box, ID: m.id, Expiry: expiry, Notice: copied(m.blob)}, id, kindPost, size, len(m.blob))
 	case *list:
 		entries, more, err := c.server.store.List(box, m.after, int(m.max), now)
@@ -550,6 +553,9 @@ func (c *session) put(m *put, id uint32, size int, now time.Time) error {
 	if !c.visitor.May(node.Deposit, 1) {
 		return ErrTryLater
 	}
+	if err := c.leave(len(m.cell), now); err != nil {
+		return err
+	}
 	c.add(&Deposit{Queue: m.queue, ID: IDOf(m.cell), Cell: copied(m.cell), Expiry: expiry}, id, kindPut, size, len(m.cell))
 	c.batch.asked[len(c.batch.asked)-1].claim = p
 	return nil
@@ -616,6 +622,16 @@ func (c *session) newBox(now time.Time) error {
 	}
 	c.counted = true
 	return nil
+}
+
+// leave counts bytes that are to be kept against what its group of addresses may leave in a day, which is asked only
+// while room is scarce: what one corner of the network fills is then left to the others. The error is ErrFull.
+func (c *session) leave(bytes int, now time.Time) error {
+	cfg := c.server.cfg.Load()
+	if cfg.GroupBytes == 0 || c.server.left.TakeSome(c.group, float64(bytes), now) || cfg.Scarce == nil || !cfg.Scarce() {
+		return nil
+	}
+	return delayed{ErrFull, max(5*time.Minute, time.Duration(float64(bytes)/float64(cfg.GroupBytes)*float64(24*time.Hour)))}
 }
 
 // returned is how much of a box counts on against those of its group once it is given back on the stream on

@@ -88,6 +88,9 @@ func (c *session) intro(m *intro, id uint32, size int, now time.Time) error {
 	if !c.visitor.May(node.Deposit, 1) {
 		return ErrTryLater
 	}
+	if err := c.leave(len(m.cell), now); err != nil {
+		return err
+	}
 	if err := c.server.intros.enter(&c.asks, c.group, now); err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ type Allowance struct {
 	GroupConnections uint64 // of these, from one group
 	GroupRate        uint64 // that one group may begin a second
 	GroupBoxes       uint64 // that one group may open in a day without a token
+	GroupBytes       uint64 // that one group may leave in a day while room is scarce
 }
 
 // What an answer to ALLOWS tells. More may come, which is passed over by who does not know it.
@@ -30,6 +31,7 @@ const (
 	tellsGroupConnections = 8
 	tellsGroupRate        = 9
 	tellsGroupBoxes       = 10
+	tellsGroupBytes       = 11
 )
 
 // told is one thing that ALLOWS tells.
@@ -45,6 +47,7 @@ func (a Allowance) told() (list []told) {
 		tellsTokenQueueCells: uint64(a.Token.QueueCells), tellsTokenQueueBytes: uint64(a.Token.QueueBytes),
 		tellsTokenBoxBytes: a.Token.BoxBytes, tellsTokenBoxQueues: uint64(a.Token.BoxQueues),
 		tellsConnections: a.Connections, tellsGroupConnections: a.GroupConnections, tellsGroupRate: a.GroupRate, tellsGroupBoxes: a.GroupBoxes,
+		tellsGroupBytes: a.GroupBytes,
 	} {
 		if v != 0 {
 			list = append(list, told{uint8(what), v})
@@ -80,6 +83,8 @@ func allowanceOf(list []told) (a Allowance) {
 			a.GroupRate = most(1<<63 - 1)
 		case tellsGroupBoxes:
 			a.GroupBoxes = most(1<<63 - 1)
+		case tellsGroupBytes:
+			a.GroupBytes = most(1<<63 - 1)
 		}
 	}
 	return a

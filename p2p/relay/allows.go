@@ -90,11 +90,12 @@ type Bounds struct {
 	GroupConnections int64   `json:"group_connections"`
 	GroupRate        float64 `json:"group_rate"`  // a second
 	GroupBoxes       int64   `json:"group_boxes"` // a day, without a token
+	GroupSize        int64   `json:"group_size"`  // bytes left in a day, while more than half of the room is taken
 }
 
 // BoundsOf is what was told.
 func BoundsOf(a mailbox.Allowance) Bounds {
-	return Bounds{int64(a.Connections), int64(a.GroupConnections), float64(a.GroupRate), int64(a.GroupBoxes)}
+	return Bounds{int64(a.Connections), int64(a.GroupConnections), float64(a.GroupRate), int64(a.GroupBoxes), int64(a.GroupBytes)}
 }
 
 func (b Bounds) String() string {
@@ -104,6 +105,9 @@ func (b Bounds) String() string {
 	}
 	if b.GroupBoxes > 0 {
 		text += fmt.Sprintf("; %s new boxes a day from one group without a token", humanize.Comma(b.GroupBoxes))
+	}
+	if b.GroupSize > 0 {
+		text += fmt.Sprintf("; %s of mail a day from one group while it is more than half full", humanize.IBytes(uint64(b.GroupSize)))
 	}
 	return text
 }

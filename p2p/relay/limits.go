@@ -33,6 +33,9 @@ type Limits struct {
 	// GroupBoxes is how many boxes one group of addresses may open in a day that no token paid
 	// for; 256, on loopback any number.
 	GroupBoxes int
+	// GroupBytes is how many bytes of mail one group of addresses may leave in a day while more than half of
+	// MaxDisk is taken; an eighth of MaxDisk, but 64 MiB at the least, on loopback any number.
+	GroupBytes int64
 }
 
 // ErrLimits says that Limits are not to be used.
@@ -88,6 +91,7 @@ func (l Limits) in(m node.Mode, friends bool) (Limits, error) {
 	}
 	if m != node.Loopback {
 		l.GroupBoxes = cmp.Or(l.GroupBoxes, usualBoxes)
+		l.GroupBytes = cmp.Or(l.GroupBytes, max(l.MaxDisk/8, 64<<20))
 	}
 	switch {
 	case friends:
@@ -107,6 +111,8 @@ func (l Limits) room() error {
 	switch b := l.Bounds; {
 	case l.MaxDisk < 0:
 		return fmt.Errorf("%w: a negative cap", ErrLimits)
+	case l.GroupBytes < 0:
+		return fmt.Errorf("%w: a negative number of bytes", ErrLimits)
 	case l.GroupBoxes < 0:
 		return fmt.Errorf("%w: a negative number of boxes", ErrLimits)
 	case b != (node.Bounds{}) && (b.Connections < minConnections || b.Group < minGroup || b.Rate < 1):
@@ -121,7 +127,7 @@ func (l Limits) room() error {
 
 // terms are the limits as the mailbox knows them.
 func (l Limits) terms(m node.Mode) mailbox.ServerConfig {
-	t := mailbox.ServerConfig{Quotas: l.Quotas, Leases: l.Leases, Difficulty: l.Work, Tokens: l.Tokens, Friends: l.Friends, MaxTTL: l.Keep, Closed: l.Closed, Streams: l.Bounds.Connections, GroupBoxes: l.GroupBoxes,
+	t := mailbox.ServerConfig{Quotas: l.Quotas, Leases: l.Leases, Difficulty: l.Work, Tokens: l.Tokens, Friends: l.Friends, MaxTTL: l.Keep, Closed: l.Closed, Streams: l.Bounds.Connections, GroupBoxes: l.GroupBoxes, GroupBytes: uint64(l.GroupBytes),
 		LeaseTime: l.Lease, TokenLeaseTime: l.TokenLease, Bounds: l.Bounds}
 	if m == node.Loopback {
 		t.IntroWork = 1
@@ -179,6 +185,9 @@ func (r *Relay) limitStore(from, to Limits) error {
 	}
 	return errors.New("a store that relays share takes max_disk and the limits of queues and boxes only when they are started")
 }
+
+// scarce says that more than half of what there may be is taken.
+func (r *Relay) scarce() bool { return int64(r.store.Usage().Disk) > r.Limits().MaxDisk/2 }
 
 // Limits are those that hold now.
 func (r *Relay) Limits() Limits {
@@ -242,5 +251,6 @@ func changed(a, b Limits) (names []string) {
 	note("group_connections", a.Bounds.Group != b.Bounds.Group)
 	note("group_rate", a.Bounds.Rate != b.Bounds.Rate)
 	note("group_boxes", a.GroupBoxes != b.GroupBoxes)
+	note("group_size", a.GroupBytes != b.GroupBytes)
 	return names
 }
