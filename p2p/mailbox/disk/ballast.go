@@ -88,19 +88,24 @@ func (b *ballasted) Create(name string, category vfs.DiskWriteCategory) (vfs.Fil
 	if err != nil {
 		return nil, err
 	}
-	return table{f}, nil
+	return &table{File: f}, nil
 }
 
 // table is a file of the index that can wait.
-type table struct{ vfs.File }
+type table struct {
+	vfs.File
+	failed error // what Pebble hears of all that it goes on to write to this one before it tries another
+}
 
 // Write implements vfs.File.
-func (t table) Write(p []byte) (int, error) {
-	n, err := t.File.Write(p)
-	if err != nil {
+func (t *table) Write(p []byte) (n int, err error) {
+	if t.failed != nil {
+		return 0, t.failed
+	}
+	if n, t.failed = t.File.Write(p); t.failed != nil {
 		time.Sleep(tablePause)
 	}
-	return n, err
+	return n, t.failed
 }
 
 // Unwrap implements vfs.FS.
@@ -118,20 +123,26 @@ func (s *Store) flush() error {
 	return err
 }
 
-func (s *Store) tryFlush() error {
+// tryFlush waits for a flush that was not done in time before it asks for another: each of them has Pebble
+// begin a new memtable, and with too many of those it takes no write, and no question either, until there is room.
+func (s *Store) tryFlush() (err error) {
 	if err := s.ballast.lay(); err != nil {
 		return errors.Join(errNotFlushed, err)
 	}
-	done, err := s.db.AsyncFlush()
-	if err != nil {
-		return err
-	}
 	patience := time.NewTimer(flushPatience)
 	defer patience.Stop()
-	select {
-	case <-done:
-		return nil
-	case <-patience.C:
-		return errNotFlushed
+	for asked := false; !asked; {
+		if asked = s.flushing == nil; asked {
+			if s.flushing, err = s.db.AsyncFlush(); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-s.flushing:
+			s.flushing = nil
+		case <-patience.C:
+			return errNotFlushed
+		}
 	}
+	return nil
 }

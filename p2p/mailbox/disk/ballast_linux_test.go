@@ -2,12 +2,14 @@ package disk
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"syscall"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
@@ -89,7 +91,7 @@ func freedByDeletion(t *testing.T, dir string) {
 		s.Close()
 	}()
 	_, q := lease(t, s, noon)
-	if err := s.prepareOne(); err != nil {
+	if err := s.prepareOne(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	mailboxtest.FillDisk(t, filepath.Join(dir, "filler"))
@@ -123,13 +125,70 @@ func freedByDeletion(t *testing.T, dir string) {
 		if after := s.Usage().Disk; after+1<<20 > before {
 			t.Fatalf("round %d: 2 MB were deleted, and of %d bytes there are %d left", round, before, after)
 		}
-		if err := s.prepareOne(); err != nil { // as Run does
+		if err := s.prepareOne(t.Context()); err != nil { // as Run does
 			t.Fatal(err)
 		}
 		mailboxtest.FillDisk(t, filepath.Join(dir, "filler")) // others take it all again
 	}
 	if err := os.Remove(filepath.Join(dir, "filler")); err != nil {
 		t.Fatal(err)
+	}
+	fill(t, s, 100)
+}
+
+// The disk is full, and what the relay had held back for that is taken by others as well. For half a minute it
+// goes on answering those who collect their mail, refuses what it cannot write down, and ends when
+// it is told to; with room again all that it answered holds. Needs root, for a small disk.
+func TestAFullDiskWithoutReserves(t *testing.T) {
+	dir := mailboxtest.SmallDisk(t, "48m")
+	synctest.Test(t, func(t *testing.T) { withoutReserves(t, dir) })
+}
+
+func withoutReserves(t *testing.T, dir string) {
+	cfg := Config{Dir: filepath.Join(dir, "mail"), MaxBytes: 32 << 20, Quotas: roomy()}
+	filler := filepath.Join(dir, "filler")
+	s := open(t, cfg)
+	box, cells := fill(t, s, 2000)
+	if err := s.prepareOne(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(filepath.Join(cfg.Dir, "reserve")); err != nil {
+		t.Fatal(err)
+	}
+	mailboxtest.FillDisk(t, filler)
+	done := make(chan error, 1)
+	go func() {
+		done <- func() error {
+			for part := range slices.Chunk(cells[:1200], 200) { // as often as Run collects in half a minute
+				d := &mailbox.Delete{Box: box, Cells: part}
+				if err := s.Commit(noon, []mailbox.Change{d}); err != nil || d.Err != nil || d.Deleted != len(part) {
+					return fmt.Errorf("a deletion: %d gone, %v, %v", d.Deleted, err, d.Err)
+				}
+				if err := s.Collect(t.Context()); err != nil {
+					return err
+				}
+			}
+			return s.Close()
+		}()
+	}()
+	select {
+	case err := <-done:
+		if err != nil {
+			t.Fatal(err)
+		}
+	case <-time.After(3 * time.Minute):
+		_ = os.Remove(filler) // so that what waits for room ends, too
+		t.Fatalf("on a full disk it neither goes on nor ends: %v", <-done)
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, cfg)
+	defer s.Close()
+	for i, id := range cells {
+		if _, err := s.Cell(box, id, noon); i < 1200 != errors.Is(err, mailbox.ErrNotFound) || i >= 1200 && err != nil {
+			t.Fatalf("cell %d: %v", i, err)
+		}
 	}
 	fill(t, s, 100)
 }

@@ -161,7 +161,7 @@ func (s *Store) forget(dead []*segment) error {
 }
 
 // sparse is the segment with the smallest share of live bytes, if it is small
-// enough to be worth moving; nil otherwise.
+// enough to be worth moving; nil otherwise. Those that are dead wait for a flush alone.
 func (s *Store) sparse() (least *segment) {
 	enough := 0.5
 	if s.nearlyFull() {
@@ -173,7 +173,7 @@ func (s *Store) sparse() (least *segment) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for n, seg := range s.segments {
-		if share := float64(lives[n]) / float64(seg.disk); seg != s.active && !seg.damaged && share < enough {
+		if share := float64(lives[n]) / float64(seg.disk); seg != s.active && !seg.damaged && share > 0 && share < enough {
 			least, enough = seg, share
 		}
 	}

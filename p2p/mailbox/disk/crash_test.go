@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync"
 	"syscall"
@@ -20,7 +21,7 @@ func crashConfig(fs vfs.FS) Config {
 }
 
 // TestLikeMemory does the same to a Store on disk and to one in memory, with
-// power failures, restarts and collections between: they never differ.
+// power failures, restarts, collections and moves to another disk between: they never differ.
 func TestLikeMemory(t *testing.T) {
 	for seed := range uint64(6) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
@@ -52,9 +53,14 @@ func TestLikeMemory(t *testing.T) {
 						t.Fatal(err)
 					}
 				case 3, 4:
-					if err := s.prepareOne(); err != nil {
+					if err := s.prepareOne(t.Context()); err != nil {
 						t.Fatal(err)
 					}
+				case 5: // what is on this disk from here on is of no more use
+					old := s
+					fs = moveTo(t, s)
+					s = open(t, crashConfig(fs))
+					old.Close()
 				default:
 					if round%20 != 0 {
 						continue
@@ -69,6 +75,31 @@ func TestLikeMemory(t *testing.T) {
 			}
 		})
 	}
+}
+
+// moveTo is another disk, with a snapshot of a Store on it.
+func moveTo(t *testing.T, s *Store) *vfs.MemFS {
+	t.Helper()
+	fs := vfs.NewCrashableMem()
+	_, cells, err := s.Snapshot(func(name string, size int64, r io.Reader) error {
+		path := "/relay/mail/" + name
+		if err := makeDir(fs, fs.PathDir(path)); err != nil {
+			return err
+		}
+		f, err := fs.Create(path, vfs.WriteCategoryUnspecified)
+		if err != nil {
+			return err
+		}
+		n, err := io.Copy(f, r)
+		if n != size {
+			t.Errorf("%s has %d bytes, not %d", name, n, size)
+		}
+		return errors.Join(err, f.Sync(), f.Close(), syncDir(fs, fs.PathDir(path)))
+	})
+	if err != nil || cells != s.Usage().Cells {
+		t.Fatalf("a snapshot of %d cells: %v", cells, err)
+	}
+	return fs
 }
 
 // logged is what the files of the log take.
@@ -104,7 +135,7 @@ func TestPowerFailsDuringCommit(t *testing.T) {
 			}
 		}
 		if seed%2 == 0 {
-			if err := s.prepareOne(); err != nil {
+			if err := s.prepareOne(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 		}

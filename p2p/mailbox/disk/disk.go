@@ -40,6 +40,9 @@ const (
 	// memtable and cache are Pebble's share of memory, in bytes.
 	memtable = 4 << 20
 	cache    = 16 << 20
+	// memtables is how many of them may wait to be flushed before Pebble takes no more, and with it nobody
+	// gets an answer. On a full disk they wait for room; what changes there is little, as the log has none.
+	memtables = 8
 )
 
 // Config says where and how much. The zero values stand for what the comments
@@ -66,8 +69,9 @@ type Store struct {
 	max     atomic.Uint64 // cap, bytes
 	reader
 
-	collecting sync.Mutex    // held by the collector and a snapshot, which must not be together
-	ahead      chan struct{} // tells prepare that a segment may be wanted
+	collecting sync.Mutex      // held by the collector and a snapshot, which must not be together
+	flushing   <-chan struct{} // a flush of the index that was not done in time; of the collector, and of Close after it
+	ahead      chan struct{}   // tells prepare that a segment may be wanted
 	pace       pace
 
 	commit    sync.Mutex // held by Commit and the collector; guards what follows
@@ -166,6 +170,8 @@ func openIndex(fs *ballasted, dir string, log *slog.Logger) (db *pebble.DB, err 
 		L0CompactionThreshold: 4,
 		FormatMajorVersion:    pebble.FormatColumnarBlocks,
 		Logger:                pebbleLog{log},
+
+		MemTableStopWritesThreshold: memtables,
 	}
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // most cells are new: their absence is then known without reading

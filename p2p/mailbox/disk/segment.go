@@ -84,7 +84,7 @@ func (s *Store) write(g *group) (seg *segment, err error) {
 func (s *Store) begun() (seg *segment, err error) {
 	fresh := s.spare == nil
 	if seg = s.spare; fresh {
-		if seg, err = s.create(s.next, 0); err != nil {
+		if seg, err = s.create(context.Background(), s.next, 0); err != nil {
 			return nil, err
 		}
 		s.next++
@@ -100,7 +100,7 @@ func (s *Store) begun() (seg *segment, err error) {
 
 // create makes a segment, durably, and writes it through with zeros up to a length: what is
 // written over them later needs neither room nor the file system's journal to be synced.
-func (s *Store) create(n uint64, length int64) (*segment, error) {
+func (s *Store) create(ctx context.Context, n uint64, length int64) (*segment, error) {
 	path := s.path("log", logName(n))
 	f, err := s.fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -109,7 +109,7 @@ func (s *Store) create(n uint64, length int64) (*segment, error) {
 	seg := &segment{number: n, file: f, size: int64(segmentHead), disk: max(int64(segmentHead), length), zeroed: length}
 	head := appendSegmentHead(nil, n)
 	if _, err = f.WriteAt(head, 0); err == nil {
-		if err = zero(f, seg.size, length); err == nil {
+		if err = zero(ctx, f, seg.size, length); err == nil {
 			if err = f.Sync(); err == nil {
 				err = syncDir(s.fs, s.path("log"))
 			}
@@ -121,8 +121,8 @@ func (s *Store) create(n uint64, length int64) (*segment, error) {
 	return seg, nil
 }
 
-// zero fills a file with zeros, with pauses for others who write.
-func zero(f vfs.File, from, to int64) error {
+// zero fills a file with zeros, with pauses for others who write, until the context ends.
+func zero(ctx context.Context, f vfs.File, from, to int64) error {
 	zeros := make([]byte, min(zeroBytes, max(to-from, 0)))
 	for from < to {
 		start := time.Now()
@@ -135,7 +135,11 @@ func zero(f vfs.File, from, to int64) error {
 			return err
 		}
 		if from < to {
-			time.Sleep(time.Since(start))
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(time.Since(start)):
+			}
 		}
 	}
 	return nil
@@ -159,7 +163,7 @@ func (s *Store) lookAhead() {
 // comes in.
 func (s *Store) prepare(ctx context.Context) {
 	for {
-		if err := s.prepareOne(); err != nil {
+		if err := s.prepareOne(ctx); err != nil {
 			s.log.Debug("no segment could be begun ahead", "error", err)
 		}
 		select {
@@ -171,7 +175,7 @@ func (s *Store) prepare(ctx context.Context) {
 }
 
 // prepareOne begins a segment if one is wanted.
-func (s *Store) prepareOne() error {
+func (s *Store) prepareOne(ctx context.Context) error {
 	s.commit.Lock()
 	length := s.wanted()
 	if length == 0 {
@@ -182,7 +186,7 @@ func (s *Store) prepareOne() error {
 	s.next++
 	s.commit.Unlock()
 
-	seg, err := s.create(n, length)
+	seg, err := s.create(ctx, n, length)
 	if err != nil {
 		return err
 	}
