@@ -32,6 +32,8 @@ func RelayProblem(err error) error {
 		return problem.New(problem.RelayShared, err)
 	case errors.Is(err, relay.ErrKey), errors.Is(err, relay.ErrNewer), errors.Is(err, relay.ErrDamaged):
 		return problem.New(problem.RelayData, err)
+	case errors.Is(err, relay.ErrOwnMail):
+		return problem.New(problem.RelayOwnMail, err)
 	case errors.Is(err, relay.ErrThere):
 		return problem.New(problem.RelayThere, err)
 	case errors.Is(err, relay.ErrExport):

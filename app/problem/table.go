@@ -102,6 +102,7 @@ const (
 	OnlyFriends    Code = "REL-32"
 	HomeUnreached  Code = "REL-33"
 	RelayShared    Code = "REL-34"
+	RelayOwnMail   Code = "REL-35"
 
 	ConfigSyntax  Code = "CFG-01"
 	ConfigUnknown Code = "CFG-02"
@@ -320,9 +321,12 @@ var table = [...]Problem{
 	{RelayStore, ExitUnavailable, "The servers that keep the relay's mail do not serve it",
 		"They cannot be reached, are too few, or their stream is set up otherwise than a relay needs it. Nothing that was promised is lost.",
 		"See the detail; check `store` and the servers, of which more than half must run. Then start the relay again, which a service does by itself."},
-	{RelayShared, ExitFailed, "The mail of this relay is not in its directory",
-		"It is on the servers of `store`, where several relays share it. Nothing was made.",
-		"Copy it by the servers' own means, such as `nats stream backup`, and relay.key beside it."},
+	{RelayShared, ExitFailed, "This relay's mail is kept by servers that relays share",
+		"It is not in the relay's directory, so it is neither copied with it nor served without them. Nothing was touched.",
+		"Copy the mail with NATS's own tool (`nats stream backup godwit-mail DIR`) and relay.key beside it; start it with the `store` that it had."},
+	{RelayOwnMail, ExitFailed, "This relay's mail is in its own directory",
+		"With `store` it would be the same relay without the mail that it promised to keep. Nothing was touched.",
+		"Start a new relay for the servers, with another --data, and let this one run beside it until it is empty; or leave out `store`."},
 	{RelayDir, ExitCannotMake, "The relay's directory cannot be made",
 		"The place is a file, is read-only, is full, or belongs to somebody else.",
 		"Choose another --data, or mend the permissions."},

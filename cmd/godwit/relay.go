@@ -156,6 +156,9 @@ func sharedStore(ctx context.Context, url string) (func(relay.StoreConfig) (rela
 		return nil, err
 	}
 	return func(c relay.StoreConfig) (relay.Store, error) {
+		if _, err := os.Stat(filepath.Join(c.Dir, "log")); err == nil { // of package disk
+			return nil, relay.ErrOwnMail
+		}
 		cfg.Dir, cfg.MaxBytes, cfg.Quotas, cfg.Log = c.Dir, c.MaxBytes, c.Quotas, c.Log
 		s, err := jetstream.Open(ctx, cfg)
 		if err != nil {

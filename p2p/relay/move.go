@@ -38,8 +38,6 @@ var (
 	ErrExport = errors.New("relay: this is not a whole export of a relay")
 	// ErrThere says that nothing is imported where something is.
 	ErrThere = errors.New("relay: there is something in the directory")
-	// ErrShared says that the mail is not in the relay's directory.
-	ErrShared = errors.New("relay: its mail is in a store that relays share, which is kept and copied by its own means")
 )
 
 const (
@@ -142,7 +140,7 @@ func Export(data string, to io.Writer) (e Exported, err error) {
 		return e, err
 	}
 	defer func() { err = errors.Join(err, r.close()) }()
-	if _, err := os.Stat(filepath.Join(data, "mail", "log")); err != nil {
+	if isShared(data) {
 		return e, ErrShared
 	}
 	store, err := disk.Open(disk.Config{Dir: filepath.Join(data, "mail")})

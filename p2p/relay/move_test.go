@@ -18,6 +18,7 @@ import (
 
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
+	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/relay"
 )
 
@@ -334,3 +335,32 @@ type failing struct{ err error }
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
 
 func second[T any](_ T, err error) error { return err }
+
+// elsewhere is a store of which there is an index here alone.
+type elsewhere struct{ *mailboxtest.Memory }
+
+func (elsewhere) Run(ctx context.Context) error { <-ctx.Done(); return nil }
+func (elsewhere) Room() (int64, string)         { return 1 << 30, "" }
+
+func openElsewhere(c relay.StoreConfig) (relay.Store, error) {
+	return elsewhere{mailboxtest.NewMemory(c.Quotas, 0)}, os.MkdirAll(filepath.Join(c.Dir, "view"), 0o700)
+}
+
+// A relay whose mail is in a store that relays share is not copied with its directory,
+// and does not begin anew there without that store.
+func TestMailElsewhereIsNotTakenForNone(t *testing.T) {
+	h := run(t, relay.Config{Data: t.TempDir(), Store: openElsewhere})
+	h.until(t, relay.Serving)
+	if err := h.stop(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := relay.Export(h.data, io.Discard); !errors.Is(err, relay.ErrShared) {
+		t.Errorf("exported: %v", err)
+	}
+	if _, err := relay.New(relay.Config{Data: h.data, Mode: node.Loopback}); !errors.Is(err, relay.ErrShared) {
+		t.Errorf("started without its store: %v", err)
+	}
+	if err := run(t, relay.Config{Data: h.data, Store: openElsewhere}).stop(); err != nil {
+		t.Errorf("started with it: %v", err)
+	}
+}

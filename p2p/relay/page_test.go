@@ -18,6 +18,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,8 +147,62 @@ func TestPage(t *testing.T) {
 		if page := body(t, get(t, h, "localhost", "/")); !strings.Contains(page, want) {
 			t.Errorf("%s: the page lacks %q", state, want)
 		}
-		if res := get(t, h, "localhost", "/readyz"); res.StatusCode != 503 || body(t, res) != string(state)+"\n" {
+		if res := get(t, h, "localhost", "/readyz"); res.StatusCode != 503 || !strings.HasPrefix(body(t, res), string(state)) {
 			t.Errorf("%s: %d", state, res.StatusCode)
+		}
+	}
+}
+
+// silent is a store whose servers may be silent.
+type silent struct {
+	Store
+	yes atomic.Bool
+}
+
+func (s *silent) Room() (int64, string) {
+	if s.yes.Load() {
+		return 0, "the store's servers do not answer"
+	}
+	return s.Store.Room()
+}
+
+// While nothing can be kept a monitor is told so, and why; then that all is well again.
+func TestReadyWhileTheStoreIsSilent(t *testing.T) {
+	r := idle(t)
+	store := &silent{Store: r.store}
+	r.store = store
+	said := make(chan Event, 10)
+	r.cfg.Event = func(e Event) { said <- e }
+	ctx, stop := context.WithCancel(t.Context())
+	var looking sync.WaitGroup
+	looking.Go(func() { _ = r.look(ctx) }) // which never fails
+	defer looking.Wait()
+	defer stop()
+	h := r.healthHandler()
+	for _, want := range []struct {
+		silent bool
+		state  State
+		status int
+		body   string
+	}{
+		{false, Serving, 200, "serving\n"},
+		{true, Full, 503, "full: the store's servers do not answer\n"},
+		{false, Serving, 200, "serving\n"},
+	} {
+		store.yes.Store(want.silent)
+		r.changed <- struct{}{} // look now
+		if e := <-said; e.State != want.state || want.silent && e.Reason == "" {
+			t.Fatalf("it says %+v", e)
+		}
+		res := get(t, h, "localhost", "/readyz")
+		if text := body(t, res); res.StatusCode != want.status || text != want.body {
+			t.Errorf("/readyz: %d %q", res.StatusCode, text)
+		}
+		if res := get(t, h, "localhost", "/healthz"); res.StatusCode != 200 {
+			t.Errorf("/healthz: %d", res.StatusCode)
+		}
+		if rep := r.Report(); want.silent && (rep.Reason == "" || !strings.Contains(rep.Health, "do not answer")) {
+			t.Errorf("the status: %q, %q", rep.Reason, rep.Health)
 		}
 	}
 }

@@ -68,6 +68,11 @@ var (
 	ErrDamaged = mailbox.ErrDamaged
 	// ErrStore says that a Store of Config could not be opened where it is.
 	ErrStore = errors.New("relay: the store is out of reach")
+	// ErrShared says that a relay's mail is in a Store of its Config's, and not in its directory: it cannot be
+	// copied with it, and nothing can be served from there without that Store.
+	ErrShared = errors.New("relay: its mail is in a store that relays share")
+	// ErrOwnMail says that a relay's mail is in its directory, and would be left behind by a Store that relays share.
+	ErrOwnMail = errors.New("relay: its mail is in its own directory")
 	// ErrPeer says that a given peer is not a multiaddr with a PeerID.
 	ErrPeer = errors.New("relay: not a peer's address")
 )
@@ -171,7 +176,7 @@ type Relay struct {
 }
 
 // New opens the directory and listens, but serves nothing before Run, which must
-// follow. Its errors wrap ErrInUse, ErrKey, ErrNewer, ErrDamaged, ErrStore, ErrPeer, ErrLimits,
+// follow. Its errors wrap ErrInUse, ErrKey, ErrNewer, ErrDamaged, ErrStore, ErrShared, ErrOwnMail, ErrPeer, ErrLimits,
 // node.ErrListen or the operating system's.
 func New(cfg Config) (_ *Relay, err error) {
 	if cfg.Logger == nil {
@@ -215,6 +220,9 @@ func New(cfg Config) (_ *Relay, err error) {
 		return nil, err
 	}
 	if cfg.Store == nil {
+		if isShared(cfg.Data) {
+			return nil, ErrShared
+		}
 		cfg.Store = openDisk
 	}
 	limits := r.limits.now
@@ -252,6 +260,13 @@ func New(cfg Config) (_ *Relay, err error) {
 		r.http = netutil.LimitListener(l, httpConnections)
 	}
 	return r, nil
+}
+
+// isShared says whether the mail of the relay of a directory is in a store that relays share, of which there is a
+// view alone (package disk).
+func isShared(data string) bool {
+	_, err := os.Stat(filepath.Join(data, "mail", "view"))
+	return err == nil
 }
 
 // listen makes the node. Unless told where, it listens where it did the last time:

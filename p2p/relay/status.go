@@ -131,14 +131,20 @@ func (r *Relay) Report() Report {
 	for _, a := range r.Addrs() {
 		rep.Addrs = append(rep.Addrs, a.String())
 	}
-	if rep.State == Full {
-		_, rep.Reason = r.store.Room()
-	}
+	rep.Reason = r.reason(rep.State)
 	if !u.Oldest.IsZero() {
 		rep.Oldest = max(time.Since(u.Oldest).Seconds(), 0)
 	}
 	rep.Health, _ = rep.health()
 	return rep
+}
+
+// reason is why a relay is in a state, in words; empty where the state says all.
+func (r *Relay) reason(s State) (why string) {
+	if s == Full {
+		_, why = r.store.Room()
+	}
+	return why
 }
 
 func (r *Relay) statusHandler() http.Handler {
@@ -167,7 +173,7 @@ type reloaded struct {
 }
 
 // healthHandler tells people how the relay does, on one page, and monitors whether the process lives
-// and whether it takes mail, in one word, and all that is counted.
+// and whether it takes mail, in one word and, after a colon, why not, and all that is counted.
 func (r *Relay) healthHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok\n") })
@@ -176,7 +182,7 @@ func (r *Relay) healthHandler() http.Handler {
 		if s != Serving {
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}
-		io.WriteString(w, string(s)+"\n")
+		io.WriteString(w, strings.TrimSuffix(string(s)+": "+r.reason(s), ": ")+"\n")
 	})
 	mux.Handle("GET /metrics", r.metrics())
 	mux.Handle("GET /{$}", r.page())
