@@ -22,7 +22,7 @@ func RelayProblem(err error) error {
 	switch {
 	case errors.Is(err, relay.ErrInUse):
 		return problem.New(problem.RelayRunning, err)
-	case errors.Is(err, relay.ErrNotYours):
+	case errors.Is(err, relay.ErrNotYours), errors.Is(err, relay.ErrDamaged) && errors.Is(err, fs.ErrPermission):
 		return problem.New(problem.NotPermitted, err)
 	case errors.Is(err, relay.ErrLimits):
 		return problem.New(problem.ConfigValue, err)

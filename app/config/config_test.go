@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -375,6 +376,33 @@ func TestAFileThatMayNotBeReadIsNoBadConfiguration(t *testing.T) {
 
 // A list of peers to start from lies beside config.toml, may have remarks, and is read whatever
 // said where it is. A mistake in it is named with its line.
+// The example that operators of relays begin with names every setting of a relay, and what holds without it.
+func TestTheExampleForRelays(t *testing.T) {
+	b, err := os.ReadFile("../../assets/relay/config.toml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := regexp.MustCompile(`(?m)^#([a-z_]+ = )`).ReplaceAllString(string(b), "$1")
+	_, said, err := Load(Sources{Profile: profile(t, all), Getenv: env()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, usual, err := Load(Sources{Profile: t.TempDir(), Getenv: env()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ofAccounts := []string{"relay", "private_routing", "choose_relays", "read_receipts", "typing"}
+	for i, s := range said {
+		switch {
+		case slices.Contains(ofAccounts, s.Key):
+		case !strings.Contains(all, s.Key+" = "):
+			t.Errorf("%s is not in it", s.Key)
+		case len(usual[i].Values) > 0 && !slices.Equal(s.Values, usual[i].Values):
+			t.Errorf("%s is %q in it, and %q without", s.Key, s.Values, usual[i].Values)
+		}
+	}
+}
+
 func TestTheListOfPeers(t *testing.T) {
 	dir := profile(t, `bootstrap = "peers.txt"`+"\n")
 	list := func(text string) {

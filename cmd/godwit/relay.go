@@ -38,9 +38,10 @@ func (c *cli) relayCommand() *cobra.Command {
 		Use:   "relay",
 		Short: "Run a relay, or manage the relays of this account",
 		Long: "Runs a relay until SIGTERM: a peer that keeps sealed messages for people who are away. It needs no account and cannot read what it keeps.\n" +
+			"It asks nothing: its key and mail lie in --data or, without it, where it prints; it listens where it did the last time, and prints its addresses.\n" +
 			"What it gives to others (max_disk, queue_cells, queue_size, box_queues, box_size, lease_days and, for who has a token, these\n" +
 			"but the first with token_ before them; lease, lease_work, lease_token, connections, group_connections, group_rate, group_boxes, group_size in config.toml)\n" +
-			"is read anew on SIGHUP.\n" +
+			"is read anew on SIGHUP and by `godwit relay reload`.\n" +
 			"On SIGTERM it begins nothing new, answers what it took in, and ends within 10 s. Its commands manage the relays that the account of this profile\n" +
 			"keeps its mail at.",
 		Args: cobra.NoArgs,
@@ -66,6 +67,9 @@ func (c *cli) relay(ctx context.Context, data string) error {
 	}
 	if data == "" {
 		data = cfg.Dirs.Relay
+	}
+	if data, err = filepath.Abs(data); err != nil {
+		return problem.New(problem.RelayDir, err)
 	}
 	if err := onLoopback(cfg.HTTP); err != nil {
 		return c.badSetting("http", err)

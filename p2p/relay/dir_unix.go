@@ -4,6 +4,7 @@ package relay
 
 import (
 	"errors"
+	"io/fs"
 	"math"
 	"os"
 	"syscall"
@@ -25,4 +26,32 @@ func syncDir(dir string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
+}
+
+// giveBack gives what root made in a directory to the one to whom the directory belongs, such as the
+// user of a service, who could not open it.
+func giveBack(dir string) error {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	root, err := os.OpenRoot(dir) // nothing in it leads out of it
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	of := func(info fs.FileInfo) *syscall.Stat_t { return info.Sys().(*syscall.Stat_t) }
+	top, err := root.Stat(".")
+	if err != nil {
+		return err
+	}
+	return fs.WalkDir(root.FS(), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		info, err := d.Info()
+		if err != nil || of(info).Uid != 0 || of(top).Uid == 0 {
+			return err
+		}
+		return root.Lchown(path, int(of(top).Uid), int(of(top).Gid))
+	})
 }

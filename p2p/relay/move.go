@@ -135,6 +135,11 @@ func Export(data string, to io.Writer) (e Exported, err error) {
 	if _, err := os.Stat(filepath.Join(data, "relay.key")); err != nil {
 		return e, fmt.Errorf("relay: export: %w", err)
 	}
+	defer func() {
+		if back := giveBack(data); back != nil {
+			err = errors.Join(err, fmt.Errorf("relay: export: %w", back))
+		}
+	}()
 	r := &Relay{cfg: Config{Data: data}}
 	if err := r.acquire(); err != nil {
 		return e, err
