@@ -144,12 +144,12 @@ func TestLongRequestsCountAsMany(t *testing.T) {
 	x := r.stranger(t, p2ptest.Loopback(t).Host())
 	x.login(ed25519.NewKeyFromSeed(seed[:]))
 	names := make([]byte, mailbox.MaxBatch*16)
-	for i := range 33 { // 33 requests each, of the 1024 that the house has, beside some that are used and some that come
+	for i := range 17 { // 65 requests each, of the 1024 that the house has, beside some that are used and some that come
 		if err := x.try(0x09, uint32(i), u16(mailbox.MaxBatch), names); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for i := range 28 {
+	for i := range 12 {
 		x.wantAnswer(0x09, uint32(i))
 	}
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -163,6 +163,38 @@ func TestLongRequestsCountAsMany(t *testing.T) {
 	}
 	x.stream.Reset()
 	r.as(t).leave(d, message("beside it", mailbox.CellSmall)) // what a connection may do at least is enough for this
+}
+
+// What came before a frame that is none is committed, and the stream ends for the relay, too: else four thousand of such would
+// have been all that it serves, until it is started anew.
+func TestWhatCameBeforeABadFrame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hosts := pipeHosts(t, 3)
+		r := serveOn(t, hosts[0], terms{sign: hosts[0].key})
+		bob := r.via(t, hosts[1]).moveIn()
+		bob.describe()
+		seed := mailbox.GenerateBox().Seed()
+		for _, bad := range [][]byte{{255, 255, 255, 255}, {0, 0, 0, 0}, {0, 0, 0, 1, 9}, {0, 0, 0, 5, 200, 0, 0, 0, 0}} {
+			x := r.stranger(t, hosts[2])
+			x.login(ed25519.NewKeyFromSeed(seed[:]))
+			ack := append([]byte{0, 0, 0, 5 + 2 + 16, 9, 0, 0, 0, 7, 0, 1}, make([]byte, 16)...)
+			if _, err := x.stream.Write(append(ack, bad...)); err != nil { // at once
+				t.Fatal(err)
+			}
+			answered := false
+			for kind := byte(1); kind != 0; { // a refusal, perhaps, and the end
+				kind, _, _ = x.hear()
+				answered = answered || kind == 0x89
+			}
+			if !answered {
+				t.Errorf("what came before a frame of %x is not answered", bad)
+			}
+			synctest.Wait()
+			if n := r.server.Stats().Streams; n != 1 {
+				t.Fatalf("%d streams are served after a frame of %x, want Bob's alone", n, bad)
+			}
+		}
+	})
 }
 
 // A hundred who ask for large cells and do not read the answers: the relay holds only so many, and goes

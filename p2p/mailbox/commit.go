@@ -28,7 +28,7 @@ type batch struct {
 	came    time.Time
 	changes []Change
 	asked   []asked // one for each change, if from is not nil
-	bytes   int64   // held of Server.waiting
+	bytes   int64   // of the requests, held of Server.waiting
 	done    func()  // if from is nil
 }
 

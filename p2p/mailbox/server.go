@@ -28,7 +28,7 @@ const (
 	nextTimeout  = 5 * time.Minute  // from one request to the next
 
 	window         = 1 << 20  // bytes of requests without answer, per stream
-	waitingBytes   = 32 << 20 // bytes of deposits that wait for the disk
+	waitingBytes   = 32 << 20 // bytes of requests that wait for the disk
 	heldBytes      = 64 << 20 // bytes of answers that wait for who asked, from which on each stream has one
 	rememberProofs = 256      // queues proven per stream
 	badProofs      = 16       // wrong signatures until a stream is closed

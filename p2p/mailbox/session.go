@@ -40,6 +40,7 @@ type session struct {
 	counted   bool        // the box is one of those that its group opened today
 	offers    offers      // of TERMS
 	asks      rate.Bucket // of Server.intros, for this stream
+	listed    int         // entries in the answer to the request before
 	batch     *batch      // what came and was not handed to the committer
 	watching  *watches    // asked for, to begin after its answer
 	drained   atomic.Bool // no more requests are read
@@ -162,6 +163,7 @@ func (c *session) rouse() {
 
 // read takes in requests until the stream ends or says something malformed.
 func (c *session) read() error {
+	defer c.submit() // what was taken in is answered, whatever ends the stream
 	for !c.drained.Load() {
 		b, err := c.in.Next()
 		if err != nil {
@@ -181,7 +183,8 @@ func (c *session) read() error {
 			c.answer(answered{encode(nil, id, c.server.refusal(ErrMalformed)), len(b)})
 			return err
 		}
-		if cost := cost(req); !c.visitor.May(node.Request, cost) {
+		cost := cost(req) + c.listed/namesEach
+		if c.listed = 0; !c.visitor.May(node.Request, cost) {
 			c.submit()
 			if !c.turn(cost) {
 				c.paid(1, len(b)) // it is not answered
@@ -212,9 +215,9 @@ func (c *session) read() error {
 	return nil
 }
 
-// namesEach is how many names in a request, or entries that it asks for, count as one request more:
-// each is a look into the index.
-const namesEach = 16
+// namesEach is how many names in a request, or entries in the answer to the one before, count as one
+// request more: each is a look into the index.
+const namesEach = 8
 
 // cost is how many requests one counts as.
 func cost(req request) int {
@@ -226,8 +229,6 @@ func cost(req request) int {
 		names = len(m.queues)
 	case *ack:
 		names = len(m.cells)
-	case *list:
-		names = int(m.max)
 	}
 	return 1 + names/namesEach
 }
@@ -242,7 +243,7 @@ func (c *session) turn(cost int) bool {
 		dead := c.dead
 		c.mu.Unlock()
 		switch {
-		case dead || c.drained.Load():
+		case dead || c.drained.Load() || c.stream.Conn().IsClosed(): // who has gone takes nobody's turn
 			return false
 		case c.visitor.May(node.Request, cost):
 			return true
@@ -294,14 +295,22 @@ func (c *session) answer(answers ...answered) {
 	c.rouse()
 }
 
-// add puts a change into the batch, to be answered after its commit.
-func (c *session) add(change Change, id uint32, k kind, size int, held int) {
+// add puts a change into the batch, to be answered after its commit. All that waits for that is counted, of
+// whatever kind: names, too, are many.
+func (c *session) add(change Change, id uint32, k kind, size int) {
+	came := time.Now()
+	if !c.server.waiting.TryAcquire(int64(size)) {
+		c.submit() // so that what is waited for is under way
+		if err := c.server.waiting.Acquire(context.Background(), int64(size)); err != nil {
+			panic("mailbox: acquire without a context's end: " + err.Error())
+		}
+	}
 	if c.batch == nil {
-		c.batch = &batch{from: c, came: time.Now()}
+		c.batch = &batch{from: c, came: came}
 	}
 	c.batch.changes = append(c.batch.changes, change)
 	c.batch.asked = append(c.batch.asked, asked{id: id, kind: k, size: size})
-	c.batch.bytes += int64(held)
+	c.batch.bytes += int64(size)
 }
 
 // submit hands the batch to the committer.
@@ -309,11 +318,6 @@ func (c *session) submit() {
 	b := c.batch
 	if c.batch = nil; b == nil {
 		return
-	}
-	// It never takes more than a window, which is less than there is, and the
-	// committer gives it back.
-	if err := c.server.waiting.Acquire(context.Background(), b.bytes); err != nil {
-		panic("mailbox: acquire without a context's end: " + err.Error())
 	}
 	c.server.queue <- b
 }
@@ -449,15 +453,15 @@ func (c *session) handle(id uint32, size int, req request) (message, error) {
 		if !m.until.After(now) || m.until.After(now.Add(MaxUntil)) {
 			return nil, ErrTTL
 		}
-		c.add(&OpenQueues{Box: box, Class: m.class, Until: m.until, Queues: m.queues}, id, kindOpen, size, 0)
+		c.add(&OpenQueues{Box: box, Class: m.class, Until: m.until, Queues: m.queues}, id, kindOpen, size)
 	case *closeQueues:
-		c.add(&CloseQueues{Box: box, Queues: m.queues}, id, kindClose, size, 0)
+		c.add(&CloseQueues{Box: box, Queues: m.queues}, id, kindClose, size)
 	case *release:
 		return c.release(box)
 	case *ack:
-		c.add(&Delete{Box: box, Cells: m.cells}, id, kindAck, size, 0)
+		c.add(&Delete{Box: box, Cells: m.cells}, id, kindAck, size)
 	case *unpost:
-		c.add(&RemoveNotice{Box: box, ID: m.id}, id, kindUnpost, size, 0)
+		c.add(&RemoveNotice{Box: box, ID: m.id}, id, kindUnpost, size)
 	case *post:
 		expiry, err := c.expiryOf(now, m.ttl)
 		if err != nil {
@@ -466,9 +470,10 @@ func (c *session) handle(id uint32, size int, req request) (message, error) {
 		if err := c.leave(len(m.blob), now); err != nil {
 			return nil, err
 		}
-		c.add(&PostNotice{Box: box, ID: m.id, Expiry: expiry, Notice: copied(m.blob)}, id, kindPost, size, len(m.blob))
+		c.add(&PostNotice{Box: box, ID: m.id, Expiry: expiry, Notice: copied(m.blob)}, id, kindPost, size)
 	case *list:
 		entries, more, err := c.server.store.List(box, m.after, int(m.max), now)
+		c.listed = len(entries)
 		return &listAnswer{more, entries}, err
 	case *get:
 		cell, err := c.server.store.Cell(box, m.cell, now)
@@ -556,7 +561,7 @@ func (c *session) put(m *put, id uint32, size int, now time.Time) error {
 	if err := c.leave(len(m.cell), now); err != nil {
 		return err
 	}
-	c.add(&Deposit{Queue: m.queue, ID: IDOf(m.cell), Cell: copied(m.cell), Expiry: expiry}, id, kindPut, size, len(m.cell))
+	c.add(&Deposit{Queue: m.queue, ID: IDOf(m.cell), Cell: copied(m.cell), Expiry: expiry}, id, kindPut, size)
 	c.batch.asked[len(c.batch.asked)-1].claim = p
 	return nil
 }
@@ -603,7 +608,7 @@ func (c *session) lease(m *lease, id uint32, size int, now time.Time) error {
 	}
 	c.leased = true
 	g.Until = time.Unix(now.Unix(), 0).Add(length)
-	c.add(g, id, kindLease, size, 0)
+	c.add(g, id, kindLease, size)
 	return nil
 }
 

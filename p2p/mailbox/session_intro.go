@@ -99,7 +99,7 @@ func (c *session) intro(m *intro, id uint32, size int, now time.Time) error {
 	if !c.server.intros.check(salt, m.try, m.work) {
 		return c.wrongWork()
 	}
-	c.add(&Deposit{Queue: m.queue, ID: cell, Cell: copied(m.cell), Expiry: expiry, Work: m.work}, id, kindIntro, size, len(m.cell))
+	c.add(&Deposit{Queue: m.queue, ID: cell, Cell: copied(m.cell), Expiry: expiry, Work: m.work}, id, kindIntro, size)
 	return nil
 }
 

@@ -63,6 +63,13 @@ var (
 const (
 	// burstTime is how many seconds' worth a group may do at once, and allBurst all strangers together.
 	burstTime, allBurst = 16, 2
+	// To be known takes one box, and who has that has it at as many addresses as it likes: those that are known
+	// do not share with strangers, but beyond a sure part of what each of them may, with each other. That part is one in sureShare, of which there is
+	// sureBurst seconds' worth at once, for nothing that counts as more than sureMost (sureBytes);
+	// all together they may do as much as crowd groups.
+	sureShare, sureBurst = 16, 4
+	sureMost, sureBytes  = 4, 64 << 10
+	crowd                = 8
 	// greetGrace is how long a stranger is left alone to say who it is, and proveGrace to do
 	// something that proves it, before it makes room for others where there is none.
 	greetGrace, proveGrace = 2 * time.Second, 10 * time.Second
@@ -115,6 +122,8 @@ type Guard struct {
 
 	budgets [acts]rate.Groups
 	all     [acts]rate.Groups // of strangers together, under one key
+	sure    [acts]rate.Groups // of known addresses, each for itself
+	crowd   [acts]rate.Groups // and together, under one key
 	turned  [turns]atomic.Uint64
 
 	mu       sync.Mutex
@@ -157,15 +166,35 @@ func (g *Guard) SetBounds(b Bounds) {
 	for a := range g.budgets {
 		g.budgets[a].SetLimit(rate.Limit{Burst: perConnect[a] * b.Rate * burstTime, PerSecond: perConnect[a] * b.Rate})
 	}
+	for a := range g.sure {
+		g.sure[a].SetLimit(rate.Limit{Burst: perConnect[a] * b.Rate / sureShare * sureBurst, PerSecond: perConnect[a] * b.Rate / sureShare})
+		g.crowd[a].SetLimit(rate.Limit{Burst: perConnect[a] * crowd * b.Rate * allBurst, PerSecond: perConnect[a] * crowd * b.Rate})
+	}
 	for a := range g.all {
 		g.all[a].SetLimit(rate.Limit{Burst: perConnect[a] * together[a] * b.Rate * allBurst, PerSecond: perConnect[a] * together[a] * b.Rate})
 	}
 }
 
-// take takes n of an Act from what those of a key may do and, unless it is that of a known
-// address, all strangers. The smaller pays first, so that nobody uses up what is for all by asking in vain.
+// take takes n of an Act from what those of a key may do, and of what all strangers may or all known
+// addresses. The smaller pays first, so that nobody uses up what is for all by asking in vain.
 func (g *Guard) take(a Act, n int, key netip.Prefix, known bool, now time.Time) bool {
-	return g.budgets[a].TakeSome(key, float64(n), now) && (known || g.all[a].TakeSome(netip.Prefix{}, float64(n), now))
+	some := float64(n)
+	if !g.budgets[a].TakeSome(key, some, now) {
+		return false
+	}
+	if !known {
+		return g.all[a].TakeSome(netip.Prefix{}, some, now)
+	}
+	return g.isSure(a, n, key, now) || g.crowd[a].TakeSome(netip.Prefix{}, some, now)
+}
+
+// isSure takes n of an Act from the sure part of a known address.
+func (g *Guard) isSure(a Act, n int, key netip.Prefix, now time.Time) bool {
+	most := sureMost
+	if a == octet {
+		most = sureBytes
+	}
+	return n <= most && g.sure[a].TakeSome(key, float64(n), now)
 }
 
 // Turned says who was turned away so far.
@@ -606,6 +635,8 @@ func (v *Visitor) pause(n int) time.Duration {
 	wait := g.budgets[octet].Spend(key, float64(n), now)
 	if !known {
 		wait = max(wait, g.all[octet].Spend(netip.Prefix{}, float64(n), now))
+	} else if !g.isSure(octet, n, key, now) {
+		wait = max(wait, g.crowd[octet].Spend(netip.Prefix{}, float64(n), now))
 	}
 	if wait > 0 {
 		g.turned[act(octet)].Add(1)

@@ -336,6 +336,63 @@ func TestRates(t *testing.T) {
 	})
 }
 
+// Mallory's box is known at two hundred addresses, and from each she asks as much as one may. Bob is known, too, and asks a little
+// every second, as people do: he need not wait, and what she gets is a small part of what so many might.
+func TestOneBoxAtManyAddresses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, Bounds{Connections: 4000, Group: 4000, Rate: 8})
+		known := func(ip string) *guest {
+			v := g.greets(ip)
+			if v == nil {
+				t.Fatal("who comes one by one is turned away")
+			}
+			v.Prove()
+			time.Sleep(time.Second)
+			return v
+		}
+		bob := known("10.9.0.1")
+		var flood []*guest
+		for i := range 200 {
+			flood = append(flood, known(fmt.Sprintf("10.0.%d.1", i)))
+		}
+		got := make(map[Act]int)
+		for range 20 { // seconds
+			for _, v := range flood {
+				for range 40 {
+					for a, n := range map[Act]int{Request: 64, Deposit: 1, Login: 1} {
+						if v.May(a, n) {
+							got[a] += n
+						}
+					}
+				}
+				v.pause(64 << 10)
+			}
+			for range 8 {
+				if !bob.May(Request, 1) {
+					t.Fatal("Bob waits for what Mallory asks")
+				}
+			}
+			if !bob.May(Deposit, 2) {
+				t.Fatal("Bob's deposits wait for Mallory's")
+			}
+			if wait := bob.pause(16 << 10); wait != 0 {
+				t.Errorf("Bob waits %v for the bytes that Mallory sends", wait)
+			}
+			time.Sleep(time.Second)
+		}
+		for a, n := range got {
+			// What is included, the sure parts, and what eight groups may; of large requests no sure part.
+			most := 200*included[a] + int(perConnect[a]*8*(crowd*(20+allBurst)+200*(20+sureBurst)/sureShare))
+			if a == Request {
+				most = int(perConnect[a] * 8 * crowd * (20 + allBurst))
+			}
+			if n > most || n < most/4 {
+				t.Errorf("act %d: Mallory had %d, and %d is the most", a, n, most)
+			}
+		}
+	})
+}
+
 // Bytes that are poured in, whatever is in them, are taken as fast as a group of addresses may, and all strangers
 // together; what a stranger needs goes at once, and so does all that is of a known address.
 func TestBytesThatArePouredIn(t *testing.T) {
