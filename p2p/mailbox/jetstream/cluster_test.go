@@ -82,7 +82,11 @@ func TestStore(t *testing.T) {
 					if dirs[t] == "" {
 						dirs[t] = t.TempDir()
 					}
-					return open(t, Config{Servers: c.URL(), Stream: name(t), Replicas: n, Dir: dirs[t], MaxBytes: limit, Quotas: mailboxtest.Quotas()})
+					s := open(t, Config{Servers: c.URL(), Stream: name(t), Replicas: n, Dir: dirs[t], MaxBytes: limit, Quotas: mailboxtest.Quotas()})
+					if cluster := s.stream.CachedInfo().Cluster; n > 1 && cluster.Leader != s.nc.ConnectedServerName() {
+						t.Errorf("%s leads, and the store is with %s", cluster.Leader, s.nc.ConnectedServerName())
+					}
+					return s
 				},
 				Keeps: true,
 				// The process that opens it again is on another machine.

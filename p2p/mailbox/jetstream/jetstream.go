@@ -26,6 +26,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -207,6 +208,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 func (s *Store) connect(ctx context.Context) (err error) {
 	options := []nats.Option{
 		nats.Name("godwit relay"), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.Timeout(attempt), nats.NoEcho(),
+		nats.NoCallbacksAfterClientClose(), nats.WriteBufferSize(1 << 20),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			s.lost()
 			s.log.Warn("the store's servers are out of reach", "error", err)
@@ -219,6 +221,23 @@ func (s *Store) connect(ctx context.Context) (err error) {
 	if s.nc, err = nats.Connect(s.cfg.Servers, options...); err != nil {
 		return fmt.Errorf("jetstream: connect: %w", err)
 	}
+	if err := s.find(ctx); err != nil {
+		return err
+	}
+	if err := s.approach(ctx, options); err != nil {
+		return err
+	}
+	want := StreamConfig(s.cfg.Stream, s.cfg.Replicas)
+	// One made otherwise would lose what it must not.
+	if is := s.stream.CachedInfo().Config; is.Storage != want.Storage || is.Replicas != want.Replicas || is.MaxMsgsPerSubject != 1 || is.Discard != want.Discard ||
+		is.MaxAge != 0 || is.MaxMsgs > 0 || is.MaxBytes > 0 || is.Retention != want.Retention || !is.AllowAtomicPublish || !is.AllowMsgTTL {
+		return fmt.Errorf("jetstream: stream %s is set up otherwise than a relay needs it, which has %d replicas", want.Name, want.Replicas)
+	}
+	return nil
+}
+
+// find finds the stream over the connection, or makes it.
+func (s *Store) find(ctx context.Context) (err error) {
 	if s.js, err = jetstream.New(s.nc, jetstream.WithDefaultTimeout(attempt)); err != nil {
 		return fmt.Errorf("jetstream: %w", err)
 	}
@@ -233,10 +252,33 @@ func (s *Store) connect(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("jetstream: stream %s: %w", want.Name, err)
 	}
-	// One made otherwise would lose what it must not.
-	if is := s.stream.CachedInfo().Config; is.Storage != want.Storage || is.Replicas != want.Replicas || is.MaxMsgsPerSubject != 1 || is.Discard != want.Discard ||
-		is.MaxAge != 0 || is.MaxMsgs > 0 || is.MaxBytes > 0 || is.Retention != want.Retention || !is.AllowAtomicPublish || !is.AllowMsgTTL {
-		return fmt.Errorf("jetstream: stream %s is set up otherwise than a relay needs it, which has %d replicas", want.Name, want.Replicas)
+	return nil
+}
+
+// approach replaces the connection by one with the server that leads the stream, if that can be
+// reached: what goes by way of another is copied and crosses the network once more.
+func (s *Store) approach(ctx context.Context, options []nats.Option) error {
+	cluster := s.stream.CachedInfo().Cluster
+	if cluster == nil || cluster.Leader == "" {
+		return nil
+	}
+	servers := strings.Split(s.cfg.Servers, ",")
+	options = append(options, nats.DontRandomize())
+	for i := range servers {
+		if s.nc.ConnectedServerName() == cluster.Leader {
+			return nil
+		}
+		nc, err := nats.Connect(strings.Join(append(slices.Clone(servers[i:]), servers[:i]...), ","), options...)
+		if err != nil {
+			return fmt.Errorf("jetstream: connect: %w", err)
+		}
+		if nc.ConnectedServerName() != cluster.Leader {
+			nc.Close()
+			continue
+		}
+		s.nc.Close()
+		s.nc = nc
+		return s.find(ctx)
 	}
 	return nil
 }
