@@ -70,6 +70,7 @@ type box struct {
 	relay store.Relay
 	poke  chan struct{} // capacity 1: there is something to open, post or close
 	stop  context.CancelFunc
+	over  chan struct{} // closed: it is of no more use, and given back if it is connected
 	door  *door
 	told  time.Time // when contacts were told through whom it is reached; zero: not in this run
 
@@ -91,8 +92,12 @@ func (b *box) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		err := b.attend(ctx)
 		reached, held := b.leave()
-		if ctx.Err() != nil {
+		select {
+		case <-ctx.Done():
 			return
+		case <-b.over:
+			return
+		default:
 		}
 		if err == nil || held >= boxHeld || errors.Is(err, errVisited) {
 			wait.reset()
@@ -238,6 +243,10 @@ func (b *box) attend(ctx context.Context) error {
 			}
 			ask.Reset(pause)
 			pause = min(2*pause, routesLast)
+		case <-b.over:
+			b.giveBack(ctx, client)
+			cancel(nil)
+			return nil
 		case <-visited:
 			if b.c.crowded() {
 				cancel(nil)
@@ -249,6 +258,28 @@ func (b *box) attend(ctx context.Context) error {
 				return err
 			}
 		}
+	}
+}
+
+// returnTimeout bounds how long giving back a box may take.
+const returnTimeout = 15 * time.Second
+
+// end ends the use of the box for ever. A relay that is connected is told so, and keeps nothing of it; another
+// does so until its lease has ended.
+func (b *box) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	close(b.over)
+	if b.state != relayConnected {
+		b.stop()
+	}
+}
+
+func (b *box) giveBack(ctx context.Context, client *mailbox.Client) {
+	ctx, cancel := context.WithTimeout(ctx, returnTimeout)
+	defer cancel()
+	if err := client.Release(ctx); err != nil {
+		b.c.log.Debug("a box was not given back", "relay", peer.ID(b.relay.Peer), "err", err)
 	}
 }
 

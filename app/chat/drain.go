@@ -24,7 +24,7 @@ const (
 	prolongAhead, prolongFor = 30 * 24 * time.Hour, 150 * 24 * time.Hour
 )
 
-// forgetRelays ends the boxes at relays that were given up and are of no more use.
+// forgetRelays ends the boxes at relays that were given up and are of no more use, and gives them back.
 func (c *Chat) forgetRelays(ctx context.Context) error {
 	return forEach(ctx, c, func(tx *store.Tx) ([]store.Relay, error) {
 		relays, err := tx.Relays()
@@ -53,7 +53,7 @@ func (c *Chat) forgetRelay(t *turn, r store.Relay) error {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if b := c.boxes[r.Peer]; b != nil {
-			b.stop()
+			b.end()
 			delete(c.boxes, r.Peer)
 		}
 	})

@@ -319,7 +319,7 @@ func (c *Chat) startBox(r store.Relay) {
 	if old := c.boxes[r.Peer]; old != nil {
 		old.stop()
 	}
-	b := &box{c: c, relay: r, poke: make(chan struct{}, 1), state: relayConnecting,
+	b := &box{c: c, relay: r, poke: make(chan struct{}, 1), over: make(chan struct{}), state: relayConnecting,
 		strangers: allowance{Limit: rate.Limit{Burst: doorBurst, PerSecond: doorRate}}}
 	c.boxes[r.Peer] = b
 	if c.ctx == nil || c.over {

@@ -95,6 +95,9 @@ func TestARelayIsDrained(t *testing.T) {
 		if v := alice.at(oak); v != nil {
 			w.Errorf("long after Bob knows, oak is %+v", v)
 		}
+		if n := int(oak.store.Usage().Boxes); n > 0 {
+			t.Errorf("%d boxes are left at oak", n)
+		}
 		if n := int(oak.store.Usage().Queues); n > 0 {
 			w.Errorf("oak has %d queues open", n)
 		}
