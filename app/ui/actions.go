@@ -223,10 +223,10 @@ func (a *account) addRelay() { a.askRelay(func() {}) }
 
 func (a *account) askRelay(then func()) {
 	people.ShowAsk(a.win.Canvas(), a.l, people.Ask{
-		Title: a.l.T("Add a relay address"), Says: a.l.T("Whoever runs the relay can tell you its address."), Placeholder: "/ip4/…/tcp/…/p2p/…", Button: a.l.T("Add"),
+		Title: a.l.T("Add a relay address"), Says: a.l.T("Whoever runs the relay can tell you its address. If it asks for a token, write that behind the address, after a space."), Placeholder: "/ip4/…/tcp/…/p2p/…", Button: a.l.T("Add"),
 		Do: func(addr string, done func(string)) {
 			task.Load(a.work, func(ctx context.Context) (api.Relay, error) {
-				return a.b.AddRelay(ctx, api.AddRelayRequest{Addr: strings.TrimSpace(addr)})
+				return a.b.AddRelay(ctx, relayAsked(addr))
 			}, func(_ api.Relay, err error) {
 				a.refreshStatus()
 				if err != nil {
@@ -238,6 +238,12 @@ func (a *account) askRelay(then func()) {
 			})
 		},
 	})
+}
+
+// relayAsked reads an address, behind which a token may stand.
+func relayAsked(text string) api.AddRelayRequest {
+	addr, token, _ := strings.Cut(strings.Join(strings.Fields(text), " "), " ")
+	return api.AddRelayRequest{Addr: addr, Token: token}
 }
 
 // startRelay has this computer keep mail for contacts, and for who has no relay at all.

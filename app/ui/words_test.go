@@ -72,3 +72,16 @@ func TestWordsThatAreGoneAreNotOffered(t *testing.T) {
 		t.Errorf("%q", s.words())
 	}
 }
+
+// A relay's operator gave an address, and perhaps a token; both are pasted as they came.
+func TestARelayIsAddedWithItsToken(t *testing.T) {
+	for text, want := range map[string]api.AddRelayRequest{
+		" /ip4/127.0.0.1/tcp/1/p2p/12D3 \n": {Addr: "/ip4/127.0.0.1/tcp/1/p2p/12D3"},
+		"/ip4/127.0.0.1/tcp/1/p2p/12D3\n T": {Addr: "/ip4/127.0.0.1/tcp/1/p2p/12D3", Token: "T"},
+		"":                                  {},
+	} {
+		if got := relayAsked(text); got != want {
+			t.Errorf("%q is %+v", text, got)
+		}
+	}
+}

@@ -292,6 +292,9 @@ func words(l *lang.Lang, c problem.Code) (Said, bool) {
 	case problem.OnlyFriends:
 		return Said{l.T("Only a computer of the contact's friends keeps the message"),
 			l.T("It is on at times, so nobody can promise when it gives the message out. The message is safe here, too.")}, true
+	case problem.BadToken:
+		return Said{l.T("This is not a relay's token"),
+			l.T("A token has 22 letters, digits, - and _ or more. Copy it whole from what the relay's operator gave you.")}, true
 	case problem.HomeUnreached:
 		return Said{l.T("Contacts cannot reach this computer yet"),
 			l.T("It has no address that they could dial, and no other relay leads to it so far. One is looked for; or forward its port in your router.")}, true
