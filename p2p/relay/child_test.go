@@ -11,10 +11,12 @@ import (
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/godwit-im/godwit/p2p/mailbox/disk"
 	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/relay"
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -24,6 +26,26 @@ import (
 // The test binary is the other process: with roleEnv set it is a relay or a
 // bare server instead of running tests.
 const roleEnv, dirEnv = "GODWIT_TEST_ROLE", "GODWIT_TEST_DIR"
+
+// busyEnv, if it is set, has the relay give space back all the time, not every few seconds.
+const busyEnv = "GODWIT_TEST_BUSY"
+
+// busy is a store that gives space back all the time.
+type busy struct{ *disk.Store }
+
+func (b busy) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() {
+		for ctx.Err() == nil && b.Collect(ctx) == nil { // whose error Run has, too
+			select {
+			case <-ctx.Done():
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	})
+	return b.Store.Run(ctx)
+}
 
 // diskEnv is how many bytes the relay may use on disk, if not as many as it uses by itself.
 const diskEnv = "GODWIT_TEST_MAX_DISK"
@@ -50,8 +72,15 @@ func play(role, dir string) error {
 		return relay.ServeBare(ctx, dir, func(addr string) { fmt.Println(addr) })
 	}
 	most, _ := strconv.ParseInt(os.Getenv(diskEnv), 10, 64)
+	var store func(relay.StoreConfig) (relay.Store, error)
+	if os.Getenv(busyEnv) != "" {
+		store = func(c relay.StoreConfig) (relay.Store, error) {
+			s, err := disk.Open(disk.Config{Dir: c.Dir, MaxBytes: c.MaxBytes, Quotas: c.Quotas})
+			return busy{s}, err
+		}
+	}
 	r, err := relay.New(relay.Config{
-		Limits: relay.Limits{MaxDisk: most}, Data: dir, Mode: node.Loopback, Listen: []string{"/ip4/127.0.0.1/tcp/0"},
+		Limits: relay.Limits{MaxDisk: most}, Store: store, Data: dir, Mode: node.Loopback, Listen: []string{"/ip4/127.0.0.1/tcp/0"},
 		Event: func(e relay.Event) {
 			if e.State == relay.Ready {
 				fmt.Println(e.Addrs[0])

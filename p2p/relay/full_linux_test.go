@@ -57,7 +57,7 @@ func TestDiskFilledToTheLastByte(t *testing.T) {
 		t.Helper()
 		there := everything(t, r, key)
 		for id := range kept {
-			if !there[id] {
+			if there[id] == nil {
 				t.Fatalf("%s: a cell with a receipt is lost", when)
 			}
 		}
