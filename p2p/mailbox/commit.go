@@ -13,12 +13,15 @@ const (
 	// groupBytes is how many bytes of deposits are gathered before no more
 	// are waited for.
 	groupBytes = 8 << 20
-	// gather is how long more is waited for when several deposit at once: a
-	// group costs a sync and a signature, however large. Who is alone never waits.
+	// gather is how long more is waited for, at most, when several deposit at once: a
+	// group costs a sync and a signature, however large. It ends when something came from as many as
+	// lately. Who is alone never waits.
 	gather = time.Millisecond
-	// gatherShared is the most for a SharedStore, where it costs several machines all that, and
-	// crosses the network; but no longer than until as many are there as were lately.
+	// gatherShared is the same for a SharedStore, where a group costs several machines all that, and
+	// crosses the network.
 	gatherShared = 8 * time.Millisecond
+	// ahead is of how many batches the claims are verified while more is waited for.
+	ahead = 16
 )
 
 // batch is what came together from one session. Its changes share one commit
@@ -52,7 +55,7 @@ type answered struct {
 func (s *Server) commit(failed func(error)) {
 	var broken error
 	var next *batch
-	last, before := 0, 0 // batches in the last groups
+	lately := crowd{group: 1} // sessions begin at 0
 	for {
 		first := next
 		if first == nil {
@@ -63,16 +66,23 @@ func (s *Server) commit(failed func(error)) {
 			first = b
 		}
 		s.waits.begin(first)
-		if last > 1 {
-			s.await(last + before)
+		group, changes, bytes := []*batch{first}, slices.Clone(first.changes), first.bytes
+		for verified, waited := 0, time.Duration(0); ; waited += gather {
+			for next = s.waitingBatch(); next != nil && bytes < groupBytes && len(changes)+len(next.changes) <= MaxBatch; next = s.waitingBatch() {
+				group = append(group, next)
+				changes, bytes = append(changes, next.changes...), bytes+next.bytes
+			}
+			if next != nil || len(group) >= lately.size() || waited >= s.gather {
+				break
+			}
+			if len(group)-verified >= ahead {
+				verify(claimsOf(group[verified:]))
+				verified = len(group)
+			} else {
+				time.Sleep(gather)
+			}
 		}
-		group := []*batch{first}
-		changes, bytes := slices.Clone(first.changes), first.bytes
-		for next = s.waitingBatch(); next != nil && bytes < groupBytes && len(changes)+len(next.changes) <= MaxBatch; next = s.waitingBatch() {
-			group = append(group, next)
-			changes, bytes = append(changes, next.changes...), bytes+next.bytes
-		}
-		last, before = len(group), last
+		lately.came(group)
 		if good := admitted(group, changes); broken == nil && len(good) > 0 {
 			start := time.Now()
 			if broken = s.store.Commit(start, good); broken != nil {
@@ -86,28 +96,33 @@ func (s *Server) commit(failed func(error)) {
 	}
 }
 
-// await gives others some time, until so many batches wait.
-func (s *Server) await(batches int) {
-	for waited := time.Duration(0); waited < s.gather; waited += gather {
-		time.Sleep(gather)
-		if 1+len(s.queue) >= min(batches, cap(s.queue)) {
-			return
+// crowd counts those from whom something came in the last two groups.
+type crowd struct {
+	group        uint64 // the number of the last
+	last, before int    // sessions of which something was in it; and in the one before, but not in it
+}
+
+func (c *crowd) size() int { return c.last + c.before }
+
+func (c *crowd) came(group []*batch) {
+	c.group++
+	c.last, c.before = 0, c.last
+	for _, b := range group {
+		if b.from == nil || b.from.lastGroup == c.group {
+			continue
 		}
+		if b.from.lastGroup == c.group-1 {
+			c.before--
+		}
+		b.from.lastGroup = c.group
+		c.last++
 	}
 }
 
 // admitted refuses the deposits of a group whose claim does not hold, and what has waited for
 // too long, and returns the other changes.
 func admitted(group []*batch, changes []Change) []Change {
-	var claims []*claim
-	for _, b := range group {
-		for _, a := range b.asked {
-			if a.claim != nil {
-				claims = append(claims, a.claim)
-			}
-		}
-	}
-	verify(claims)
+	verify(claimsOf(group))
 	now := time.Now()
 	good := changes[:0:0]
 	for _, b := range group {
@@ -125,6 +140,18 @@ func admitted(group []*batch, changes []Change) []Change {
 		}
 	}
 	return good
+}
+
+// claimsOf are those on which something in a group rests.
+func claimsOf(group []*batch) (claims []*claim) {
+	for _, b := range group {
+		for _, a := range b.asked {
+			if a.claim != nil {
+				claims = append(claims, a.claim)
+			}
+		}
+	}
+	return claims
 }
 
 // waitingBatch is a batch that waits already, or nil.

@@ -44,6 +44,7 @@ type session struct {
 	batch     *batch      // what came and was not handed to the committer
 	watching  *watches    // asked for, to begin after its answer
 	drained   atomic.Bool // no more requests are read
+	lastGroup uint64      // in which something of it was; of the committer
 
 	mu      sync.Mutex
 	room    *sync.Cond // owed, owedBytes, held shrank, or dead
