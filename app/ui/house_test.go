@@ -303,14 +303,33 @@ func (s *sight) until(what string, so func() bool) {
 	}
 }
 
-// words are all texts that the window shows.
-func (s *sight) words() []string {
-	var list []string
+// each calls f with all that the window shows, and with what is inside of it if f says so.
+func (s *sight) each(f func(fyne.CanvasObject) (inside bool)) {
 	var walk func(fyne.CanvasObject)
 	walk = func(o fyne.CanvasObject) {
-		if o == nil || !o.Visible() {
+		if o == nil || !o.Visible() || !f(o) {
 			return
 		}
+		switch o := o.(type) {
+		case *fyne.Container:
+			for _, c := range o.Objects {
+				walk(c)
+			}
+		case fyne.Widget:
+			for _, c := range test.WidgetRenderer(o).Objects() {
+				walk(c)
+			}
+		}
+	}
+	for _, o := range s.win.Canvas().Overlays().List() {
+		walk(o)
+	}
+	walk(s.win.Content())
+}
+
+// words are all texts that the window shows.
+func (s *sight) words() (list []string) {
+	s.each(func(o fyne.CanvasObject) bool {
 		switch o := o.(type) {
 		case *widget.Text:
 			list = append(list, o.String())
@@ -327,20 +346,11 @@ func (s *sight) words() []string {
 					list = append(list, r.Message.Words)
 				}
 			}
-		case *fyne.Container:
-			for _, c := range o.Objects {
-				walk(c)
-			}
-		case fyne.Widget:
-			for _, c := range test.WidgetRenderer(o).Objects() {
-				walk(c)
-			}
+		default:
+			return true
 		}
-	}
-	for _, o := range s.win.Canvas().Overlays().List() {
-		walk(o)
-	}
-	walk(s.win.Content())
+		return false
+	})
 	return list
 }
 
@@ -364,32 +374,14 @@ func (s *sight) write(text string) {
 func (s *sight) press(name string) {
 	s.t.Helper()
 	var found fyne.Tappable
-	var walk func(fyne.CanvasObject)
-	walk = func(o fyne.CanvasObject) {
-		if o == nil || !o.Visible() || found != nil {
-			return
-		}
-		if p, ok := o.(fyne.Tappable); ok {
+	s.each(func(o fyne.CanvasObject) bool {
+		if p, ok := o.(fyne.Tappable); ok && found == nil {
 			if a, ok := o.(fyne.Accessible); ok && a.AccessibilityLabel() == name {
 				found = p
-				return
 			}
 		}
-		switch o := o.(type) {
-		case *fyne.Container:
-			for _, c := range o.Objects {
-				walk(c)
-			}
-		case fyne.Widget:
-			for _, c := range test.WidgetRenderer(o).Objects() {
-				walk(c)
-			}
-		}
-	}
-	for _, o := range s.win.Canvas().Overlays().List() {
-		walk(o)
-	}
-	walk(s.win.Content())
+		return found == nil
+	})
 	if found == nil {
 		s.t.Fatalf("nothing is called %q; there is\n%s", name, strings.Join(s.words(), "\n"))
 	}

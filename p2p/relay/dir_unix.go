@@ -52,6 +52,9 @@ func giveBack(dir string) error {
 		if err != nil || of(info).Uid != 0 || of(top).Uid == 0 {
 			return err
 		}
+		if d.Type().IsRegular() && of(info).Nlink > 1 {
+			return nil // it has a name elsewhere, too: the directory's owner may have put root's file here
+		}
 		return root.Lchown(path, int(of(top).Uid), int(of(top).Gid))
 	})
 }

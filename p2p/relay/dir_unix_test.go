@@ -42,6 +42,13 @@ func TestRootExportsForAService(t *testing.T) {
 		}
 	}
 	each(func(path string, _ uint32) error { return os.Lchown(path, nobody, nobody) })
+	theirs, lure := filepath.Join(t.TempDir(), "theirs"), filepath.Join(dir, "lure") // by which the service would be given what is root's
+	if err := os.WriteFile(theirs, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(theirs, lure); err != nil {
+		t.Fatal(err)
+	}
 	link := filepath.Join(t.TempDir(), "relay") // as systemd has one
 	if err := os.Symlink(dir, link); err != nil {
 		t.Fatal(err)
@@ -50,6 +57,12 @@ func TestRootExportsForAService(t *testing.T) {
 		t.Fatal(err)
 	}
 	each(func(path string, owner uint32) error {
+		if path == lure {
+			if owner != 0 {
+				t.Error("a file that has a name elsewhere was given away")
+			}
+			return nil
+		}
 		if owner != nobody {
 			t.Errorf("%s belongs to %d", path, owner)
 		}
