@@ -307,7 +307,7 @@ func (s *Server) Stats() Stats {
 	defer s.mu.Unlock()
 	return Stats{
 		Refused: refused,
-		Streams: len(s.sessions), Deposits: s.deposits.Load(), Fetches: s.fetches.Load(),
+		Streams: len(s.sessions) - s.ousted, Deposits: s.deposits.Load(), Fetches: s.fetches.Load(),
 		Deletions: s.deletions.Load(), Refusals: s.refusals.Load(), Groups: s.groups.Load(), Committing: time.Duration(s.committing.Load()),
 		Taken: s.taken.Load(), Given: s.given.Load(),
 	}
