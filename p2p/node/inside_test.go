@@ -3,10 +3,13 @@ package node
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net"
 	"testing"
 
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/p2p/net/swarm"
+	ma "github.com/multiformats/go-multiaddr"
 )
 
 // A host that is about to be closed dials nobody, not even for a dial that began before and
@@ -46,5 +49,25 @@ func TestListenOnWhatThereIs(t *testing.T) {
 	}
 	if err := listen(n.host, []string{nowhere, "/ip4/127.0.0.1/tcp/0"}, false, false); err != nil || len(n.host.Network().ListenAddresses()) != 1 {
 		t.Errorf("does not listen over TCP: %v", err)
+	}
+}
+
+// A port that is taken for IPv4 is free for IPv6: a service listens on both, with the same port.
+func TestBothFamiliesHaveThePort(t *testing.T) {
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Skipf("there is no IPv6 here: %v", err)
+	}
+	l.Close()
+	if l, err = net.Listen("tcp4", "0.0.0.0:0"); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	port := l.Addr().(*net.TCPAddr).Port
+	if err := free(ma.StringCast(fmt.Sprintf("/ip6/::/tcp/%d", port))); err != nil {
+		t.Error(err)
+	}
+	if err := free(ma.StringCast(fmt.Sprintf("/ip4/0.0.0.0/tcp/%d", port))); err == nil {
+		t.Error("what is taken is free")
 	}
 }

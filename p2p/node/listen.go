@@ -87,11 +87,11 @@ func free(a ma.Multiaddr) error {
 	if _, err := a.ValueForProtocol(ma.P_TCP); err != nil {
 		return nil
 	}
-	addr, err := manet.ToNetAddr(a)
+	network, addr, err := manet.DialArgs(a) // tcp4 or tcp6: the :: of tcp would be 0.0.0.0, too, which may be ours already
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen(addr.Network(), addr.String())
+	l, err := net.Listen(network, addr)
 	if err != nil {
 		return err
 	}
