@@ -34,6 +34,8 @@ func RelayProblem(err error) error {
 		return problem.New(problem.RelayData, err)
 	case errors.Is(err, relay.ErrOwnMail):
 		return problem.New(problem.RelayOwnMail, err)
+	case errors.Is(err, relay.ErrMoved):
+		return problem.New(problem.RelayMoved, err)
 	case errors.Is(err, relay.ErrThere):
 		return problem.New(problem.RelayThere, err)
 	case errors.Is(err, relay.ErrExport):

@@ -103,6 +103,7 @@ const (
 	HomeUnreached  Code = "REL-33"
 	RelayShared    Code = "REL-34"
 	RelayOwnMail   Code = "REL-35"
+	RelayMoved     Code = "REL-36"
 
 	ConfigSyntax  Code = "CFG-01"
 	ConfigUnknown Code = "CFG-02"
@@ -327,6 +328,9 @@ var table = [...]Problem{
 	{RelayOwnMail, ExitFailed, "This relay's mail is in its own directory",
 		"With `store` it would be the same relay without the mail that it promised to keep. Nothing was touched.",
 		"Start a new relay for the servers, with another --data, and let this one run beside it until it is empty; or leave out `store`."},
+	{RelayMoved, ExitConfig, "The relay of this directory was moved away",
+		"What is here is a copy from then. Started beside the one that goes on elsewhere it would promise to keep mail that the other does not have. Nothing was touched.",
+		"Start it where it went, and remove this directory. If it never ran there, and never will, remove the file `moved` and start it here again."},
 	{RelayDir, ExitCannotMake, "The relay's directory cannot be made",
 		"The place is a file, is read-only, is full, or belongs to somebody else.",
 		"Choose another --data, or mend the permissions."},

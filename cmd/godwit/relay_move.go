@@ -25,12 +25,13 @@ type relayMoved struct {
 
 func (c *cli) relayExportCommand() *cobra.Command {
 	var data string
+	var move bool
 	cmd := &cobra.Command{
 		Use:   "export FILE",
 		Short: "Copy a relay with all its mail into a file",
 		Long: "Copies a relay, its identity and all its mail, into a file that is not there yet: as a backup, or to go on elsewhere with `godwit relay import`. FILE - is\n" +
 			"standard output. A relay that runs goes on meanwhile: in the file is all for which it gave a receipt before the time that is printed, and was not\n" +
-			"deleted. What it takes in later is not, so to move it stop it first; the command works on it all the same.\n" +
+			"deleted. What it takes in later is not, so to move it stop it first; with --move the directory is marked then, and no relay starts there any more.\n" +
 			"Whoever has the file can be the relay: it is readable by you alone, and not encrypted. Two relays must never run as one: they would promise to keep\n" +
 			"mail that the other does not have.",
 		Args: cobra.ExactArgs(1),
@@ -39,7 +40,7 @@ func (c *cli) relayExportCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			out := c.out
+			out, keep := c.out, func() error { return nil } // the latter makes what was written durable
 			if args[0] != "-" {
 				file, openErr := os.OpenFile(args[0], os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 				if openErr != nil {
@@ -50,28 +51,31 @@ func (c *cli) relayExportCommand() *cobra.Command {
 						os.Remove(args[0])
 					}
 				}()
-				out = file
+				out, keep = file, file.Sync
 			} else if c.terminalOut() {
 				return problem.Newf(problem.Usage, "an export is not for a terminal to show")
 			}
-			e, err := relay.ExportRunning(cmd.Context(), socket, out)
-			if errors.Is(err, relay.ErrNotRunning) {
+			var e relay.Exported
+			if move {
+				e, err = relay.Move(data, out, keep)
+			} else if e, err = relay.ExportRunning(cmd.Context(), socket, out); errors.Is(err, relay.ErrNotRunning) {
 				e, err = relay.Export(data, out)
-				if errors.Is(err, fs.ErrNotExist) {
-					return problem.Newf(problem.NoRelayHere, "%s", data)
-				}
 			}
 			var place *fs.PathError
 			if errors.As(err, &place) && place.Path == args[0] {
 				return problem.New(problem.FileThere, err) // it is the disk under it that is full
 			}
+			if errors.Is(err, fs.ErrNotExist) {
+				return problem.Newf(problem.NoRelayHere, "%s", data)
+			}
+			if err == nil && !move {
+				err = keep()
+			}
 			if err != nil {
 				return app.RelayProblem(err)
 			}
-			if file, ok := out.(*os.File); ok && args[0] != "-" {
-				if err := file.Sync(); err != nil {
-					return err
-				}
+			if move {
+				c.note("No relay starts in %s any more. Remove it once the relay runs well where it went.", data)
 			}
 			c.note("It holds the relay's key: whoever has it can be this relay. Keep it as you would keep a password.")
 			if args[0] == "-" {
@@ -83,6 +87,7 @@ func (c *cli) relayExportCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", "", "the relay's `DIR`")
+	cmd.Flags().BoolVar(&move, "move", false, "the relay, which is stopped, goes on elsewhere: let none start here any more")
 	return cmd
 }
 
@@ -92,7 +97,7 @@ func (c *cli) relayImportCommand() *cobra.Command {
 		Use:   "import FILE",
 		Short: "Go on with a relay that was exported",
 		Long: "Makes a relay's directory of what `godwit relay export` wrote; FILE - is standard input. The directory must be empty or not there, and is made whole or not\n" +
-			"at all. Start the relay then as ever. It must not run anywhere else any more.",
+			"at all. Start the relay then as ever. It must not run anywhere else any more, for which `godwit relay export --move` sees.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, data, err := c.relaySocket(data)

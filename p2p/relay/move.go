@@ -32,17 +32,23 @@ import (
 //
 // the hash being over name ‖ 0 ‖ size 8 ‖ bytes of each file before it. In it is every
 // cell for which a receipt of an earlier time was given and that was not deleted.
+//
+// A relay that was moved leaves a mark in its directory, the file moved: the time of its
+// export (RFC 3339, a line). It is not in the export.
 
 var (
 	// ErrExport says that what was read is not a whole export.
 	ErrExport = errors.New("relay: this is not a whole export of a relay")
 	// ErrThere says that nothing is imported where something is.
 	ErrThere = errors.New("relay: there is something in the directory")
+	// ErrMoved says that a relay was moved away from a directory, see Move, and goes on elsewhere.
+	ErrMoved = errors.New("relay: it was moved away")
 )
 
 const (
 	exportVersion = 1
 	endFile       = "end"
+	movedFile     = "moved"
 	maxSmall      = 1 << 20 // bytes of a file beside the mail
 )
 
@@ -100,8 +106,9 @@ func (a *archive) add(name string, size int64, r io.Reader) error {
 	return err
 }
 
-// export writes the export of a relay's directory, whose store is open.
-func export(data string, store *disk.Store, to io.Writer) (e Exported, err error) {
+// export writes the export of a relay's directory, whose store is open. Before it is whole
+// it calls leave, if that is not nil.
+func export(data string, store *disk.Store, to io.Writer, leave func(Exported) error) (e Exported, err error) {
 	a := &archive{tar.NewWriter(to), sha256.New()}
 	entries, err := os.ReadDir(data)
 	if err != nil {
@@ -123,6 +130,11 @@ func export(data string, store *disk.Store, to io.Writer) (e Exported, err error
 	if err != nil {
 		return e, fmt.Errorf("relay: export: %w", err)
 	}
+	if leave != nil {
+		if err := leave(e); err != nil {
+			return e, err
+		}
+	}
 	end := e.marshal(a.sum.Sum(nil))
 	if err := a.add(endFile, int64(len(end)), bytes.NewReader(end)); err != nil {
 		return e, fmt.Errorf("relay: export: %w", err)
@@ -130,8 +142,52 @@ func export(data string, store *disk.Store, to io.Writer) (e Exported, err error
 	return e, a.tar.Close()
 }
 
-// Export writes an export of the relay in a directory, which does not run. Errors are those of New.
-func Export(data string, to io.Writer) (e Exported, err error) {
+// Export writes an export of the relay in a directory, which does not run. Errors are those of New,
+// but for ErrMoved.
+func Export(data string, to io.Writer) (Exported, error) {
+	return exportStopped(data, to, nil)
+}
+
+// Move is Export of a relay that goes on elsewhere: the directory is marked, and New refuses it from
+// then on. keep, which may be nil, makes what was written durable. No whole export comes out of it
+// without the mark, and if there is an error, of keep too, the directory is as it was.
+func Move(data string, to io.Writer, keep func() error) (e Exported, err error) {
+	path := filepath.Join(data, movedFile)
+	_, before := os.Stat(path)
+	e, err = exportStopped(data, to, func(e Exported) error {
+		if err := writeFile(path, fmt.Appendf(nil, "%s\n", e.Time.UTC().Format(time.RFC3339))); err != nil {
+			return fmt.Errorf("relay: move: %w", err)
+		}
+		return nil
+	})
+	if err == nil && keep != nil {
+		err = keep()
+	}
+	if err != nil && errors.Is(before, fs.ErrNotExist) {
+		if left := os.Remove(path); !errors.Is(left, fs.ErrNotExist) {
+			err = errors.Join(err, left)
+		}
+	}
+	return e, err
+}
+
+// notMoved is an error that wraps ErrMoved if the relay of a directory was moved away.
+func notMoved(data string) error {
+	raw, err := os.ReadFile(filepath.Join(data, movedFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("relay: %w", err)
+	}
+	when, err := time.Parse(time.RFC3339, strings.TrimSpace(string(raw)))
+	if err != nil {
+		return fmt.Errorf("%w, and %s does not say when", ErrMoved, filepath.Join(data, movedFile))
+	}
+	return fmt.Errorf("%w at %s, as %s says", ErrMoved, when.UTC().Format(time.RFC3339), filepath.Join(data, movedFile))
+}
+
+func exportStopped(data string, to io.Writer, leave func(Exported) error) (e Exported, err error) {
 	if _, err := os.Stat(filepath.Join(data, "relay.key")); err != nil {
 		return e, fmt.Errorf("relay: export: %w", err)
 	}
@@ -153,7 +209,7 @@ func Export(data string, to io.Writer) (e Exported, err error) {
 		return e, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	return export(data, store, to)
+	return export(data, store, to, leave)
 }
 
 // serveExport lets a program of this computer export a relay that runs.
@@ -170,7 +226,7 @@ func (r *Relay) serveExport(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/x-tar")
-	if e, err := export(r.cfg.Data, store, w); err != nil {
+	if e, err := export(r.cfg.Data, store, w, nil); err != nil {
 		r.log.Warn("an export was not finished", "error", err) // who reads it sees that its end is missing
 	} else {
 		r.log.Info("the relay was exported", "cells", e.Cells)

@@ -262,6 +262,78 @@ func TestExportsThatAreNoneMakeNothing(t *testing.T) {
 	}
 }
 
+// A relay that was moved does not start where it was, until its operator takes the mark away; one that was only copied
+// does, and so does one whose move failed.
+func TestAMovedRelayDoesNotStartWhereItWas(t *testing.T) {
+	dir := t.TempDir()
+	h := run(t, relay.Config{Data: filepath.Join(dir, "old")})
+	h.until(t, relay.Serving)
+	if _, err := relay.Move(h.data, io.Discard, nil); !errors.Is(err, relay.ErrInUse) {
+		t.Errorf("moved while it runs: %v", err)
+	}
+	if err := h.stop(); err != nil {
+		t.Fatal(err)
+	}
+	full := errors.New("no space left on device")
+	if _, err := relay.Move(h.data, failing{full}, nil); !errors.Is(err, full) {
+		t.Error(err)
+	}
+	if _, err := relay.Move(h.data, io.Discard, func() error { return full }); !errors.Is(err, full) {
+		t.Error(err)
+	}
+	if _, err := relay.Export(h.data, io.Discard); err != nil {
+		t.Error(err)
+	}
+	h = run(t, relay.Config{Data: h.data})
+	h.until(t, relay.Serving)
+	if err := h.stop(); err != nil {
+		t.Fatal(err)
+	}
+
+	var file bytes.Buffer
+	e, err := relay.Move(h.data, &file, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := func() error {
+		r, err := relay.New(relay.Config{Data: h.data, Mode: node.Loopback})
+		if err == nil {
+			t.Fatalf("%v runs where it was", r.ID())
+		}
+		return err
+	}
+	if err := start(); !errors.Is(err, relay.ErrMoved) || !strings.Contains(err.Error(), e.Time.UTC().Format(time.RFC3339)) {
+		t.Error(err)
+	}
+	// The file may be lost on its way: it is made once more, and what goes wrong then takes no mark away.
+	if _, err := relay.Move(h.data, failing{full}, nil); !errors.Is(err, full) {
+		t.Error(err)
+	}
+	if err := start(); !errors.Is(err, relay.ErrMoved) {
+		t.Error(err)
+	}
+	mark := filepath.Join(h.data, "moved")
+	if err := os.WriteFile(mark, []byte("\x1b[2J yesterday"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := start(); !errors.Is(err, relay.ErrMoved) || strings.Contains(err.Error(), "yesterday") {
+		t.Error(err)
+	}
+
+	elsewhere := filepath.Join(dir, "new")
+	if _, err := relay.Import(t.Context(), elsewhere, &file); err != nil {
+		t.Fatal(err)
+	}
+	n := run(t, relay.Config{Data: elsewhere})
+	if n.until(t, relay.Serving); n.ID() != h.ID() {
+		t.Errorf("%v is another relay", n.ID())
+	}
+	if err := errors.Join(n.stop(), os.Remove(mark)); err != nil {
+		t.Fatal(err)
+	}
+	run(t, relay.Config{Data: h.data}).until(t, relay.Serving)
+}
+
 // holes is a file of a tar that says it has size bytes, all of them zeros that are not
 // there (the PAX records of GNU tar, sparse format 0.1).
 func holes(t *testing.T, name string, size int64) []byte {

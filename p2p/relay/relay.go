@@ -5,7 +5,7 @@
 //
 // Its directory holds the relay's identity (relay.key, 0600), where it listens
 // (listen.MODE, multiaddrs, written at the first start), its lock, what it knew of others and
-// did in the last day and this month (dht.MODE, history), the
+// did in the last day and this month (dht.MODE, history), a mark if it was moved away (moved), the
 // mailbox's store (mail/, see p2p/mailbox/disk) and the socket on which it tells its
 // status (relay.sock). It knows neither accounts nor names, and its log has no peer
 // ids or addresses above debug level.
@@ -176,7 +176,7 @@ type Relay struct {
 }
 
 // New opens the directory and listens, but serves nothing before Run, which must
-// follow. Its errors wrap ErrInUse, ErrKey, ErrNewer, ErrDamaged, ErrStore, ErrShared, ErrOwnMail, ErrPeer, ErrLimits,
+// follow. Its errors wrap ErrInUse, ErrMoved, ErrKey, ErrNewer, ErrDamaged, ErrStore, ErrShared, ErrOwnMail, ErrPeer, ErrLimits,
 // node.ErrListen or the operating system's.
 func New(cfg Config) (_ *Relay, err error) {
 	if cfg.Logger == nil {
@@ -213,6 +213,9 @@ func New(cfg Config) (_ *Relay, err error) {
 		return nil, fmt.Errorf("relay: make directory: %w", err)
 	}
 	if err := r.acquire(); err != nil {
+		return nil, err
+	}
+	if err := notMoved(cfg.Data); err != nil {
 		return nil, err
 	}
 	key, err := loadKey(filepath.Join(cfg.Data, "relay.key"))
