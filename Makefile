@@ -88,16 +88,17 @@ uninstall: ## remove what `make install` put there
 UNIT := lib/systemd/system/godwit-relay.service
 
 .PHONY: relay-install
-relay-install: build ## install the program, its service for systemd and an example of its settings, for a relay (PREFIX, DESTDIR)
+relay-install: build ## install the program, its man page, its service for systemd and an example of its settings, for a relay (PREFIX, DESTDIR)
 	install -Dm755 -t $(ROOT)/bin $(BIN)/godwit
-	mkdir -p $(ROOT)/$(dir $(UNIT))
+	mkdir -p $(ROOT)/$(dir $(UNIT)) $(ROOT)/share/man/man1
+	$(BIN)/godwit man >$(ROOT)/share/man/man1/godwit.1
 	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' assets/relay/godwit-relay.service >$(ROOT)/$(UNIT)
 	chmod 644 $(ROOT)/$(UNIT)
 	install -Dm644 assets/relay/config.toml $(ROOT)/share/doc/godwit/relay.toml
 
 .PHONY: relay-uninstall
 relay-uninstall: ## remove what `make relay-install` put there, but nothing of what the relay keeps
-	rm -f $(ROOT)/bin/godwit $(ROOT)/$(UNIT) $(ROOT)/share/doc/godwit/relay.toml
+	rm -f $(ROOT)/bin/godwit $(ROOT)/$(UNIT) $(ROOT)/share/man/man1/godwit.1 $(ROOT)/share/doc/godwit/relay.toml
 
 # Desktops keep a cache of desktop files and icons; a package's DESTDIR has none.
 refresh = @[ -n "$(DESTDIR)" ] || { \

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -142,6 +143,59 @@ func TestUnitForSystemd(t *testing.T) {
 	t.Log(string(bytes.TrimSpace(out[max(0, bytes.LastIndexByte(bytes.TrimSpace(out), '\n')):])))
 	if err != nil {
 		t.Errorf("systemd-analyze security: %v\n%s", err, out)
+	}
+}
+
+// What the unit starts listens where it says, on IPv4 and IPv6, and tells systemd that it does. It has a network
+// of its own here, which ends at this computer: its ports are those of a relay that may run already.
+func TestTheUnitsRelayStarts(t *testing.T) {
+	dir := t.TempDir()
+	socket := filepath.Join(dir, "notify")
+	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer systemd.Close()
+	start := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/(.*)$`).FindStringSubmatch(strings.ReplaceAll(unit(t), "\\\n", ""))
+	if start == nil {
+		t.Fatal("the unit starts nothing")
+	}
+	const noNetwork = 200
+	cmd := exec.CommandContext(t.Context(), "sh", "-c", fmt.Sprintf("ip link set lo up || exit %d; exec %s", noNetwork, start[1]))
+	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "GODWIT_NETWORK=public", "STATE_DIRECTORY="+filepath.Join(dir, "relay"), "NOTIFY_SOCKET="+socket)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL,
+		UidMappings: []syscall.SysProcIDMap{{Size: 1, HostID: os.Getuid()}}, GidMappings: []syscall.SysProcIDMap{{Size: 1, HostID: os.Getgid()}},
+	}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		t.Skipf("NOT RUN: there is no network of its own for the unit's relay: %v", err)
+	}
+	ended := make(chan error, 1)
+	go func() {
+		ended <- cmd.Wait()
+		systemd.Close()
+	}()
+	buf := make([]byte, 4096)
+	n, err := systemd.Read(buf)
+	if err == nil {
+		if got := string(buf[:n]); !strings.HasPrefix(got, "READY=1\n") {
+			t.Errorf("systemd was told %q", got)
+		}
+		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Error(err)
+		}
+	}
+	if end := <-ended; cmd.ProcessState.ExitCode() == noNetwork {
+		t.Skipf("NOT RUN: there is no network of its own for the unit's relay: %s", &out)
+	} else if err != nil || end != nil {
+		t.Fatalf("it is not ready, and ends with %v: %s", end, &out)
+	}
+	for _, want := range []string{"page +http://127.0.0.1:4080", "relay: stopping"} {
+		if !regexp.MustCompile(want).Match(out.Bytes()) {
+			t.Errorf("it does not say %q: %s", want, &out)
+		}
 	}
 }
 
