@@ -245,7 +245,7 @@ func (c *cli) relayStatusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Show what a relay on this computer holds and does",
 		Long: "Shows what a relay on this computer holds and does. With --watch it looks again every 2 s, and tells how fast it goes, until it is interrupted, which is how it ends:\n" +
-			"with exit status 0.",
+			"with exit status 0. With --quiet it says in one line how the relay is. The exit status is 0 whenever a relay answers, and 69 where none runs.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			socket, data, err := c.relaySocket(data)
@@ -261,6 +261,9 @@ func (c *cli) relayStatusCommand() *cobra.Command {
 				}
 				err = c.result(s, func(w io.Writer) {
 					switch {
+					case c.quiet:
+						fmt.Fprintln(w, visible(s.Health))
+						return
 					case watch && c.terminalOut():
 						fmt.Fprint(w, "\x1b[H\x1b[2J") // the screen shows how it is now
 					case before != nil:

@@ -43,7 +43,7 @@ func (c *cli) relayCheckCommand() *cobra.Command {
 			"some cells there from a second peer id, checks their receipts, lists, fetches and deletes them, and gives the box back; then it tries the relay's other addresses,\n" +
 			"whether others can be reached through it, and the DHT. It needs no account. The first step that fails says why, and decides the exit\n" +
 			"status: 69 if the relay is not reached, 75 if it is full or busy, 77 if it wants a token, 1 if it does something else than a relay does.\n" +
-			"The times of deposit and fetch are those of one cell, the median of five. Check it from another network than the relay's own.",
+			"The times of deposit and fetch are those of one cell, the median of five. With --quiet it says in one line whether it works. Check it from another network than the relay's own.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, _, err := c.load()
@@ -59,7 +59,7 @@ func (c *cli) relayCheckCommand() *cobra.Command {
 				return err
 			}
 			r := checked(args[0], seen)
-			if err := c.result(r, func(w io.Writer) { humanCheck(w, r) }); err != nil {
+			if err := c.result(r, func(w io.Writer) { humanCheck(w, r, c.quiet) }); err != nil {
 				return err
 			}
 			return app.CheckProblem(seen)
@@ -90,7 +90,13 @@ func checked(addr string, seen relay.Check) relayCheck {
 	return r
 }
 
-func humanCheck(w io.Writer, r relayCheck) {
+func humanCheck(w io.Writer, r relayCheck, quiet bool) {
+	if quiet { // what fails is said by the error
+		if r.OK {
+			fmt.Fprintln(w, "It works.")
+		}
+		return
+	}
 	for _, s := range r.Steps {
 		how, words := "ok", s.Detail
 		if !s.OK {
