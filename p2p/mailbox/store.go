@@ -16,7 +16,8 @@ type Store interface {
 	// Commit makes changes in the order given and returns when those that
 	// happened are durable; each then tells its own outcome. ErrFull is an
 	// outcome of changes that add; those that remove never have it unless
-	// the disk itself refuses. An error wraps ErrDamaged: nothing can be said
+	// the disk itself refuses. ErrTryLater is an outcome of any, of a SharedStore: it may
+	// yet happen, and to ask again is right either way. An error wraps ErrDamaged: nothing can be said
 	// about these changes, and the Store takes no more.
 	Commit(now time.Time, changes []Change) error
 	// Writable is nil if a deposit would find its queue open, else

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/jetstream/servers"
@@ -75,6 +76,7 @@ func name(t *testing.T) string {
 func TestStore(t *testing.T) {
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
 			c := cluster(t, n)
 			dirs := make(map[*testing.T]string)
 			mailboxtest.Suite(t, 1<<20, mailboxtest.Kind{
@@ -102,6 +104,44 @@ func TestStore(t *testing.T) {
 					}
 				},
 			})
+			if n > 1 {
+				t.Run("leader", func(t *testing.T) { followsTheLeader(t, c.URL()) })
+			}
 		})
+	}
+}
+
+// followsTheLeader: another server comes to lead, as after a rolling restart, while a relay takes deposits. None is refused, and
+// the relay is with that server soon.
+func followsTheLeader(t *testing.T, servers string) {
+	s := open(t, Config{Servers: servers, Stream: name(t), Dir: t.TempDir()})
+	defer s.Close()
+	box := mailbox.GenerateBox().Public()
+	lease := &mailbox.GrantLease{Box: box, Until: time.Now().Add(time.Hour)}
+	queues := &mailbox.OpenQueues{Box: box, Class: mailbox.Ordinary, Until: lease.Until}
+	for range 400 {
+		queues.Queues = append(queues.Queues, mailbox.QID(mailboxtest.Random(32)))
+	}
+	if err := s.Commit(time.Now(), []mailbox.Change{lease, queues}); err != nil || lease.Err != nil || queues.Err != nil {
+		t.Fatal(err, lease.Err, queues.Err)
+	}
+	was := s.asked().nc
+	if answer, err := was.Request("$JS.API.STREAM.LEADER.STEPDOWN."+name(t), nil, attempt); err != nil || !strings.Contains(string(answer.Data), `"success":true`) {
+		t.Fatal(err, string(answer.Data))
+	}
+	for n := 0; ; n++ {
+		cell := mailboxtest.Random(mailbox.CellSmall)
+		d := &mailbox.Deposit{Queue: queues.Queues[n%400], ID: mailbox.IDOf(cell), Cell: cell, Expiry: lease.Until}
+		if err := s.Commit(time.Now(), []mailbox.Change{d}); err != nil || d.Err != nil {
+			t.Fatal(err, d.Err)
+		}
+		if info, err := s.info(t.Context()); err == nil && leaderOf(info) == s.asked().nc.ConnectedServerName() && s.asked().nc != was {
+			t.Logf("gone over after %d deposits", n)
+			break
+		}
+		if n == 10000 {
+			t.Fatal("it never went over to the server that leads")
+		}
+		<-time.After(10 * time.Millisecond)
 	}
 }

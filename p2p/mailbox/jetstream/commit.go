@@ -26,7 +26,7 @@ func (s *Store) add(n uint64) {
 func (s *Store) Room() (bytes int64, bound string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if time.Since(s.seen) > late || !s.since.IsZero() && time.Since(s.since) > late {
+	if time.Since(s.seen) > late || !s.silent.IsZero() || !s.since.IsZero() && time.Since(s.since) > late {
 		return 0, "the store's servers do not answer"
 	}
 	return s.room(), "the relay holds as much as it may"
@@ -40,12 +40,18 @@ func (s *Store) room() int64 {
 
 // Commit is mailbox.Store's.
 func (s *Store) Commit(now time.Time, changes []mailbox.Change) error {
-	ctx, cancel := context.WithTimeoutCause(s.serving, patience, errors.New("the store's servers did not answer in time"))
+	if s.areSilent() {
+		return s.later(changes)
+	}
+	ctx, cancel := context.WithTimeoutCause(s.serving, patience, errSilent)
 	defer cancel()
 	s.began(time.Now())
 	defer s.began(time.Time{})
 	for len(changes) > 0 {
 		n, err := s.part(ctx, now, changes)
+		if errors.Is(err, errSilent) {
+			return s.later(changes)
+		}
 		if err != nil {
 			return s.fail(err)
 		}

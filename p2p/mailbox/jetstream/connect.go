@@ -12,29 +12,33 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-func (s *Store) connect(ctx context.Context) (err error) {
-	options := []nats.Option{
-		nats.Name("godwit relay"), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.Timeout(attempt), nats.NoEcho(),
-		nats.NoCallbacksAfterClientClose(), nats.WriteBufferSize(1 << 20),
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			s.lost()
-			s.log.Warn("the store's servers are out of reach", "error", err)
-		}),
-		nats.ReconnectHandler(func(*nats.Conn) { s.log.Info("the store's servers are reached again") }),
-	}
-	if s.cfg.Creds != "" {
-		options = append(options, nats.UserCredentials(s.cfg.Creds))
-	}
-	if s.nc, err = nats.Connect(s.cfg.Servers, options...); err != nil {
-		return fmt.Errorf("jetstream: connect: %w", err)
-	}
-	if err := s.find(ctx); err != nil {
+// connect connects to the servers, at best to the one that leads the stream, and sees that the stream is as it must be.
+func (s *Store) connect(ctx context.Context) error {
+	l, err := s.dial(0)
+	if err != nil {
 		return err
 	}
-	if err := s.approach(ctx, options); err != nil {
-		return err
-	}
+	s.use(l)
 	want := StreamConfig(s.cfg.Stream, s.cfg.Replicas)
+	l.stream, err = l.js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		l.stream, err = l.js.CreateStream(ctx, want)
+		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+			l.stream, err = l.js.Stream(ctx, want.Name) // another process was faster
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("jetstream: stream %s: %w", want.Name, err)
+	}
+	s.use(l)
+	if leader := leaderOf(l.stream.CachedInfo()); leader != "" {
+		if l, err = s.dialTo(ctx, leader); err != nil {
+			return err
+		} else if l.nc != nil {
+			s.nc.Close()
+			s.use(l)
+		}
+	}
 	// One made otherwise would lose what it must not.
 	if is := s.stream.CachedInfo().Config; is.Storage != want.Storage || is.Replicas != want.Replicas || is.MaxMsgsPerSubject != 1 || is.Discard != want.Discard ||
 		is.MaxAge != 0 || is.MaxMsgs > 0 || is.MaxBytes > 0 || is.Retention != want.Retention || !is.AllowAtomicPublish || !is.AllowMsgTTL {
@@ -43,59 +47,72 @@ func (s *Store) connect(ctx context.Context) (err error) {
 	return nil
 }
 
-// find finds the stream over the connection, or makes it.
-func (s *Store) find(ctx context.Context) (err error) {
-	if s.js, err = jetstream.New(s.nc, jetstream.WithDefaultTimeout(attempt)); err != nil {
-		return fmt.Errorf("jetstream: %w", err)
-	}
-	want := StreamConfig(s.cfg.Stream, s.cfg.Replicas)
-	s.stream, err = s.js.Stream(ctx, want.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		s.stream, err = s.js.CreateStream(ctx, want)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
-			s.stream, err = s.js.Stream(ctx, want.Name) // another process was faster
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("jetstream: stream %s: %w", want.Name, err)
-	}
-	return nil
+// link is a connection to one of the servers at a time, and the stream as it is reached over it.
+type link struct {
+	nc     *nats.Conn
+	js     jetstream.JetStream
+	stream jetstream.Stream
 }
 
-// approach replaces the connection by one with the server that leads the stream, if that can be
-// reached: what goes by way of another is copied and crosses the network once more.
-func (s *Store) approach(ctx context.Context, options []nats.Option) error {
-	cluster := s.stream.CachedInfo().Cluster
-	if cluster == nil || cluster.Leader == "" {
-		return nil
+// dial connects to the servers, of those that are given the first'th at first.
+func (s *Store) dial(first int) (l link, err error) {
+	options := []nats.Option{
+		nats.Name("godwit relay"), nats.MaxReconnects(-1), nats.ReconnectWait(250 * time.Millisecond), nats.Timeout(attempt), nats.NoEcho(), nats.DontRandomize(),
+		nats.NoCallbacksAfterClientClose(), nats.WriteBufferSize(1 << 20),
+		// A server that is silent without being gone is left for another.
+		nats.PingInterval(asking), nats.MaxPingsOutstanding(2), nats.FlusherTimeout(attempt),
+		nats.DisconnectErrHandler(func(nc *nats.Conn, err error) {
+			if s.lost(nc) {
+				s.log.Warn("the store's servers are out of reach", "error", err)
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { s.log.Info("the store's servers are reached again") }),
+	}
+	if s.cfg.Creds != "" {
+		options = append(options, nats.UserCredentials(s.cfg.Creds))
 	}
 	servers := strings.Split(s.cfg.Servers, ",")
-	options = append(options, nats.DontRandomize())
-	for i := range servers {
-		if s.nc.ConnectedServerName() == cluster.Leader {
-			return nil
-		}
-		nc, err := nats.Connect(strings.Join(append(slices.Clone(servers[i:]), servers[:i]...), ","), options...)
-		if err != nil {
-			return fmt.Errorf("jetstream: connect: %w", err)
-		}
-		if nc.ConnectedServerName() != cluster.Leader {
-			nc.Close()
-			continue
-		}
-		s.nc.Close()
-		s.nc = nc
-		return s.find(ctx)
+	if l.nc, err = nats.Connect(strings.Join(append(slices.Clone(servers[first:]), servers[:first]...), ","), options...); err != nil {
+		return link{}, fmt.Errorf("jetstream: connect: %w", err)
 	}
-	return nil
+	if l.js, err = jetstream.New(l.nc, jetstream.WithDefaultTimeout(attempt)); err != nil {
+		l.nc.Close()
+		return link{}, fmt.Errorf("jetstream: %w", err)
+	}
+	return l, nil
 }
 
-// lost has nobody wait any more for answers over a connection that is gone.
-func (s *Store) lost() {
+// use has the Store ask over a link from now on.
+func (s *Store) use(l link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.link = l
+}
+
+// asked is what the Store asks over now.
+func (s *Store) asked() link {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.link
+}
+
+func leaderOf(info *jetstream.StreamInfo) string {
+	if info.Cluster == nil {
+		return ""
+	}
+	return info.Cluster.Leader
+}
+
+// lost has nobody wait any more for answers over a connection that is gone, if it is the one that is asked over.
+func (s *Store) lost(nc *nats.Conn) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if nc != s.nc {
+		return false
+	}
 	s.unlink()
 	s.linked, s.unlink = context.WithCancel(s.running)
+	return true
 }
 
 // once bounds one question to the servers, whose answer is waited for no longer than the
@@ -113,13 +130,14 @@ func (s *Store) once(ctx context.Context, most time.Duration) (context.Context, 
 func (s *Store) info(ctx context.Context) (*jetstream.StreamInfo, error) {
 	ctx, cancel := s.once(ctx, asking)
 	defer cancel()
-	info, err := s.stream.Info(ctx)
+	info, err := s.asked().stream.Info(ctx)
 	if err == nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.used = info.State.Bytes
 		if takes(info.Cluster) {
 			s.seen = time.Now()
+			s.heardAgain()
 		}
 	}
 	return info, err

@@ -67,7 +67,7 @@ func (s *Store) consume(ctx context.Context) error {
 	}
 	s.made = time.Now()
 	end, _ := s.view.End()
-	c, err := s.js.OrderedConsumer(ctx, s.cfg.Stream, jetstream.OrderedConsumerConfig{
+	c, err := s.asked().js.OrderedConsumer(ctx, s.cfg.Stream, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: end + 1, HeadersOnly: true, MaxResetAttempts: -1,
 	})
 	if err == nil {
@@ -242,6 +242,7 @@ func (s *Store) settle(ctx context.Context) error {
 func (s *Store) look(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	var p pursuit
 	for {
 		select {
 		case <-ctx.Done():
@@ -249,6 +250,7 @@ func (s *Store) look(ctx context.Context) {
 		case <-tick.C:
 		}
 		if info, err := s.info(ctx); err == nil {
+			s.pursue(ctx, &p, info)
 			if end, _ := s.view.End(); end < info.State.LastSeq {
 				s.resume(ctx)
 			}

@@ -25,7 +25,6 @@ import (
 
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/mailbox/disk"
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
@@ -39,8 +38,8 @@ const (
 	// missed deletions, is made anew.
 	oldIndex = 24 * time.Hour
 	// patience is how long a commit may take that servers come and go: an election among
-	// them takes some seconds. Then nothing can be said about it.
-	patience = time.Minute
+	// them takes some seconds. Then who asked is to try later, and whoever comes next, until they take something again.
+	patience = 15 * time.Second
 	// attempt bounds one try to append, and asking each other question to the servers: who
 	// leads them may die with it.
 	attempt = 5 * time.Second
@@ -71,12 +70,9 @@ type Config struct {
 
 // Store is a mailbox.Store in a stream.
 type Store struct {
-	cfg    Config
-	log    *slog.Logger
-	nc     *nats.Conn
-	js     jetstream.JetStream
-	stream jetstream.Stream
-	view   *disk.View
+	cfg  Config
+	log  *slog.Logger
+	view *disk.View
 
 	running  context.Context // until Close
 	stop     context.CancelFunc
@@ -89,13 +85,15 @@ type Store struct {
 	came     chan jetstream.Msg
 	moved    chan struct{} // something was applied
 
-	commit sync.Mutex // held while the view is planned with or added to
+	commit sync.Mutex // held while the view is planned with or added to, and when the link changes
 
 	mu     sync.Mutex // guards what follows
+	link              // see asked
 	broken error
 	used   uint64    // bytes of the stream, as last seen, and added since
 	seen   time.Time // when that was
 	since  time.Time // when the commit under way began; zero: there is none
+	silent time.Time // when the servers last left a commit without an answer; zero: they have been seen to take something since
 	heard  time.Time // when something came last
 	tells  func(mailbox.BoxPublic)
 	linked context.Context // until the connection that there is is lost

@@ -66,7 +66,7 @@ func (s *Store) blob(find func() (disk.Spot, error), good func([]byte) bool) ([]
 func (s *Store) get(ctx context.Context, place uint64) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := s.once(ctx, asking)
 	defer cancel()
-	return s.stream.GetMsg(ctx, place)
+	return s.asked().stream.GetMsg(ctx, place)
 }
 
 // leaderGet asks the server that leads for a message. The error is jetstream.ErrMsgNotFound
@@ -78,7 +78,7 @@ func (s *Store) leaderGet(ctx context.Context, what map[string]any) (*jetstream.
 	}
 	ctx, cancel := s.once(ctx, asking)
 	defer cancel()
-	m, err := s.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+s.cfg.Stream, ask)
+	m, err := s.asked().nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+s.cfg.Stream, ask)
 	if err != nil {
 		return nil, err
 	}

@@ -40,14 +40,14 @@ func serve(dir, store string) error {
 		return err
 	}
 	r, err := relay.New(relay.Config{
-		Data: dir, Mode: node.Loopback, Listen: []string{"/ip4/127.0.0.1/tcp/0"},
+		Data: dir, Mode: node.Loopback, Listen: []string{"/ip4/127.0.0.1/tcp/0"}, HTTP: "127.0.0.1:0",
 		Store: func(c relay.StoreConfig) (relay.Store, error) {
 			cfg.Dir, cfg.MaxBytes, cfg.Quotas, cfg.Log = c.Dir, c.MaxBytes, c.Quotas, c.Log
 			return Open(ctx, cfg)
 		},
 		Event: func(e relay.Event) {
 			if e.State == relay.Ready {
-				fmt.Println(e.Addrs[0])
+				fmt.Println(e.Addrs[0], e.HTTP)
 			}
 		},
 	})
@@ -65,10 +65,11 @@ type family struct {
 	mu    sync.Mutex
 	cmds  []*exec.Cmd
 	infos []peer.AddrInfo
+	pages []string // host:port
 }
 
 func newFamily(t *testing.T, relays int) *family {
-	f := &family{servers: cluster(t, 3), cmds: make([]*exec.Cmd, relays), infos: make([]peer.AddrInfo, relays)}
+	f := &family{servers: cluster(t, 3), cmds: make([]*exec.Cmd, relays), infos: make([]peer.AddrInfo, relays), pages: make([]string, relays)}
 	for i := range relays {
 		f.dirs = append(f.dirs, t.TempDir())
 		if i > 0 {
@@ -105,13 +106,14 @@ func (f *family) start(t *testing.T, i int) {
 	if !s.Scan() {
 		t.Fatal("a relay's process said nothing")
 	}
-	info, err := peer.AddrInfoFromString(s.Text())
+	addr, page, _ := strings.Cut(s.Text(), " ")
+	info, err := peer.AddrInfoFromString(addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.cmds[i], f.infos[i] = cmd, *info
+	f.cmds[i], f.infos[i], f.pages[i] = cmd, *info, page
 }
 
 func (f *family) kill(i int) {
@@ -170,6 +172,7 @@ func moveIn(t *testing.T, c *mailbox.Client, key mailbox.BoxPrivate, n int) (que
 // other; he hears of each, in order, and what he deletes by the one is gone at both. Quotas
 // hold for both together.
 func TestTwoRelaysAreOne(t *testing.T) {
+	t.Parallel()
 	f := newFamily(t, 2)
 	key := mailbox.GenerateBox()
 	bob := f.login(t, 0, key)
@@ -236,113 +239,140 @@ func TestTwoRelaysAreOne(t *testing.T) {
 	}
 }
 
-// TestNothingReceiptedIsLost: people deposit by two relay processes while each of the three
-// servers is killed (SIGKILL) in turn, then both relays, and then all servers are stopped and
-// started one after the other. After each of these both relays give receipts, neither hidden by
-// the other; and every cell with a receipt is there at the end, at both.
-func TestNothingReceiptedIsLost(t *testing.T) {
-	f := newFamily(t, 2)
-	key := mailbox.GenerateBox()
-	queues := moveIn(t, f.login(t, 0, key), key, 8*20)
+// crowd is people who deposit by two relay processes, whatever happens to these.
+type crowd struct {
+	f      *family
+	key    mailbox.BoxPrivate
+	queues []mailbox.WriteKey
+	stop   context.CancelFunc
+	people sync.WaitGroup
+
+	mu   sync.Mutex
+	kept []mailbox.CellID
+	by   [2]int // receipts of each relay
+}
+
+func newCrowd(t *testing.T, f *family) *crowd {
+	c := &crowd{f: f, key: mailbox.GenerateBox()}
+	c.queues = moveIn(t, f.login(t, 0, c.key), c.key, 8*20)
 	ctx, stop := context.WithCancel(t.Context())
-	var mu sync.Mutex
-	var kept []mailbox.CellID
-	var by [2]int // receipts of each relay
-	var people sync.WaitGroup
+	c.stop = stop
+	t.Cleanup(c.people.Wait)
+	t.Cleanup(stop)
 	for i := range 8 {
 		h := p2ptest.Loopback(t).Host()
-		people.Go(func() {
+		c.people.Go(func() {
 			for ctx.Err() == nil {
-				c, err := mailbox.Dial(ctx, h, f.info(i%2))
+				client, err := mailbox.Dial(ctx, h, f.info(i%2))
 				if err != nil {
 					continue // the process is dead
 				}
 				for n := 0; ; n++ {
 					<-time.After(10 * time.Millisecond) // else the queues are full before the story ends
 					cell := mailboxtest.Random(mailbox.CellSmall)
-					if _, err = c.Put(ctx, queues[20*i+n%20], cell, 0); err != nil {
+					if _, err = client.Put(ctx, c.queues[20*i+n%20], cell, 0); err != nil {
 						break
 					}
-					mu.Lock()
-					kept = append(kept, mailbox.IDOf(cell))
-					by[i%2]++
-					mu.Unlock()
+					c.mu.Lock()
+					c.kept = append(c.kept, mailbox.IDOf(cell))
+					c.by[i%2]++
+					c.mu.Unlock()
 				}
-				c.Close()
+				client.Close()
 				if errors.Is(err, mailbox.ErrQuota) {
 					t.Error("the queues are full before the story ends")
 					return
 				}
+				<-time.After(100 * time.Millisecond) // it is said to come later
 			}
 		})
 	}
-	receipts := func() [2]int {
-		mu.Lock()
-		defer mu.Unlock()
-		return by
-	}
-	// more waits until each relay that is not dead has given so many more receipts.
-	more := func(what string, n int, dead ...int) {
-		t.Helper()
-		was, began := receipts(), time.Now()
-		for i := range 2 {
-			if slices.Contains(dead, i) {
-				continue
-			}
-			for receipts()[i] < was[i]+n {
-				if time.Since(began) > time.Minute {
-					t.Fatalf("%s: relay %d gave only %d receipts in a minute", what, i, receipts()[i]-was[i])
-				}
-				<-time.After(10 * time.Millisecond)
-			}
-		}
-		t.Logf("%s: %d receipts, after %v", what, receipts(), time.Since(began).Round(time.Millisecond))
-	}
-	ready := func() {
-		if err := f.servers.Ready(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-	}
-	more("at first", 100)
-	for i := range 3 {
-		f.servers.Kill(i)
-		more(fmt.Sprintf("server %d is dead", i), 50)
-		if err := f.servers.Run(i); err != nil {
-			t.Fatal(err)
-		}
-		ready()
-	}
+	return c
+}
+
+func (c *crowd) receipts() [2]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.by
+}
+
+// more waits until each relay that is not dead has given so many more receipts.
+func (c *crowd) more(t *testing.T, what string, n int, dead ...int) {
+	t.Helper()
+	was, began := c.receipts(), time.Now()
 	for i := range 2 {
-		f.kill(i)
-		more(fmt.Sprintf("relay %d is dead", i), 50, i)
-		f.start(t, i)
-	}
-	more("both relays are back", 50)
-	for i := range 3 {
-		f.servers.Stop(i)
-		if err := f.servers.Run(i); err != nil {
-			t.Fatal(err)
+		if slices.Contains(dead, i) {
+			continue
 		}
-		ready()
-		more(fmt.Sprintf("server %d was started anew", i), 50)
+		for c.receipts()[i] < was[i]+n {
+			if time.Since(began) > time.Minute {
+				t.Fatalf("%s: relay %d gave only %d receipts in a minute", what, i, c.receipts()[i]-was[i])
+			}
+			<-time.After(10 * time.Millisecond)
+		}
 	}
-	stop()
-	people.Wait()
+	t.Logf("%s: %d receipts, after %v", what, c.receipts(), time.Since(began).Round(time.Millisecond))
+}
+
+// allThere ends the deposits and sees that each relay has all for which one gave a receipt.
+func (c *crowd) allThere(t *testing.T) {
+	t.Helper()
+	c.stop()
+	c.people.Wait()
 	for i := range 2 {
 		// One that did not take a cell itself hears of it a little later.
-		var there map[mailbox.CellID]bool
 		for began := time.Now(); ; {
-			there = everything(t, f.login(t, i, key))
-			missing := slices.IndexFunc(kept, func(id mailbox.CellID) bool { return !there[id] })
-			if missing < 0 {
+			there := everything(t, c.f.login(t, i, c.key))
+			if missing := slices.IndexFunc(c.kept, func(id mailbox.CellID) bool { return !there[id] }); missing < 0 {
+				t.Logf("relay %d has all %d cells with receipts, and %d in all", i, len(c.kept), len(there))
 				break
 			}
 			if time.Since(began) > 30*time.Second {
 				t.Fatalf("relay %d does not have a cell with a receipt", i)
 			}
 		}
-		t.Logf("relay %d has all %d cells with receipts, and %d in all", i, len(kept), len(there))
 	}
+}
+
+func (f *family) ready(t *testing.T) {
+	t.Helper()
+	if err := f.servers.Ready(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNothingReceiptedIsLost: people deposit by two relay processes while each of the three
+// servers is killed (SIGKILL) in turn, then both relays, and then all servers are stopped and
+// started one after the other. After each of these both relays give receipts, neither hidden by
+// the other; and every cell with a receipt is there at the end, at both.
+func TestNothingReceiptedIsLost(t *testing.T) {
+	t.Parallel()
+	f := newFamily(t, 2)
+	c := newCrowd(t, f)
+	c.more(t, "at first", 100)
+	for i := range 3 {
+		f.servers.Kill(i)
+		c.more(t, fmt.Sprintf("server %d is dead", i), 50)
+		if err := f.servers.Run(i); err != nil {
+			t.Fatal(err)
+		}
+		f.ready(t)
+	}
+	for i := range 2 {
+		f.kill(i)
+		c.more(t, fmt.Sprintf("relay %d is dead", i), 50, i)
+		f.start(t, i)
+	}
+	c.more(t, "both relays are back", 50)
+	for i := range 3 {
+		f.servers.Stop(i)
+		if err := f.servers.Run(i); err != nil {
+			t.Fatal(err)
+		}
+		f.ready(t)
+		c.more(t, fmt.Sprintf("server %d was started anew", i), 50)
+	}
+	c.allThere(t)
 }
 
 // everything is what a box holds, each tenth cell fetched.
