@@ -159,7 +159,7 @@ func Open(ctx context.Context, cfg config.Config) (_ *App, err error) {
 		return nil, err
 	}
 	a := &App{cfg: cfg, started: time.Now(), settings: api.Settings{ReadReceipts: cfg.ReadReceipts, Typing: cfg.Typing}}
-	a.friends.a = a
+	a.friends.a, a.friends.poke = a, make(chan struct{}, 1)
 	if a.lock, err = config.Acquire(cfg.Dirs); err != nil {
 		return nil, err
 	}

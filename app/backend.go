@@ -464,6 +464,7 @@ func (a *App) BlockContact(ctx context.Context, r api.ContactRequest) (api.Conta
 		return nil
 	})
 	if err == nil {
+		a.friends.look()
 		err = a.chat.HangUp(ctx, who.ID)
 	}
 	return contactView(who), storeProblem(err)
@@ -480,6 +481,7 @@ func (a *App) UnblockContact(ctx context.Context, r api.ContactRequest) (api.Con
 		return nil
 	})
 	if err == nil {
+		a.friends.look()
 		err = a.chat.Fetch(ctx, who.ID)
 	}
 	return contactView(who), storeProblem(err)
@@ -491,7 +493,9 @@ func (a *App) RemoveContact(ctx context.Context, r api.ContactRequest) (api.Cont
 	if err != nil {
 		return api.Contact{}, err
 	}
-	return contactView(who), storeProblem(a.chat.RemoveContact(ctx, who.ID))
+	err = a.chat.RemoveContact(ctx, who.ID)
+	a.friends.look()
+	return contactView(who), storeProblem(err)
 }
 
 // Verify implements api.Backend.

@@ -60,6 +60,7 @@ type friendsRelay struct {
 
 	mu    sync.Mutex
 	ctx   context.Context // of Run; nil before it and after
+	poke  chan struct{}   // capacity 1: contacts are others
 	parts sync.WaitGroup
 	up    *relay.Relay // nil: it does not run
 	end   func()       // ends it and waits until it has
@@ -96,7 +97,16 @@ func (f *friendsRelay) run(ctx context.Context) {
 			f.parts.Wait()
 			return
 		case <-tick.C:
+		case <-f.poke:
 		}
+	}
+}
+
+// look has it be looked now whether contacts are others.
+func (f *friendsRelay) look() {
+	select {
+	case f.poke <- struct{}{}:
+	default:
 	}
 }
 
@@ -178,14 +188,15 @@ func (f *friendsRelay) limits(ctx context.Context, w wish) (l relay.Limits, err 
 	if w.Own || l.Closed { // what is there of one's own is fetched, too
 		l.Tokens = [][]byte{ownToken(w)}
 	}
-	l.Friends, err = f.a.chat.FriendTokens(ctx, [32]byte(w.Secret))
+	l.Friends, l.Former, err = f.a.chat.FriendTokens(ctx, [32]byte(w.Secret))
 	slices.SortFunc(l.Friends, slices.Compare)
 	return l, err
 }
 
 func (f *friendsRelay) limit(l relay.Limits) error {
 	same := f.as.MaxDisk == l.MaxDisk && f.as.Quotas == l.Quotas && f.as.Keep == l.Keep && f.as.Closed == l.Closed &&
-		slices.EqualFunc(f.as.Tokens, l.Tokens, slices.Equal) && slices.EqualFunc(f.as.Friends, l.Friends, slices.Equal)
+		slices.EqualFunc(f.as.Tokens, l.Tokens, slices.Equal) && slices.EqualFunc(f.as.Friends, l.Friends, slices.Equal) &&
+		slices.EqualFunc(f.as.Former, l.Former, slices.Equal)
 	if same {
 		return nil
 	}

@@ -118,6 +118,15 @@ func TestFriendsRelayIsOwnToo(t *testing.T) {
 	ben.Reads(anna)
 	said := ben.Says(anna, "hello")
 	ben.Sees(anna, said, api.Delivered)
+	// For who is blocked it keeps nothing more, and they hear of it; they are welcome again later.
+	if _, err := anna.BlockContact(t.Context(), api.ContactRequest{Contact: "ben"}); err != nil {
+		t.Fatal(err)
+	}
+	friendsOf(ben, 0)
+	if _, err := anna.UnblockContact(t.Context(), api.ContactRequest{Contact: "ben"}); err != nil {
+		t.Fatal(err)
+	}
+	friendsOf(ben, 1)
 	if _, err := anna.RemoveRelay(t.Context(), api.RelayRequest{Relay: home(t, anna).Relay}); err != nil {
 		t.Fatal(err)
 	}

@@ -332,6 +332,16 @@ func (b *box) enter(ctx context.Context, client *mailbox.Client) (leased time.Du
 		return leased, nil
 	}
 	until, err := client.Lease(ctx, key.Public(), b.relay.Lease)
+	if errors.Is(err, mailbox.ErrLease) && !info.Until.IsZero() {
+		switch {
+		case !b.relay.Removed.IsZero():
+			return leased, nil // what lies there is ours until it expires
+		case b.relay.Friend != nil:
+			if err := b.c.endFriend(ctx, b.relay.Peer); err != nil {
+				return 0, err
+			}
+		}
+	}
 	if takes := client.Limits().Leases; errors.Is(err, mailbox.ErrLease) && slices.Contains(takes, mailbox.LeaseToken) {
 		switch {
 		case len(b.relay.Lease) > 0:

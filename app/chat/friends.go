@@ -26,7 +26,8 @@ import (
 // makes no message kept. Nobody but those who have a session learns of it.
 //
 // A token follows from a secret of the computer's owner and from the device, so nothing is to
-// be kept for each; who is blocked or removed has none any more, and the box ends with its lease.
+// be kept for each. Who is blocked or removed has none any more: the lease of the box ends, and what
+// lies there can be fetched until it expires.
 
 const (
 	// friendRelays is how many friends' computers keep our mail at most.
@@ -57,17 +58,27 @@ func friendToken(secret [32]byte, device identity.DevicePublic) [32]byte {
 	return [32]byte(b)
 }
 
-// FriendTokens are the tokens of all devices of contacts for whom anything is done.
-func (c *Chat) FriendTokens(ctx context.Context, secret [32]byte) (tokens [][]byte, err error) {
-	err = c.store.View(ctx, func(tx *store.Tx) error {
-		devices, err := servedDevices(tx)
+// FriendTokens are the tokens of all devices of contacts for whom anything is done, and of those for whom
+// nothing is done any more.
+func (c *Chat) FriendTokens(ctx context.Context, secret [32]byte) (tokens, former [][]byte, err error) {
+	of := func(devices []identity.DevicePublic) (list [][]byte) {
 		for _, d := range devices {
 			token := friendToken(secret, d)
-			tokens = append(tokens, token[:])
+			list = append(list, token[:])
 		}
+		return list
+	}
+	err = c.store.View(ctx, func(tx *store.Tx) error {
+		devices, err := servedDevices(tx)
+		if err != nil {
+			return err
+		}
+		tokens = of(devices)
+		devices, err = tx.FormerDevices()
+		former = of(devices)
 		return err
 	})
-	return tokens, err
+	return tokens, former, err
 }
 
 func servedDevices(tx *store.Tx) (list []identity.DevicePublic, err error) {
@@ -88,8 +99,12 @@ func servedDevices(tx *store.Tx) (list []identity.DevicePublic, err error) {
 }
 
 // TellFriends tells contacts' devices what they do not know of a relay on this computer: that it
-// keeps mail for them and where, or does so no more. It is called again and again.
+// keeps mail for them and where, or does so no more. Who is blocked or removed is told nothing, but all
+// anew if they are a contact again. It is called again and again.
 func (c *Chat) TellFriends(ctx context.Context, f ForFriends) error {
+	if err := c.forgetFormer(ctx); err != nil {
+		return err
+	}
 	devices := func(tx *store.Tx) ([]identity.DevicePublic, error) {
 		all, err := servedDevices(tx)
 		if err != nil {
@@ -121,6 +136,28 @@ func (c *Chat) TellFriends(ctx context.Context, f ForFriends) error {
 		}
 		return errors.Join(t.TellFriend(device, what, t.now), c.queue(t, device, store.ClassProfile, 0, item))
 	})
+}
+
+// forgetFormer forgets what those were told who are friends no more.
+func (c *Chat) forgetFormer(ctx context.Context) error {
+	told := func(tx *store.Tx) ([]identity.DevicePublic, error) {
+		former, err := tx.FormerDevices()
+		if err != nil {
+			return nil, err
+		}
+		var due []identity.DevicePublic
+		for _, d := range former {
+			what, _, err := tx.FriendTold(d)
+			if err != nil {
+				return nil, err
+			}
+			if what != [32]byte{} {
+				due = append(due, d)
+			}
+		}
+		return due, nil
+	}
+	return forEach(ctx, c, told, func(t *turn, d identity.DevicePublic) error { return t.TellFriend(d, [32]byte{}, t.now) })
 }
 
 // tellsFriend is what a device should be told, and whether it is time.
@@ -176,7 +213,11 @@ func (c *Chat) takeKeeping(t *turn, device identity.DevicePublic, told time.Time
 	}
 	o := store.FriendOffer{Device: device, Relay: store.PeerID(id), Addrs: k.Addrs, Token: k.Token, Told: told, Until: k.Until}
 	if have, err := t.FriendOffer(device); err == nil && have.Until.IsZero() && o.Until.IsZero() && have.Relay == o.Relay {
-		o.Unused = have.Unused // only its addresses are others
+		// Only its addresses are others, or nothing is: then it keeps mail for us again, as who is blocked for a time
+		// is told afterwards. What was given up by hand stays so.
+		if again := slices.EqualFunc(have.Addrs, o.Addrs, slices.Equal); !again || have.Unused.After(t.now.Add(friendRest)) {
+			o.Unused = have.Unused
+		}
 	} else if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return err
 	}
@@ -331,6 +372,18 @@ func (c *Chat) renewFriends(ctx context.Context) error {
 		return []bool{true}, nil
 	}
 	return forEach(ctx, c, due, func(t *turn, _ bool) error { return c.useFriends(t) })
+}
+
+// endFriend notes that a friend's computer keeps our mail no more, though our lease there would last, and gives it up.
+func (c *Chat) endFriend(ctx context.Context, of store.PeerID) error {
+	return c.update(ctx, func(t *turn) error {
+		r, err := t.Relay(of)
+		if err != nil || r.Friend == nil || !r.Removed.IsZero() {
+			return ignore(err, store.ErrNotFound)
+		}
+		r.LeaseUntil = t.now.Add(-time.Second)
+		return errors.Join(t.PutRelay(r), c.useFriends(t))
+	})
 }
 
 // leaveFriend notes that a friend's computer was given up by hand: it is not taken again.

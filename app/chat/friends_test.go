@@ -33,9 +33,9 @@ func (p *person) KeepsMail(r *relay) *desk {
 // tells has the relay know its friends, and the friends it.
 func (d *desk) tells() {
 	d.w.Helper()
-	tokens, err := d.of.FriendTokens(d.w.Context(), d.secret)
+	tokens, former, err := d.of.FriendTokens(d.w.Context(), d.secret)
 	d.w.check(err)
-	d.w.check(d.server.SetTerms(mailbox.ServerConfig{Leases: []mailbox.LeaseKind{mailbox.LeaseToken}, Friends: tokens, Closed: !d.until.IsZero(), MaxTTL: 7 * 24 * time.Hour}))
+	d.w.check(d.server.SetTerms(mailbox.ServerConfig{Leases: []mailbox.LeaseKind{mailbox.LeaseToken}, Friends: tokens, Former: former, Closed: !d.until.IsZero(), MaxTTL: 7 * 24 * time.Hour}))
 	d.w.check(d.of.TellFriends(d.w.Context(), ForFriends{Secret: d.secret, Relay: d.id(), Addrs: d.addrs, Until: d.until}))
 }
 
@@ -131,7 +131,7 @@ func TestFriendIsNoPromise(t *testing.T) {
 func TestFriendGivesUp(t *testing.T) {
 	inWorld(t, func(w *world) {
 		usual := w.Relay("usual")
-		anna, ben, carol, home := neighbours(w, usual)
+		_, ben, carol, home := neighbours(w, usual)
 		ben.Leaves()
 		first := carol.Says(ben, "one")
 		carol.Awaits("the extra copy", func() bool { r := carol.state(first).Relays; return r.Kept == 1 && r.Extra == 1 })
@@ -156,11 +156,73 @@ func TestFriendGivesUp(t *testing.T) {
 		w.Advance(retellFriends)
 		home.tells()
 		carol.knowsExtra(ben, 1)
-		_, err := anna.ChangeContact(w.Context(), anna.contact(ben).ID, "blocked", func(c *store.Contact) error { c.Blocked = time.Now(); return nil })
-		w.check(err)
-		if tokens, err := anna.FriendTokens(w.Context(), home.secret); err != nil || len(tokens) != 0 {
-			t.Errorf("who is blocked has %d tokens, %v", len(tokens), err)
+	})
+}
+
+// blocks has a person block another, or end that.
+func (p *person) blocks(other *person, is bool) {
+	p.w.Helper()
+	_, err := p.ChangeContact(p.w.Context(), p.contact(other).ID, "blocked", func(c *store.Contact) error {
+		if c.Blocked = (time.Time{}); is {
+			c.Blocked = time.Now()
 		}
+		return nil
+	})
+	p.w.check(err)
+}
+
+// Anna blocks Ben while something lies at her computer for him, who is away. Nothing more is taken for him, and Carol
+// has to do with his usual relay. What lies there is his: he fetches it, and then has done with
+// it, and so has Carol. Later they are friends again.
+func TestFriendIsBlocked(t *testing.T) {
+	inWorld(t, func(w *world) {
+		usual := w.Relay("usual")
+		anna, ben, carol, home := neighbours(w, usual)
+		ben.Leaves()
+		first := carol.Says(ben, "one")
+		carol.Awaits("the extra copy", func() bool { r := carol.state(first).Relays; return r.Kept == 1 && r.Extra == 1 })
+		anna.blocks(ben, true)
+		home.tells()
+		w.Advance(time.Second)
+		kept := len(home.kept())
+		second := carol.Says(ben, "two")
+		if s := carol.Sees(second, api.Kept); s.Relays.Extra != 0 || s.Relays.Kept != 1 {
+			t.Errorf("Anna's computer took more: %+v", s.Relays)
+		}
+		w.Advance(10 * time.Minute)
+		if n := len(home.kept()); n != kept {
+			t.Errorf("it keeps %d cells for who is blocked, and kept %d before", n, kept)
+		}
+		usual.loses() // what Anna's computer keeps is the only copy of the first
+		carol.Leaves()
+		ben.Returns()
+		ben.Reads(carol, "one")
+		ben.Awaits("Anna's computer to be empty", func() bool { return len(home.kept()) == 0 })
+		used := func() int {
+			f := slices.DeleteFunc(ben.relaysOf("friend"), func(r api.Relay) bool { return r.State == relayDraining })
+			return len(f)
+		}
+		ben.Awaits("to have given it up", func() bool { return used() == 0 })
+		carol.Returns()
+		carol.knowsExtra(ben, 0)
+		ben.Reads(carol, "one", "two")
+
+		anna.blocks(ben, false)
+		w.Advance(retellFriends)
+		home.tells()
+		carol.knowsExtra(ben, 1)
+		ben.Leaves()
+		third := carol.Says(ben, "three")
+		carol.Awaits("Anna's computer to have it", func() bool { return carol.state(third).Relays.Extra == 1 })
+		ben.Returns()
+		ben.Reads(carol, "one", "two", "three")
+
+		// Ben, who is there, notices at once.
+		ben.Awaits("to be at Anna's", func() bool { f := ben.relaysOf("friend"); return len(f) == 1 && f[0].State == relayConnected })
+		anna.blocks(ben, true)
+		home.tells()
+		ben.Awaits("to have given it up", func() bool { return used() == 0 })
+		carol.knowsExtra(ben, 0)
 	})
 }
 

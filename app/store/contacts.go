@@ -161,6 +161,15 @@ func (tx *Tx) AllDevices() ([]Device, error) {
 	return all(tx, scanDevice, "SELECT "+deviceColumns+" FROM devices WHERE revoked IS NULL ORDER BY contact, device")
 }
 
+// FormerDevices returns the devices that were revoked, and those of who is blocked or removed.
+func (tx *Tx) FormerDevices() ([]identity.DevicePublic, error) {
+	return all(tx, func(r row) (d identity.DevicePublic, err error) {
+		err = r.Scan(fixed(d[:]))
+		return d, err
+	}, `SELECT d.device FROM devices d JOIN contacts c ON c.id = d.contact
+		WHERE d.revoked IS NOT NULL OR c.blocked IS NOT NULL OR c.removed IS NOT NULL ORDER BY d.device`)
+}
+
 // Address is where a device listens.
 type Address struct {
 	Device identity.DevicePublic

@@ -41,6 +41,7 @@ type asked struct {
 	kind  kind
 	size  int    // bytes of its frame
 	claim *claim // that a deposit rests on
+	token []byte // that pays for a lease
 }
 
 // answered is the answer to it.
@@ -119,8 +120,8 @@ func (c *crowd) came(group []*batch) {
 	}
 }
 
-// admitted refuses the deposits of a group whose claim does not hold, and what has waited for
-// too long, and returns the other changes.
+// admitted refuses the deposits of a group whose claim does not hold, leases whose token is good no more,
+// and what has waited for too long, and returns the other changes.
 func admitted(group []*batch, changes []Change) []Change {
 	verify(claimsOf(group))
 	now := time.Now()
@@ -131,6 +132,11 @@ func admitted(group []*batch, changes []Change) []Change {
 				if c.change().Err = b.asked[i].claim.outcome(); c.change().Err != nil {
 					continue
 				}
+			}
+			// Looked at here, too: what ended a friend's lease may have overtaken this.
+			if g, ok := c.(*GrantLease); ok && g.Token && !b.from.server.cfg.Load().takes(b.from.server.relay, g.Box, b.asked[i].token) {
+				g.Err = ErrLease
+				continue
 			}
 			if b.late(c, now) {
 				c.change().Err = ErrTryLater
@@ -213,7 +219,7 @@ func (s *Server) settle(group []*batch, changes []Change, broken error) {
 				pool.Put(c.Notice)
 			case *OpenQueues, *CloseQueues, *RemoveNotice:
 				m = answer(b.asked[i].kind)
-			case *Expire, *ReleaseBox:
+			case *Expire, *ReleaseBox, *EndLease:
 				continue
 			}
 			if reason != nil {

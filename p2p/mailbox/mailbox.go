@@ -45,6 +45,8 @@ const (
 	MaxUntil = 180 * 24 * time.Hour
 	// LeaseTime is what one lease proof buys, unless the relay is set otherwise.
 	LeaseTime = 30 * 24 * time.Hour
+	// MaxLease bounds how far ahead a lease can end.
+	MaxLease = 10 * 365 * 24 * time.Hour
 	// EpochTime is the length of an epoch.
 	EpochTime = 24 * time.Hour
 	// CatchAll is the epoch without a day, used after a descriptor's last.

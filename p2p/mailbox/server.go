@@ -3,6 +3,7 @@ package mailbox
 import (
 	"cmp"
 	"context"
+	"crypto/subtle"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -44,8 +45,6 @@ const (
 	// slowEvery is how often it is looked whether requests of those who ask too much go on.
 	slowEvery = 100 * time.Millisecond
 
-	maxLease = 10 * 365 * 24 * time.Hour
-
 	// sweepEvery is how often what has expired is removed.
 	sweepEvery = 30 * time.Second
 )
@@ -65,6 +64,7 @@ type ServerConfig struct {
 	LeaseTime, TokenLeaseTime time.Duration
 	Tokens                    [][]byte // for LeaseToken, 16 to 64 bytes each
 	Friends                   [][]byte // the same, each for one box alone: its FriendBox
+	Former                    [][]byte // were friends' tokens before, and are not any more: the leases of their boxes end at once
 	Difficulty                uint8    // of LeaseWork, in bits
 	IntroWork                 uint8    // the least for a deposit into an intro queue, in bits, up to MaxIntroWork; DefaultIntroWork
 	Streams                   int      // at once; 4096
@@ -130,6 +130,7 @@ type Server struct {
 	peers    map[peer.ID]int
 	watchers map[BoxPublic][]*session
 	ends     sync.WaitGroup
+	changed  chan struct{} // capacity 1: the terms are others
 
 	deposits, fetches, deletions, refusals, groups, taken, given atomic.Uint64
 	committing                                                   atomic.Int64 // nanoseconds
@@ -160,6 +161,7 @@ func NewServer(h host.Host, key Signer, store Store, cfg ServerConfig) (*Server,
 		sessions: make(map[*session]struct{}),
 		peers:    make(map[peer.ID]int),
 		watchers: make(map[BoxPublic][]*session),
+		changed:  make(chan struct{}, 1),
 	}
 	s.boxes.SetLimit(daily(uint64(cfg.GroupBoxes)))
 	s.left.SetLimit(daily(cfg.GroupBytes))
@@ -191,8 +193,8 @@ func (cfg ServerConfig) complete() (ServerConfig, error) {
 	}
 	cfg.LeaseTime = cmp.Or(cfg.LeaseTime, LeaseTime)
 	cfg.TokenLeaseTime = cmp.Or(cfg.TokenLeaseTime, cfg.LeaseTime)
-	if min(cfg.LeaseTime, cfg.TokenLeaseTime) < time.Hour || max(cfg.LeaseTime, cfg.TokenLeaseTime) > maxLease {
-		return cfg, fmt.Errorf("mailbox: leases for %v and %v, not for an hour up to %v", cfg.LeaseTime, cfg.TokenLeaseTime, maxLease)
+	if min(cfg.LeaseTime, cfg.TokenLeaseTime) < time.Hour || max(cfg.LeaseTime, cfg.TokenLeaseTime) > MaxLease {
+		return cfg, fmt.Errorf("mailbox: leases for %v and %v, not for an hour up to %v", cfg.LeaseTime, cfg.TokenLeaseTime, MaxLease)
 	}
 	if cfg.IntroWork == 0 {
 		cfg.IntroWork = DefaultIntroWork
@@ -200,7 +202,7 @@ func (cfg ServerConfig) complete() (ServerConfig, error) {
 	if cfg.IntroWork > MaxIntroWork {
 		return cfg, fmt.Errorf("mailbox: %d bits of work for strangers, more than %d", cfg.IntroWork, MaxIntroWork)
 	}
-	for _, t := range slices.Concat(cfg.Tokens, cfg.Friends) {
+	for _, t := range slices.Concat(cfg.Tokens, cfg.Friends, cfg.Former) {
 		if len(t) < minToken || len(t) > maxToken {
 			return cfg, fmt.Errorf("mailbox: a token of %d bytes, not %d to %d", len(t), minToken, maxToken)
 		}
@@ -214,7 +216,8 @@ func daily(n uint64) rate.Limit {
 }
 
 // SetTerms changes the terms for streams that begin from now on; Routes, Scarce and Log stay as
-// they were, and so does what was told on streams that are there. What the Store
+// they were, and so does what was told on streams that are there, but for tokens: who has one no more is not
+// given a lease for it, and what a friend had ends, as that of Former ones does. What the Store
 // enforces is its owner's to change. On an error nothing is changed.
 func (s *Server) SetTerms(cfg ServerConfig) error {
 	cfg, err := cfg.complete()
@@ -226,8 +229,53 @@ func (s *Server) SetTerms(cfg ServerConfig) error {
 	s.intros.setLeast(cfg.IntroWork)
 	s.boxes.SetLimit(daily(uint64(cfg.GroupBoxes)))
 	s.left.SetLimit(daily(cfg.GroupBytes))
+	cfg.Former = slices.DeleteFunc(slices.Concat(cfg.Former, was.Former, was.Friends), func(t []byte) bool { return among(cfg.Friends, t) })
+	slices.SortFunc(cfg.Former, slices.Compare)
+	cfg.Former = slices.CompactFunc(cfg.Former, slices.Equal)
 	s.cfg.Store(&cfg)
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
 	return nil
+}
+
+// among says whether a token is one of a list, in a time that tells nothing of it.
+func among(list [][]byte, token []byte) bool {
+	found := 0
+	for _, t := range list {
+		found |= subtle.ConstantTimeCompare(t, token)
+	}
+	return found == 1
+}
+
+// takes says whether a token pays for a box.
+func (cfg *ServerConfig) takes(relay peer.ID, box BoxPublic, token []byte) bool {
+	return among(cfg.Tokens, token) || among(cfg.Friends, token) && FriendBox(relay, token).Public() == box
+}
+
+// endLeases ends the leases of those who are friends no more, whenever the terms change, until the context ends. Who
+// watches such a box is sent away: they learn of it when they log in.
+func (s *Server) endLeases(ctx context.Context) {
+	for {
+		for _, t := range s.cfg.Load().Former {
+			box := FriendBox(s.relay, t).Public()
+			if info, err := s.store.Box(box); err != nil || !info.Until.After(time.Now()) {
+				continue // what is wrong with the Store ends the server
+			}
+			s.do(&EndLease{Box: box})
+			s.mu.Lock()
+			for _, c := range s.watchers[box] {
+				c.stopReading()
+			}
+			s.mu.Unlock()
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.changed:
+		}
+	}
 }
 
 // Run serves until the context ends. Then no streams begin any more, no requests are read, and what
@@ -241,11 +289,9 @@ func (s *Server) Run(ctx context.Context) error {
 		defer close(committed)
 		s.commit(func(err error) { cancel(err) })
 	}()
-	swept := make(chan struct{})
-	go func() {
-		defer close(swept)
-		s.sweep(ctx)
-	}()
+	var own sync.WaitGroup // what changes the Store by itself
+	own.Go(func() { s.sweep(ctx) })
+	own.Go(func() { s.endLeases(ctx) })
 	<-ctx.Done()
 	s.drain()
 	s.host.RemoveStreamHandler(Protocol)
@@ -257,7 +303,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	s.ends.Wait()
-	<-swept
+	own.Wait()
 	close(s.queue) // nobody is left to send
 	<-committed
 	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded) {

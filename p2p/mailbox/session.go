@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/subtle"
 	"errors"
 	"io"
 	"net/netip"
@@ -610,6 +609,9 @@ func (c *session) lease(m *lease, id uint32, size int, now time.Time) error {
 	c.leased = true
 	g.Until = time.Unix(now.Unix(), 0).Add(length)
 	c.add(g, id, kindLease, size)
+	if g.Token {
+		c.batch.asked[len(c.batch.asked)-1].token = slices.Clone(m.bytes)
+	}
 	return nil
 }
 
@@ -674,16 +676,7 @@ func (c *session) pays(m *lease) bool {
 	case LeaseOpen:
 		return len(m.bytes) == 0
 	case LeaseToken:
-		good := 0
-		for _, t := range c.cfg.Tokens {
-			good |= subtle.ConstantTimeCompare(t, m.bytes)
-		}
-		for _, t := range c.cfg.Friends {
-			if subtle.ConstantTimeCompare(t, m.bytes) == 1 && FriendBox(c.server.relay, t).Public() == *c.box {
-				good = 1
-			}
-		}
-		return good == 1
+		return c.server.cfg.Load().takes(c.server.relay, *c.box, m.bytes)
 	case LeaseWork:
 		return len(m.bytes) == 8 && worked(workText(c.server.relay, c.challenge, *c.box), m.bytes, int(c.cfg.Difficulty))
 	}

@@ -100,7 +100,7 @@ func DefaultQuotas() Quotas {
 	return Quotas{Room: Room{QueueCells: 512, QueueBytes: 8 << 20, BoxBytes: 256 << 20, BoxQueues: 16 << 10}}
 }
 
-// A Change is one of *Deposit, *Delete, *OpenQueues, *CloseQueues, *GrantLease,
+// A Change is one of *Deposit, *Delete, *OpenQueues, *CloseQueues, *GrantLease, *EndLease,
 // *ReleaseBox, *PostNotice, *RemoveNotice and *Expire. Commit fills in what follows their
 // blank lines; Outcome is nil if the change happened, or one of the errors that
 // a Refusal can have.
@@ -172,8 +172,17 @@ type CloseQueues struct {
 // though it prolongs nothing; without one it is so no more once it is prolonged.
 type GrantLease struct {
 	Box   BoxPublic
-	Until time.Time
-	Token bool // pays for it
+	Until time.Time // at most MaxLease from now
+	Token bool      // pays for it
+
+	Outcome
+}
+
+// EndLease ends the lease of a box now, in whole seconds: nothing new comes into it. What is in it stays until
+// it expires, and can be had and deleted until then. A GrantLease that comes later is good, however long
+// the lease would have lasted. A box without a lease is passed over.
+type EndLease struct {
+	Box BoxPublic
 
 	Outcome
 }

@@ -96,6 +96,67 @@ func TestForFriends(t *testing.T) {
 		t.Errorf("after the restart %+v, before %+v", r, before)
 	}
 	b = arrive(ben)
+	// Ben is a friend no more, for a while: his share takes nothing, but what is there is his.
+	watched := make(chan error, 1)
+	go func() { watched <- b.Watch(t.Context(), 0, func([]mailbox.Entry) error { return nil }) }()
+	late := &person{Client: dial(t, h.info()), key: mailbox.FriendBox(h.ID(), ben)}
+	if _, err := late.Login(t.Context(), late.key); err != nil {
+		t.Fatal(err)
+	}
+	limits.Friends = [][]byte{cleo}
+	if err := h.SetLimits(limits); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-watched; !errors.Is(err, mailbox.ErrClosed) {
+		t.Errorf("Ben's connection ended with %v", err)
+	}
+	if _, err := late.Lease(t.Context(), late.key.Public(), ben); !errors.Is(err, mailbox.ErrLease) {
+		t.Errorf("a token that is good no more, on a connection from before: %v", err)
+	}
+	writer = dial(t, h.info())
+	if _, err := writer.Put(t.Context(), d.Queue(b.Epoch()).Write, mailboxtest.Random(mailbox.CellSmall), 0); !errors.Is(err, mailbox.ErrLease) {
+		t.Errorf("a deposit for who is a friend no more: %v", err)
+	}
+	late = &person{Client: dial(t, h.info()), key: late.key}
+	if info, err := late.Login(t.Context(), late.key); err != nil || info.Until.After(late.Now()) || info.Used == 0 {
+		t.Errorf("%+v, %v", info, err)
+	}
+	if entries, _, err := late.List(t.Context(), 0); err != nil || len(entries) != kept {
+		t.Errorf("%d cells, %v", len(entries), err)
+	} else if _, err := late.Get(t.Context(), entries[0].Cell); err != nil {
+		t.Error(err)
+	}
+	if f := h.Report().Friends; *f != (relay.Friends{Tokens: 1, Using: 0, Mail: 0}) {
+		t.Errorf("%+v", f)
+	}
+	limits.Friends = [][]byte{ben, cleo}
+	if err := h.SetLimits(limits); err != nil {
+		t.Fatal(err)
+	}
+	arrive(ben)
+	if err := h.stop(); err != nil {
+		t.Fatal(err)
+	}
+	// He is blocked while the relay does not run, which hears of it at its start; and then a friend again.
+	limits.Friends, limits.Former = [][]byte{cleo}, [][]byte{ben}
+	h = run(t, relay.Config{Data: dir, Friends: true, Limits: limits})
+	h.until(t, relay.Serving)
+	ended := false
+	for end := time.Now().Add(30 * time.Second); !ended && time.Now().Before(end); {
+		info, err := dial(t, h.info()).Login(t.Context(), late.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ended = !info.Until.After(time.Now())
+	}
+	if !ended {
+		t.Error("his lease did not end")
+	}
+	limits.Friends, limits.Former = [][]byte{ben, cleo}, nil
+	if err := h.SetLimits(limits); err != nil {
+		t.Fatal(err)
+	}
+	b = arrive(ben)
 	limits.Closed = true
 	if err := h.SetLimits(limits); err != nil {
 		t.Fatal(err)

@@ -25,6 +25,7 @@ type Limits struct {
 	Work              uint8               // for LeaseWork, bits; DefaultDifficulty
 	Tokens            [][]byte            // for LeaseToken, 16 to 64 bytes each; none
 	Friends           [][]byte            // the same, each for one box alone: its mailbox.FriendBox; none
+	Former            [][]byte            // were friends' before, and are not any more: their boxes take nothing more; none
 	Keep              time.Duration       // the longest that anything is kept, in whole seconds; mailbox.MaxTTL, which is also the most
 	Closed            bool                // nothing new is taken, and what is kept is given out
 	// Bounds of connections; those of node.DefaultBounds, for friends alone FriendBounds, and on
@@ -127,7 +128,7 @@ func (l Limits) room() error {
 
 // terms are the limits as the mailbox knows them.
 func (l Limits) terms(m node.Mode) mailbox.ServerConfig {
-	t := mailbox.ServerConfig{Quotas: l.Quotas, Leases: l.Leases, Difficulty: l.Work, Tokens: l.Tokens, Friends: l.Friends, MaxTTL: l.Keep, Closed: l.Closed, Streams: l.Bounds.Connections, GroupBoxes: l.GroupBoxes, GroupBytes: uint64(l.GroupBytes),
+	t := mailbox.ServerConfig{Quotas: l.Quotas, Leases: l.Leases, Difficulty: l.Work, Tokens: l.Tokens, Friends: l.Friends, Former: l.Former, MaxTTL: l.Keep, Closed: l.Closed, Streams: l.Bounds.Connections, GroupBoxes: l.GroupBoxes, GroupBytes: uint64(l.GroupBytes),
 		LeaseTime: l.Lease, TokenLeaseTime: l.TokenLease, Bounds: l.Bounds}
 	if m == node.Loopback {
 		t.IntroWork = 1

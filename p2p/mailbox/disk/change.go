@@ -55,6 +55,11 @@ func (g *decision) plan(c mailbox.Change) error {
 		return g.close(c)
 	case *mailbox.GrantLease:
 		return g.lease(c)
+	case *mailbox.EndLease:
+		if b, now := g.t.box(c.Box), g.now.Unix(); b.ok && b.v.until > now {
+			g.add(&ended{c.Box, now, b.v.token})
+		}
+		return nil
 	case *mailbox.ReleaseBox:
 		return g.release(c)
 	case *mailbox.PostNotice:

@@ -18,7 +18,7 @@ func records() []record {
 		&posted{box, n, 10, notice}, &unposted{n}, &expired{11, 12}, &movedCell{box, c, small}, &movedNotice{n, notice},
 		&introduced{box, q, c, 13, 14, mailbox.MaxIntroWork, notice}, &opened{box, mailbox.Intro, 8, []mailbox.QID{q}}, &forgotten{box},
 		&gathered{[]cellKey{{box, c}, {mailbox.BoxPublic{2}, c}}, []cell{{expiry: 1, queue: q, size: mailbox.CellSmall}, {expiry: 2, queue: q, size: mailbox.CellMedium, work: 3}}, append(bytes.Clone(small), notice...)},
-		&dropped{1 << 40, 5},
+		&dropped{1 << 40, 5}, &ended{box, 10, false}, &ended{box, 10, true},
 	}
 }
 

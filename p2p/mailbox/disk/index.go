@@ -78,7 +78,7 @@ type (
 )
 
 const (
-	indexVersion = 3
+	indexVersion = 4
 	// boxGrace is how long after its lease a box is known, in seconds:
 	// longer than MaxUntil and MaxTTL, so that nothing is left in it.
 	boxGrace = int64((mailbox.MaxUntil + 24*time.Hour) / time.Second)
@@ -170,20 +170,14 @@ func (v box) value() []byte {
 	b = binary.BigEndian.AppendUint64(b, v.used)
 	b = binary.BigEndian.AppendUint64(b, v.sequence)
 	b = binary.BigEndian.AppendUint32(b, v.queues)
-	b = binary.BigEndian.AppendUint32(b, v.notices)
-	if v.token {
-		return append(b, 1)
-	}
-	return append(b, 0)
+	return appendFlag(binary.BigEndian.AppendUint32(b, v.notices), v.token)
 }
 
 func parseBox(raw []byte) (v box, ok bool) {
 	s := cryptobyte.String(raw)
 	ok = readUnix(&s, &v.until) && s.ReadUint64(&v.used) && s.ReadUint64(&v.sequence) && s.ReadUint32(&v.queues) && s.ReadUint32(&v.notices)
 	if !s.Empty() { // else of version 2: what paid for it is not known
-		var token uint8
-		ok = ok && s.ReadUint8(&token) && token <= 1 && s.Empty()
-		v.token = token == 1
+		ok = ok && readFlag(&s, &v.token) && s.Empty()
 	}
 	return v, ok
 }
@@ -579,6 +573,15 @@ func (t *txn) leaseBox(name mailbox.BoxPublic, until int64, token bool) {
 	}
 	b.v.until, b.v.token, b.dirty = until, token, true
 	t.put(keyEnd(until+boxGrace, keyBox(name)), nil)
+}
+
+// endLease has the lease of a box, which may be known to be another, end at a time.
+func (t *txn) endLease(name mailbox.BoxPublic, at int64, token bool) {
+	if b := t.box(name); b.ok {
+		t.drop(keyEnd(b.v.until+boxGrace, keyBox(name)))
+		b.v.until, b.v.token, b.dirty = at, token, true
+		t.put(keyEnd(at+boxGrace, keyBox(name)), nil)
+	}
 }
 
 func (t *txn) dropBox(name mailbox.BoxPublic) {

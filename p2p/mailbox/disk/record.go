@@ -128,6 +128,8 @@ func parseRecord(s *cryptobyte.String) (record, error) {
 		r = new(gathered)
 	case typeDropped:
 		r = new(dropped)
+	case typeEnded:
+		r = new(ended)
 	default:
 		return nil, fmt.Errorf("type %d", kind)
 	}
@@ -154,6 +156,7 @@ const (
 	typeGathered    = 14
 	typeDropped     = 15
 	typeLeasedToken = 16
+	typeEnded       = 17
 )
 
 // readUnix reads a time in unix seconds within bounds.
@@ -167,6 +170,20 @@ func readUnix(s *cryptobyte.String, t *int64) bool {
 }
 
 func appendUnix(b []byte, t int64) []byte { return binary.BigEndian.AppendUint64(b, uint64(t)) }
+
+func readFlag(s *cryptobyte.String, f *bool) bool {
+	var n uint8
+	ok := s.ReadUint8(&n) && n <= 1
+	*f = n == 1
+	return ok
+}
+
+func appendFlag(b []byte, f bool) []byte {
+	if f {
+		return append(b, 1)
+	}
+	return append(b, 0)
+}
 
 // sizeOf and classOf turn a cell's class into its size and back.
 func sizeOf(class uint8) int {
@@ -406,6 +423,23 @@ func (r *leased) parse(s *cryptobyte.String) bool {
 }
 func (r *leased) blob() []byte             { return nil }
 func (r *leased) apply(t *txn, _ location) { t.leaseBox(r.box, r.until, r.token) }
+
+// ended is of a box whose lease ended before its time.
+type ended struct {
+	box   mailbox.BoxPublic
+	at    int64
+	token bool // paid for it
+}
+
+func (r *ended) append(b []byte) []byte {
+	return appendFlag(appendUnix(append(append(b, typeEnded), r.box[:]...), r.at), r.token)
+}
+
+func (r *ended) parse(s *cryptobyte.String) bool {
+	return s.CopyBytes(r.box[:]) && readUnix(s, &r.at) && readFlag(s, &r.token)
+}
+func (r *ended) blob() []byte             { return nil }
+func (r *ended) apply(t *txn, _ location) { t.endLease(r.box, r.at, r.token) }
 
 type posted struct {
 	box    mailbox.BoxPublic

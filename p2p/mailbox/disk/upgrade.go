@@ -8,7 +8,7 @@ import (
 )
 
 // upgrade gives an index of an earlier version the rows that it has not: a those of version 1,
-// o all. Row p is written last, so one that is cut short is begun again.
+// o those of 1 and 2. One of version 3 has all, but its program would not know what the log tells now. Row p is written last, so one that is cut short is begun again.
 func upgrade(db *pebble.DB, version byte, totals []byte) error {
 	const part = 1 << 20 // bytes written at once, for there may be millions of queues
 	b := db.NewBatch()
@@ -43,23 +43,25 @@ func upgrade(db *pebble.DB, version byte, totals []byte) error {
 			}
 		}
 	}
-	if err := each(db, key('q'), func(k, raw []byte) error {
-		v, ok := parseQueue(raw)
-		if !ok {
-			return errRecord
+	if version < 3 {
+		if err := each(db, key('q'), func(k, raw []byte) error {
+			v, ok := parseQueue(raw)
+			if !ok {
+				return errRecord
+			}
+			return put(keyIn(v.box, k), nil)
+		}); err != nil {
+			return err
 		}
-		return put(keyIn(v.box, k), nil)
-	}); err != nil {
-		return err
-	}
-	if err := each(db, key('n'), func(k, raw []byte) error {
-		v, ok := parseNotice(raw)
-		if !ok {
-			return errRecord
+		if err := each(db, key('n'), func(k, raw []byte) error {
+			v, ok := parseNotice(raw)
+			if !ok {
+				return errRecord
+			}
+			return put(keyIn(v.box, k), nil)
+		}); err != nil {
+			return err
 		}
-		return put(keyIn(v.box, k), nil)
-	}); err != nil {
-		return err
 	}
 	if err := put(keyTotals(), totals); err != nil {
 		return failed(err)

@@ -55,11 +55,13 @@ func unpack(t *testing.T, name string) (dir string) {
 // is an index that was closed in order, and behind it a segment that only the log has.
 func TestUpgrade(t *testing.T) {
 	// What version 1 kept is taken to have been left for the longest.
-	t.Run("1", func(t *testing.T) { upgraded(t, "testdata/v1.tar.gz", noon) })
-	t.Run("2", func(t *testing.T) { upgraded(t, "testdata/v2.tar.gz", noon.Add(-time.Hour)) })
+	t.Run("1", func(t *testing.T) { upgraded(t, "testdata/v1.tar.gz", noon, false) })
+	t.Run("2", func(t *testing.T) { upgraded(t, "testdata/v2.tar.gz", noon.Add(-time.Hour), false) })
+	t.Run("3", func(t *testing.T) { upgraded(t, "testdata/v3.tar.gz", noon.Add(-time.Hour), true) })
 }
 
-func upgraded(t *testing.T, name string, oldest time.Time) {
+// token says that both boxes were paid for by one, which version 3 is the first to know.
+func upgraded(t *testing.T, name string, oldest time.Time, token bool) {
 	dir := unpack(t, name)
 	cfg := Config{Dir: dir, MaxBytes: 8 << 20}
 	box, other, now := mailbox.BoxPublic{1}, mailbox.BoxPublic{2}, noon.Add(time.Minute)
@@ -92,9 +94,23 @@ func upgraded(t *testing.T, name string, oldest time.Time) {
 		}
 	}
 	s := open(t, cfg)
-	defer s.Close()
+	defer func() { s.Close() }()
+	for _, b := range []mailbox.BoxPublic{box, other} {
+		if info, err := s.Box(b); err != nil || !info.Until.After(now) || info.Token != token {
+			t.Fatalf("%+v, %v", info, err)
+		}
+	}
 	fresh := put(t, s, now, mailbox.QID{1}, mailbox.CellSmall)
 	holds(t, s, now, box, cell(1, mailbox.CellSmall), cell(3, mailbox.CellLarge), cell(7, mailbox.CellSmall), fresh)
+	// What the log tells from now on is there after a restart, too.
+	commit(t, s, now, &mailbox.EndLease{Box: other})
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, cfg)
+	if info, err := s.Box(other); err != nil || info.Until.After(now) {
+		t.Fatalf("%+v, %v", info, err)
+	}
 	// What an earlier version did not know of a box goes with it.
 	for _, b := range []mailbox.BoxPublic{box, other} {
 		commit(t, s, now, &mailbox.ReleaseBox{Box: b})

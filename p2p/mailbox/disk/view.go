@@ -260,6 +260,10 @@ func (p *Plan) keep(r record) location {
 		} else {
 			p.put('b', r.box[:], time.Time{}, false, r)
 		}
+	case *ended:
+		// Not under the key of what is prolonged: after this that may end earlier than what was first granted,
+		// which who reads the log from its beginning learns first.
+		p.put('E', r.box[:], p.now.Add(mailbox.MaxLease+time.Duration(boxGrace)*time.Second+longGone), false, r)
 	case *forgotten:
 		p.put('b', r.box[:], time.Time{}, true, r)
 	case *posted:
@@ -384,12 +388,17 @@ const EntryVersion = 2
 
 // newestEntry is the version of entries that say what those of EntryVersion cannot, so that a process of an
 // earlier program that reads on says that it is too old, and not that the log is damaged.
-const newestEntry = 3
+const newestEntry = 4
 
 // entryVersion is that of the entry of a record.
 func entryVersion(r record) uint8 {
-	if l, ok := r.(*leased); ok && l.token {
-		return newestEntry
+	switch r := r.(type) {
+	case *leased:
+		if r.token {
+			return 3
+		}
+	case *ended:
+		return 4
 	}
 	return EntryVersion
 }
@@ -441,6 +450,8 @@ func (t *txn) known(r record) bool {
 		q := t.queue(r.queues[0])
 		return q.ok && q.v.box == r.box
 	case *leased:
+		return t.box(r.box).ok
+	case *ended:
 		return t.box(r.box).ok
 	}
 	return true

@@ -103,6 +103,10 @@ func (m *Memory) Commit(now time.Time, changes []mailbox.Change) error {
 				b.until, b.token = c.Until, c.Token
 			}
 			b.token = b.token || c.Token
+		case *mailbox.EndLease:
+			if b, at := m.boxes[c.Box], time.Unix(now.Unix(), 0); b != nil && at.Before(b.until) {
+				b.until = at
+			}
 		case *mailbox.ReleaseBox:
 			m.release(c.Box)
 		case *mailbox.PostNotice:

@@ -56,7 +56,7 @@ func (p *People) change() (a, b mailbox.Change) {
 		}
 		return q
 	}
-	switch p.Rand.IntN(21) {
+	switch p.Rand.IntN(22) {
 	case 0, 1:
 		c := mailbox.GrantLease{Box: box, Until: p.later(40 * 24 * time.Hour), Token: p.Rand.IntN(3) == 0}
 		d := c
@@ -90,6 +90,10 @@ func (p *People) change() (a, b mailbox.Change) {
 		return &c, &d
 	case 12:
 		c := mailbox.ReleaseBox{Box: box}
+		d := c
+		return &c, &d
+	case 13:
+		c := mailbox.EndLease{Box: box}
 		d := c
 		return &c, &d
 	default:

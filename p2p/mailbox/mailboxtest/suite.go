@@ -472,6 +472,75 @@ func Suite(t *testing.T, limit uint64, kind Kind) {
 			s.t.Fatalf("after all has expired: %+v", u)
 		}
 	})
+	run("a lease that is ended keeps what is there, and takes nothing more", func(s *shelf) {
+		box, q := s.box(mailbox.Ordinary, 2)
+		other, oq := s.box(mailbox.Ordinary, 1)
+		a, b, c := s.put(q[0], mailbox.CellLarge), s.put(q[1], mailbox.CellSmall), s.put(oq[0], mailbox.CellSmall)
+		s.want(s.notice(box, mailbox.NoticeID{1}), nil)
+		s.now = s.now.Add(time.Hour)
+		s.want(&mailbox.EndLease{Box: box}, nil)
+		at := s.now
+		is := func(until time.Time) {
+			s.t.Helper()
+			if info, err := s.store.Box(box); err != nil || !info.Until.Equal(until) || info.Queues != 2 || info.Used != mailbox.CellLarge+mailbox.CellSmall+mailbox.NoticeSize {
+				s.t.Fatalf("%+v, %v", info, err)
+			}
+		}
+		s.now = s.now.Add(time.Hour)
+		s.want(&mailbox.EndLease{Box: box}, nil) // it has none any more
+		s.want(&mailbox.EndLease{Box: mailbox.BoxPublic{7}}, nil)
+		is(at)
+		s.now = at // at once
+		ended := func() {
+			s.t.Helper()
+			is(at)
+			s.want(s.deposit(q[0], Random(mailbox.CellSmall), time.Hour), mailbox.ErrLease)
+			s.want(s.deposit(q[0], a, 2*mailbox.MaxTTL), mailbox.ErrLease) // nor for longer
+			s.want(s.notice(box, mailbox.NoticeID{2}), mailbox.ErrLease)
+			s.want(&mailbox.OpenQueues{Box: box, Class: mailbox.Ordinary, Until: s.now.Add(time.Hour), Queues: q}, mailbox.ErrLease)
+			s.holds(box, a, b)
+			s.holds(other, c)
+			if _, err := s.store.Notice(mailbox.NoticeID{1}, s.now.Add(-time.Hour)); err != nil {
+				s.t.Fatal(err)
+			}
+			if u := s.store.Usage(); u.Boxes != 2 {
+				s.t.Fatalf("usage %+v", u)
+			}
+		}
+		ended()
+		if kind.Keeps {
+			for _, killed := range []bool{true, false} {
+				s.reopen(killed)
+				ended()
+			}
+		}
+		c2 := s.put(oq[0], mailbox.CellSmall)
+		s.holds(other, c, c2)
+
+		// Another lease, shorter than the first would have been; then it is ended again, for good.
+		s.want(&mailbox.GrantLease{Box: box, Until: s.now.Add(48 * time.Hour), Token: true}, nil)
+		is(s.now.Add(48 * time.Hour))
+		if kind.Keeps {
+			s.reopen(true)
+			is(s.now.Add(48 * time.Hour))
+		}
+		again := s.put(q[1], mailbox.CellSmall)
+		s.now = s.now.Add(24 * time.Hour)
+		s.want(&mailbox.EndLease{Box: box}, nil)
+		del := &mailbox.Delete{Box: box, Cells: []mailbox.CellID{mailbox.IDOf(a)}}
+		if s.want(del, nil); del.Deleted != 1 {
+			s.t.Fatal("its owner cannot delete what is there")
+		}
+		s.holds(box, b, again)
+		s.now = s.now.Add(mailbox.MaxTTL)
+		s.want(&mailbox.Expire{At: s.now}, nil)
+		s.holds(box)
+		s.now = s.now.Add(mailbox.MaxUntil + 25*time.Hour)
+		s.want(&mailbox.Expire{At: s.now}, nil)
+		if u := s.store.Usage(); u.Cells+u.Bytes+u.Notices+u.Queues+u.Boxes != 0 {
+			s.t.Fatalf("after all has expired: %+v", u)
+		}
+	})
 	run("much expires in parts", func(s *shelf) {
 		for range 150 {
 			s.box(mailbox.Ordinary, 8)
