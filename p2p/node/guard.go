@@ -75,10 +75,6 @@ const (
 	greetGrace, proveGrace = 2 * time.Second, 10 * time.Second
 	// visitorStreams is how many streams a stranger has at once, and provedStreams who is none.
 	visitorStreams, provedStreams = 16, 64
-	// addresses of those who proved something are known for knownTime, maxKnown of them and
-	// knownGroup of one group.
-	knownTime            = 24 * time.Hour
-	maxKnown, knownGroup = 16384, 64
 	// longestPause is how long a connection rests at most for the bytes that went over it: less than
 	// who waits for its answer takes for the end.
 	longestPause = 5 * time.Second
@@ -137,9 +133,7 @@ type Guard struct {
 	greeting int // visitors who have not said who they are
 	peers    map[peer.ID][]*Visitor
 	proven   map[netip.Prefix][]*Visitor // of each group, those who proved something, in that order
-	known    map[netip.Prefix]time.Time  // addresses, and when they proved something
-	knowns   map[netip.Prefix]int        // how many of a group
-	swept    time.Time                   // when known was
+	known    known                       // addresses
 }
 
 // corner is what the strangers of one group, or of one known address, have.
@@ -152,7 +146,6 @@ func newGuard(m network.ResourceManager, b Bounds, protect connmgr.ConnManager) 
 	g := &Guard{
 		ResourceManager: m, protect: protect,
 		groups: make(map[netip.Prefix]int), corners: make(map[netip.Prefix]*corner), peers: make(map[peer.ID][]*Visitor), proven: make(map[netip.Prefix][]*Visitor),
-		known: make(map[netip.Prefix]time.Time), knowns: make(map[netip.Prefix]int),
 	}
 	g.SetBounds(b)
 	return g
@@ -311,7 +304,7 @@ func (g *Guard) enter(v *Visitor) (out func(), err error) {
 	g.last++
 	v.tag = "visitor " + strconv.FormatUint(g.last, 10)
 	v.key = v.group
-	if at, known := g.known[v.addr]; known && v.since.Sub(at) < knownTime {
+	if g.known.has(v.group, v.addr, v.since) {
 		v.key, v.known = v.addr, true
 	}
 	if b := g.bounds; b.Connections > 0 {
@@ -562,7 +555,7 @@ func (v *Visitor) Prove() {
 		return
 	}
 	g.settle(v, proved)
-	if g.remember(v) {
+	if g.known.remember(v.group, v.addr, time.Now()) {
 		v.key = v.addr
 	}
 	g.protect.Protect(v.peer, v.tag)
@@ -571,34 +564,6 @@ func (v *Visitor) Prove() {
 
 // Proved says whether Prove was called, or there are no bounds.
 func (v *Visitor) Proved() bool { return v == nil || v.proof.Load() }
-
-// remember has the address of a visitor be known, if there is room.
-func (g *Guard) remember(v *Visitor) bool {
-	now := time.Now()
-	if _, again := g.known[v.addr]; again {
-		g.known[v.addr] = now
-		return true
-	}
-	if (len(g.known) >= maxKnown || g.knowns[v.group] >= knownGroup) && now.Sub(g.swept) >= time.Minute {
-		g.swept = now
-		for addr, at := range g.known {
-			if now.Sub(at) < knownTime {
-				continue
-			}
-			delete(g.known, addr)
-			group := Group(addr.Addr())
-			if g.knowns[group]--; g.knowns[group] == 0 {
-				delete(g.knowns, group)
-			}
-		}
-	}
-	if !v.addr.IsValid() || len(g.known) >= maxKnown || g.knowns[v.group] >= knownGroup {
-		return false
-	}
-	g.known[v.addr] = now
-	g.knowns[v.group]++
-	return true
-}
 
 // May says whether a visitor may do n of something now, and counts that it does.
 func (v *Visitor) May(a Act, n int) bool {

@@ -235,8 +235,8 @@ func TestManyGroups(t *testing.T) {
 		if anna != nil {
 			t.Error("a stranger was let in, too")
 		}
-		g.known[addressOf(ma.StringCast("/ip4/10.8.8.8/tcp/1"))] = time.Now() // as who proved something yesterday
-		g.knowns[Group(netip.MustParseAddr("10.8.8.8"))] = 1
+		anna8 := ma.StringCast("/ip4/10.8.8.8/tcp/1")
+		g.known.remember(GroupOf(anna8), addressOf(anna8), time.Now()) // as who proved something yesterday
 		if anna = g.greets("10.8.8.8"); anna == nil {
 			t.Fatal("Anna's address is known, and there is no room for her")
 		}
