@@ -75,6 +75,9 @@ const (
 	greetGrace, proveGrace = 2 * time.Second, 10 * time.Second
 	// visitorStreams is how many streams a stranger has at once, and provedStreams who is none.
 	visitorStreams, provedStreams = 16, 64
+	// refusedBurst streams of one connection are refused, and refusedRate a second, before it is ended: to refuse one
+	// costs about as much as to take it.
+	refusedBurst, refusedRate = 128, 4
 	// longestPause is how long a connection rests at most for the bytes that went over it: less than
 	// who waits for its answer takes for the end.
 	longestPause = 5 * time.Second
@@ -95,10 +98,11 @@ type Turned struct {
 	DepositRate uint64 `json:"deposit_rate"`
 	Slowed      uint64 `json:"slowed"` // requests that waited
 	Paused      uint64 `json:"paused"` // connections: as often as one waited because of the bytes that went over it
+	Ended       uint64 `json:"ended"`  // connections that went on opening streams that were refused
 }
 
-// Connections are those that were not let in, or ended so that others could be.
-func (t Turned) Connections() uint64 { return t.Rate + t.Group + t.All + t.Displaced }
+// Connections are those that were not let in, or ended so that others could be, or for what they did.
+func (t Turned) Connections() uint64 { return t.Rate + t.Group + t.All + t.Displaced + t.Ended }
 
 var errGuarded = errors.New("node: too many from there")
 
@@ -195,7 +199,7 @@ func (g *Guard) Turned() Turned {
 	n := func(w why) uint64 { return g.turned[w].Load() }
 	return Turned{
 		Rate: n(tooFast), Group: n(groupFull), All: n(allFull), Displaced: n(displaced), Streams: n(streamsFull),
-		StreamRate: n(act(stream)), LoginRate: n(act(Login)), DepositRate: n(act(Deposit)), Slowed: n(act(Request)), Paused: n(act(octet)),
+		StreamRate: n(act(stream)), LoginRate: n(act(Login)), DepositRate: n(act(Deposit)), Slowed: n(act(Request)), Paused: n(act(octet)), Ended: n(ended),
 	}
 }
 
@@ -208,6 +212,7 @@ const (
 	allFull
 	displaced
 	streamsFull
+	ended
 	turns
 )
 
@@ -231,7 +236,8 @@ type Visitor struct {
 	peer    peer.ID
 	close   func() // ends the connection; nil while nobody knows how to
 	streams int
-	done    [acts]int // of what is included
+	done    [acts]int   // of what is included
+	refused rate.Bucket // streams
 }
 
 type stage int
@@ -644,18 +650,18 @@ func (g *Guard) openStream(p peer.ID, now time.Time) (v *Visitor, out func(), er
 	if v == nil {
 		return nil, nil, nil
 	}
-	if !v.May(stream, 1) {
-		return nil, nil, errGuarded
-	}
+	may := v.May(stream, 1)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if v.stage == gone {
 		return nil, nil, errGuarded
 	}
 	switch b := g.bounds; {
+	case !may:
+		return nil, v.refuse(now), errGuarded
 	case b.Connections == 0:
 	case v.streams >= provedStreams || v.stage < proved && v.streams >= visitorStreams:
-		return nil, nil, g.turn(streamsFull)
+		return nil, v.refuse(now), g.turn(streamsFull)
 	case v.stage < proved:
 		mine := g.corners[v.key]
 		switch {
@@ -666,13 +672,27 @@ func (g *Guard) openStream(p peer.ID, now time.Time) (v *Visitor, out func(), er
 		default:
 			out = func() {}
 		}
-		if out == nil || v.stage == gone { // it may have been itself
+		if out == nil {
+			return nil, v.refuse(now), g.turn(streamsFull)
+		}
+		if v.stage == gone { // it was itself
 			return nil, out, g.turn(streamsFull)
 		}
 	}
 	v.streams++
 	v.countStream(1)
 	return v, out, nil
+}
+
+// refuse counts a stream that was refused. out ends the connection, if it does not stop: to open streams and reset them costs it
+// a dozen bytes each. The lock is held.
+func (v *Visitor) refuse(now time.Time) (out func()) {
+	if v.refused.Take(rate.Limit{Burst: refusedBurst, PerSecond: refusedRate}, now) || v.close == nil {
+		return nil
+	}
+	v.guard.remove(v)
+	v.guard.turned[ended].Add(1)
+	return v.close
 }
 
 func (v *Visitor) endStream() {

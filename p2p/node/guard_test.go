@@ -539,6 +539,47 @@ func TestStreams(t *testing.T) {
 	})
 }
 
+// Mallory opens streams and resets them, as fast as it goes, on a connection with which she proved something and on one with which she did not. Each
+// that is refused costs the relay something, so both end; Bob, who is refused some as well and waits, stays.
+func TestWhoGoesOnOpeningStreams(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, Bounds{Connections: 64, Group: 64, Rate: 1})
+		opens := func(v *guest) error {
+			s, err := g.OpenStream(v.peer, network.DirInbound)
+			if err == nil {
+				s.Done()
+			}
+			return err
+		}
+		mallory, owner, bob := g.greets("10.0.0.1"), g.greets("10.0.1.1"), g.greets("10.0.2.1")
+		owner.Prove()
+		for _, v := range []*guest{mallory, owner} {
+			n := 0
+			for !v.out {
+				if opens(v); n > 1000 {
+					t.Fatal("a connection on which 1,000 streams were opened and reset goes on")
+				}
+				n++
+			}
+		}
+		refused := 0
+		for range 1000 {
+			if opens(bob) != nil {
+				refused++
+				time.Sleep(time.Second / refusedRate)
+			}
+		}
+		if bob.out || refused < 100 {
+			t.Errorf("Bob, who was refused %d streams and waited after each, was sent away: %v", refused, bob.out)
+		}
+		if n := g.Turned().Ended; n != 2 {
+			t.Errorf("%d connections were ended", n)
+		}
+		bob.Done()
+		g.empty()
+	})
+}
+
 // Who comes over TCP or QUIC is known as a visitor as long as it is there, and both can be sent away.
 func TestVisitorsOverBoth(t *testing.T) {
 	n, err := New(Config{Mode: Loopback, Circuits: true, Bounds: Bounds{Connections: 64, Group: 64, Rate: 100}})
