@@ -101,7 +101,13 @@ type child struct {
 
 func start(t testing.TB, role, dir string, env ...string) *child {
 	t.Helper()
-	c, said := tryStart(t, role, dir, env...)
+	return startProgram(t, os.Args[0], role, dir, env...)
+}
+
+// startProgram is start of another test binary of this package, such as one of an earlier version.
+func startProgram(t testing.TB, program, role, dir string, env ...string) *child {
+	t.Helper()
+	c, said := tryProgram(t, program, role, dir, env...)
 	if c == nil {
 		t.Fatalf("the other process said nothing but: %s", said)
 	}
@@ -111,8 +117,13 @@ func start(t testing.TB, role, dir string, env ...string) *child {
 // tryStart is nil, and what the other process said last, if that ends before it serves.
 func tryStart(t testing.TB, role, dir string, env ...string) (c *child, said string) {
 	t.Helper()
+	return tryProgram(t, os.Args[0], role, dir, env...)
+}
+
+func tryProgram(t testing.TB, program, role, dir string, env ...string) (c *child, said string) {
+	t.Helper()
 	var log bytes.Buffer
-	cmd := exec.Command(os.Args[0])
+	cmd := exec.Command(program)
 	cmd.Env = append(append(os.Environ(), roleEnv+"="+role, dirEnv+"="+dir), env...)
 	cmd.Stderr = io.MultiWriter(os.Stderr, &log)
 	out, err := cmd.StdoutPipe()

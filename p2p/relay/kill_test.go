@@ -26,6 +26,10 @@ import (
 // killsEnv says how often the relay is killed, in place of kills.
 const killsEnv, kills = "KILLS", 6
 
+// earlierEnv names a test binary of this package of an earlier version (`go test -c`), which is the relay for the
+// first half of the rounds: what it left when it was killed, the others open.
+const earlierEnv = "EARLIER"
+
 // Full load: as many people as `godwit bench relay` has, each with a connection and a deposit that waits for its
 // receipt, into boxes of some readers who delete most of it as it comes.
 const people, readers = 64, 4
@@ -42,8 +46,14 @@ func TestKilled(t *testing.T) {
 		}
 	}
 	dir := filepath.Join(t.TempDir(), "relay")
-	run := func() *child { return start(t, "relay", dir, busyEnv+"=1", diskEnv+"=67108864") } // in segments of 512 KiB
-	r := run()
+	run := func(round int) *child {
+		program := os.Args[0]
+		if earlier := os.Getenv(earlierEnv); earlier != "" && round < rounds/2 {
+			program = earlier
+		}
+		return startProgram(t, program, "relay", dir, busyEnv+"=1", diskEnv+"=67108864") // in segments of 512 KiB
+	}
+	r := run(0)
 	rng := rand.New(rand.NewPCG(1, 2))
 	boxes := make([]*box, readers)
 	for i := range boxes {
@@ -93,7 +103,7 @@ func TestKilled(t *testing.T) {
 			c.Close()
 		}
 
-		r = run()
+		r = run(round + 1)
 		if got := r.info(t).ID; got != info.ID {
 			t.Fatal("after a kill it is another relay")
 		}

@@ -5,12 +5,15 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
+	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 )
 
@@ -54,15 +57,77 @@ func unpack(t *testing.T, name string) (dir string) {
 // under this one. Each file of testdata was written by its version and is never made anew; in it
 // is an index that was closed in order, and behind it a segment that only the log has.
 func TestUpgrade(t *testing.T) {
-	// What version 1 kept is taken to have been left for the longest.
-	t.Run("1", func(t *testing.T) { upgraded(t, "testdata/v1.tar.gz", noon, false) })
-	t.Run("2", func(t *testing.T) { upgraded(t, "testdata/v2.tar.gz", noon.Add(-time.Hour), false) })
-	t.Run("3", func(t *testing.T) { upgraded(t, "testdata/v3.tar.gz", noon.Add(-time.Hour), true) })
+	for version, oldest := range map[byte]time.Time{
+		1: noon, // what it kept is taken to have been left for the longest
+		2: noon.Add(-time.Hour),
+		3: noon.Add(-time.Hour),
+	} {
+		token := version >= 3
+		t.Run(fmt.Sprint(version), func(t *testing.T) { upgraded(t, unpack(t, testdata(version)), oldest, token) })
+		// The power fails when all is written but row p, by which the index would be one of this version.
+		t.Run(fmt.Sprint(version, " twice"), func(t *testing.T) {
+			dir := unpack(t, testdata(version))
+			db, err := pebble.Open(filepath.Join(dir, "index"), &pebble.Options{Logger: pebbleLog{slog.New(slog.DiscardHandler)}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			totals, end, err := db.Get(keyTotals())
+			if err != nil || totals[0] != version {
+				t.Fatal(totals, err)
+			}
+			if err := errors.Join(upgrade(db, version, bytes.Clone(totals)), end.Close(), db.Close()); err != nil {
+				t.Fatal(err)
+			}
+			upgraded(t, dir, oldest, token)
+		})
+	}
+}
+
+func testdata(version byte) string { return fmt.Sprintf("testdata/v%d.tar.gz", version) }
+
+// A relay of an earlier version is killed, or its power fails, in the middle of a commit: this version goes on with
+// what the log holds up to there, and keeps what was promised before.
+func TestUpgradeOfWhatWasKilledInACommit(t *testing.T) {
+	box, other, now := mailbox.BoxPublic{1}, mailbox.BoxPublic{2}, noon.Add(time.Minute)
+	cell := func(n byte, size int) []byte { return bytes.Repeat([]byte{n}, size) }
+	for _, version := range []byte{1, 2, 3} {
+		const last = "log/0000000000000002.log"
+		whole, err := os.ReadFile(filepath.Join(unpack(t, testdata(version)), last))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, left := range []int{0, 5, 40, len(whole) / 2, len(whole) - 1} {
+			dir := unpack(t, testdata(version))
+			torn := append(bytes.Clone(whole[:left]), make([]byte, 300)...) // which the file system had given it already
+			if err := os.WriteFile(filepath.Join(dir, last), torn, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			s := open(t, Config{Dir: dir, MaxBytes: 8 << 20})
+			fresh := put(t, s, now, mailbox.QID{1}, mailbox.CellSmall)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = open(t, Config{Dir: dir, MaxBytes: 8 << 20})
+			for _, c := range []struct {
+				of   mailbox.BoxPublic
+				cell []byte
+			}{
+				{box, cell(1, mailbox.CellSmall)}, {box, cell(3, mailbox.CellLarge)}, {box, fresh},
+				{other, cell(4, mailbox.CellMedium)}, {other, cell(5, mailbox.CellMedium)},
+			} {
+				if got, err := s.Cell(c.of, mailbox.IDOf(c.cell), now); err != nil || !bytes.Equal(got, c.cell) {
+					t.Errorf("version %d, of whose last segment %d of %d bytes are left, lost a cell: %v", version, left, len(whole), err)
+				}
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 }
 
 // token says that both boxes were paid for by one, which version 3 is the first to know.
-func upgraded(t *testing.T, name string, oldest time.Time, token bool) {
-	dir := unpack(t, name)
+func upgraded(t *testing.T, dir string, oldest time.Time, token bool) {
 	cfg := Config{Dir: dir, MaxBytes: 8 << 20}
 	box, other, now := mailbox.BoxPublic{1}, mailbox.BoxPublic{2}, noon.Add(time.Minute)
 	cell := func(n byte, size int) []byte { return bytes.Repeat([]byte{n}, size) }
