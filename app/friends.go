@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"crypto/hkdf"
 	"crypto/rand"
@@ -38,9 +39,9 @@ const (
 	// computer alone friendsHere, and friendsRetry how soon after a failure it is started again.
 	friendsEvery, friendsHere, friendsRetry = 5 * time.Second, 500 * time.Millisecond, time.Minute
 	// What is given unless the person says otherwise.
-	friendsDisk, friendsShare, friendsDays = 1 << 30, 64 << 20, 30
+	friendsDisk, friendsShare, friendsDays, friendsDaily = 1 << 30, 64 << 20, 30, 1 << 30
 	// Bounds of that.
-	minFriendsDisk, minFriendsShare, maxFriendsDisk = 64 << 20, 1 << 20, 1 << 40
+	minFriendsDisk, minFriendsShare, maxFriendsDisk, minFriendsDaily = 64 << 20, 1 << 20, 1 << 40, 16 << 20
 )
 
 // wish is what the person wants.
@@ -50,6 +51,7 @@ type wish struct {
 	MaxDisk int64     `json:"max_disk"`
 	Share   int64     `json:"share"`
 	Days    int       `json:"days"`
+	Daily   int64     `json:"daily"`          // bytes that may come and go in a day; 0: of an earlier version, friendsDaily
 	Secret  []byte    `json:"secret"`         // 32; from which tokens follow
 	Until   time.Time `json:"until,omitzero"` // it is being given up
 }
@@ -124,6 +126,7 @@ func (f *friendsRelay) wish(ctx context.Context) (w wish, err error) {
 	if w.MaxDisk == 0 {
 		w.MaxDisk, w.Share, w.Days = friendsDisk, friendsShare, friendsDays
 	}
+	w.Daily = cmp.Or(w.Daily, friendsDaily)
 	return w, err
 }
 
@@ -184,7 +187,7 @@ func (f *friendsRelay) limits(ctx context.Context, w wish) (l relay.Limits, err 
 	q := mailbox.DefaultQuotas()
 	q.BoxBytes = uint64(w.Share)
 	q.QueueBytes = uint32(min(int64(q.QueueBytes), w.Share))
-	l = relay.Limits{MaxDisk: w.MaxDisk, Quotas: q, Keep: time.Duration(w.Days) * 24 * time.Hour, Closed: !w.Until.IsZero()}
+	l = relay.Limits{MaxDisk: w.MaxDisk, Quotas: q, Keep: time.Duration(w.Days) * 24 * time.Hour, Closed: !w.Until.IsZero(), Daily: w.Daily}
 	if w.Own || l.Closed { // what is there of one's own is fetched, too
 		l.Tokens = [][]byte{ownToken(w)}
 	}
@@ -194,7 +197,7 @@ func (f *friendsRelay) limits(ctx context.Context, w wish) (l relay.Limits, err 
 }
 
 func (f *friendsRelay) limit(l relay.Limits) error {
-	same := f.as.MaxDisk == l.MaxDisk && f.as.Quotas == l.Quotas && f.as.Keep == l.Keep && f.as.Closed == l.Closed &&
+	same := f.as.MaxDisk == l.MaxDisk && f.as.Quotas == l.Quotas && f.as.Keep == l.Keep && f.as.Closed == l.Closed && f.as.Daily == l.Daily &&
 		slices.EqualFunc(f.as.Tokens, l.Tokens, slices.Equal) && slices.EqualFunc(f.as.Friends, l.Friends, slices.Equal) &&
 		slices.EqualFunc(f.as.Former, l.Former, slices.Equal)
 	if same {
@@ -368,12 +371,17 @@ func (w *wish) change(r api.SetFriendsRelayRequest) error {
 	if r.Days != nil {
 		w.Days = *r.Days
 	}
+	if r.Daily != nil {
+		w.Daily = *r.Daily
+	}
 	size := func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 	switch {
 	case w.MaxDisk < minFriendsDisk || w.MaxDisk > maxFriendsDisk:
 		return problem.Newf(problem.BadRequest, "%s on the disk is not within %s and %s", size(w.MaxDisk), size(minFriendsDisk), size(maxFriendsDisk))
 	case w.Share < minFriendsShare || w.Share > w.MaxDisk:
 		return problem.Newf(problem.BadRequest, "%s for each friend is not within %s and the %s for all", size(w.Share), size(minFriendsShare), size(w.MaxDisk))
+	case w.Daily < minFriendsDaily || w.Daily > maxFriendsDisk:
+		return problem.Newf(problem.BadRequest, "%s of traffic a day is not within %s and %s", size(w.Daily), size(minFriendsDaily), size(maxFriendsDisk))
 	case w.Days < 1 || w.Days > int(mailbox.MaxTTL/(24*time.Hour)):
 		return problem.Newf(problem.BadRequest, "%d days are not within 1 and %d", w.Days, mailbox.MaxTTL/(24*time.Hour))
 	}
@@ -394,7 +402,7 @@ func (f *friendsRelay) view(ctx context.Context) (v api.FriendsRelay, err error)
 	if err != nil {
 		return v, err
 	}
-	v = api.FriendsRelay{State: api.FriendsOff, On: w.On, Own: w.Own, MaxDisk: w.MaxDisk, Share: w.Share, Days: w.Days}
+	v = api.FriendsRelay{State: api.FriendsOff, On: w.On, Own: w.Own, MaxDisk: w.MaxDisk, Share: w.Share, Days: w.Days, Daily: w.Daily}
 	if w.On || !w.Until.IsZero() {
 		v.State, v.Until = api.FriendsWaiting, api.Time{Time: w.Until}
 	}
@@ -407,12 +415,17 @@ func (f *friendsRelay) view(ctx context.Context) (v api.FriendsRelay, err error)
 	r := f.up.Report()
 	v.Relay, v.Addrs, v.Hops = r.Peer, r.Addrs, int(r.Hops)
 	v.Disk, v.Cells, v.Bytes, v.Month = r.Disk, r.Cells, r.Bytes, &api.FriendsMonth{Since: api.Time{Time: r.Month.Since}, Taken: r.Month.Taken, Given: r.Month.Given}
+	if r.Day != nil {
+		v.Today = r.Day.Used
+	}
 	v.Friends, v.Using = r.Friends.Tokens, r.Friends.Using
 	switch {
 	case !w.Until.IsZero():
 		v.State = api.FriendsDraining
 	case r.State == relay.Full:
 		v.State, v.Reason = api.FriendsFull, r.Reason
+	case r.Day.Spent():
+		v.State = api.FriendsSpent
 	default:
 		v.State = api.FriendsOn
 		if len(r.Addrs) == 0 && r.Hops == 0 {

@@ -753,6 +753,7 @@ const (
 	FriendsWaiting  = "waiting"  // it is to run, or to be emptied, while the account does
 	FriendsOn       = "on"       // it takes and gives mail
 	FriendsFull     = "full"     // it gives mail but takes none: the cap, or the disk, is reached
+	FriendsSpent    = "spent"    // the same, as far as it may: as much came today as may in a day
 	FriendsDraining = "draining" // it was switched off, and gives out what it keeps
 	FriendsFailed   = "failed"   // it could not be started, or broke; it is tried again
 )
@@ -766,6 +767,7 @@ type SetFriendsRelayRequest struct {
 	MaxDisk *int64 `json:"max_disk,omitempty"` // bytes, 64 MiB to 1 TiB
 	Share   *int64 `json:"share,omitempty"`    // bytes for each contact's device, 1 MiB to MaxDisk
 	Days    *int   `json:"days,omitempty"`     // for which mail is kept, 1 to 30
+	Daily   *int64 `json:"daily,omitempty"`    // bytes of mail that may come and go in a day, 16 MiB to 1 TiB
 	Now     bool   `json:"now,omitempty"`      // with On false: what it keeps is not waited for
 }
 
@@ -782,6 +784,8 @@ type FriendsRelay struct {
 	MaxDisk int64         `json:"max_disk"`         // bytes
 	Share   int64         `json:"share"`            // bytes, for each contact's device
 	Days    int           `json:"days"`             // for which mail is kept
+	Daily   int64         `json:"daily"`            // bytes of mail that may come and go in a day, half of them to come; they come back evenly over the day
+	Today   int64         `json:"today,omitempty"`  // bytes of Daily that are used now
 	Disk    int64         `json:"disk,omitempty"`   // bytes used of MaxDisk
 	Cells   int64         `json:"cells,omitempty"`  // held
 	Bytes   int64         `json:"bytes,omitempty"`  // of cells held

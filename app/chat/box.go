@@ -688,6 +688,11 @@ func (b *box) collect(ctx context.Context, client *mailbox.Client, news []mailbo
 		if _, err := client.Ack(ctx, done...); err != nil {
 			return err
 		}
+		for _, c := range cells {
+			if c.later != nil {
+				return c.later // and the rest, too: it is all asked for anew on the next connection
+			}
+		}
 		news = news[n:]
 	}
 	return nil
@@ -698,6 +703,7 @@ type came struct {
 	mailbox.Entry
 	cell  []byte // nil: the relay does not give it
 	stays bool   // the relay may have it nevertheless
+	later error  // it gives it at another time
 }
 
 func (b *box) get(ctx context.Context, client *mailbox.Client, entries []mailbox.Entry) ([]came, error) {
@@ -715,6 +721,9 @@ func (b *box) get(ctx context.Context, client *mailbox.Client, entries []mailbox
 				// What the relay has lost is none of ours to keep; what it
 				// cannot read now stays there. Neither holds up the rest.
 				cells[i].stays = !errors.Is(errs[i], mailbox.ErrNotFound)
+				if errors.Is(errs[i], mailbox.ErrTryLater) {
+					cells[i].later = fmt.Errorf("fetch: %w", errs[i])
+				}
 				errs[i] = nil
 			}
 		})

@@ -21,6 +21,7 @@ type desk struct {
 	secret [32]byte
 	until  time.Time // it is being given up
 	addrs  []ma.Multiaddr
+	daily  uint64 // bytes that may come and go in a day; 0: any number
 }
 
 // KeepsMail has a person's computer keep mail for contacts.
@@ -35,7 +36,7 @@ func (d *desk) tells() {
 	d.w.Helper()
 	tokens, former, err := d.of.FriendTokens(d.w.Context(), d.secret)
 	d.w.check(err)
-	d.w.check(d.server.SetTerms(mailbox.ServerConfig{Leases: []mailbox.LeaseKind{mailbox.LeaseToken}, Friends: tokens, Former: former, Closed: !d.until.IsZero(), MaxTTL: 7 * 24 * time.Hour}))
+	d.w.check(d.server.SetTerms(mailbox.ServerConfig{Leases: []mailbox.LeaseKind{mailbox.LeaseToken}, Friends: tokens, Former: former, Closed: !d.until.IsZero(), MaxTTL: 7 * 24 * time.Hour, Daily: d.daily}))
 	d.w.check(d.of.TellFriends(d.w.Context(), ForFriends{Secret: d.secret, Relay: d.id(), Addrs: d.addrs, Until: d.until}))
 }
 
@@ -123,6 +124,39 @@ func TestFriendIsNoPromise(t *testing.T) {
 		}
 		ben.Returns()
 		carol.Sees(said, api.Delivered)
+	})
+}
+
+// So much passed through Anna's computer today that it takes nothing more, and gives nothing out. What lies there for Ben stays
+// there, and he has it when the hours have passed; what Carol says meanwhile waits with her.
+func TestFriendIsSparing(t *testing.T) {
+	inWorld(t, func(w *world) {
+		_, ben, carol, home := neighbours(w)
+		ben.Leaves()
+		first := carol.Says(ben, "one")
+		carol.Awaits("the copy", func() bool { return carol.state(first).Relays.Extra == 1 })
+		home.daily = 1 << 20
+		home.tells()
+		home.server.Carried(home.daily, time.Now())
+		second := carol.Says(ben, "two")
+		carol.Awaits("the refusal", func() bool { return carol.state(second).Relays.Named == 0 && carol.state(second).Relays.Extra == 0 })
+		carol.Leaves()
+		kept := len(home.kept())
+		ben.Returns()
+		w.Advance(5 * time.Minute)
+		if n := len(home.kept()); n != kept {
+			t.Errorf("%d cells are left of %d", n, kept)
+		}
+		ben.Reads(carol)
+		w.Advance(2 * time.Hour)
+		ben.Reads(carol, "one")
+		w.Advance(12 * time.Hour)
+		ben.Leaves()
+		carol.Returns()
+		carol.Awaits("the copy of the second", func() bool { return carol.state(second).Relays.Extra == 1 })
+		carol.Leaves()
+		ben.Returns()
+		ben.Reads(carol, "one", "two")
 	})
 }
 

@@ -46,7 +46,7 @@ type house struct {
 }
 
 func newHouse() *house {
-	return &house{friends: api.FriendsRelay{State: api.FriendsOff, MaxDisk: 1 << 30, Share: 64 << 20, Days: 30, Friends: 12, Using: 7, Disk: 34 << 20,
+	return &house{friends: api.FriendsRelay{State: api.FriendsOff, MaxDisk: 1 << 30, Share: 64 << 20, Days: 30, Daily: 1 << 30, Today: 5 << 20, Friends: 12, Using: 7, Disk: 34 << 20,
 		Month: &api.FriendsMonth{Taken: 41 << 20, Given: 39 << 20}}, events: make(chan api.Event, 100), messages: map[string][]api.Message{}, drafts: map[string]string{}}
 }
 
@@ -78,6 +78,9 @@ func (h *house) SetFriendsRelay(_ context.Context, r api.SetFriendsRelayRequest)
 	}
 	if r.Share != nil {
 		h.friends.Share, h.friends.MaxDisk = *r.Share, *r.MaxDisk
+	}
+	if r.Daily != nil {
+		h.friends.Daily = *r.Daily
 	}
 	if r.Days != nil {
 		h.friends.Days = *r.Days

@@ -218,6 +218,8 @@ func (a *account) friendsItems() []settings.Item {
 				disk := max(v.MaxDisk, n)
 				return api.SetFriendsRelayRequest{Share: &n, MaxDisk: &disk}
 			}),
+		size("friends-daily", l.T("Traffic a day"), l.T("So much mail may come and go in a day, half of it come. What is beyond it waits, or goes to other relays."), v.Daily, []int64{256 * mib, gib, 4 * gib, 16 * gib}, gib,
+			func(n int64) api.SetFriendsRelayRequest { return api.SetFriendsRelayRequest{Daily: &n} }),
 		settings.Item{ID: "friends-days", Name: l.T("How long mail is kept"), Help: l.T("What nobody fetched in that time is removed."), Choice: &settings.Choice{
 			Names: names, At: slices.Index(days, v.Days), Usual: slices.Index(days, 30), Set: func(n int) {
 				a.setFriends(api.SetFriendsRelayRequest{Days: &days[n]}, func() {})

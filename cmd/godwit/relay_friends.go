@@ -21,7 +21,7 @@ func (c *cli) relayFriendsCommand() *cobra.Command {
 		Short: "Keep mail for contacts on this computer",
 		Long: "Keeps mail for this account's contacts on this computer, as a relay for them alone, while `godwit node` or the window runs. Their devices are told by themselves, and use it\n" +
 			"beside their other relays: what lies here is one copy more, which nothing rests on, as this computer may be off. What is kept is sealed.\n" +
-			"It costs disk space, up to a cap, and traffic. Contacts learn this computer's address, and so do those who write to them; it learns when they fetch, and how much lies there for each.",
+			"It costs disk space and traffic, up to a cap each. Contacts learn this computer's address, and so do those who write to them; it learns when they fetch, and how much lies there for each.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.friendsStatus(cmd.Context()) },
 	}
@@ -33,7 +33,7 @@ func (c *cli) relayFriendsCommand() *cobra.Command {
 }
 
 func (c *cli) relayFriendsOn() *cobra.Command {
-	var disk, share string
+	var disk, share, daily string
 	var days int
 	cmd := &cobra.Command{
 		Use:   "on",
@@ -45,7 +45,7 @@ func (c *cli) relayFriendsOn() *cobra.Command {
 			for _, s := range []struct {
 				flag, text string
 				to         **int64
-			}{{"max-disk", disk, &r.MaxDisk}, {"share", share, &r.Share}} {
+			}{{"max-disk", disk, &r.MaxDisk}, {"share", share, &r.Share}, {"daily", daily, &r.Daily}} {
 				if !cmd.Flags().Changed(s.flag) {
 					continue
 				}
@@ -64,6 +64,7 @@ func (c *cli) relayFriendsOn() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&disk, "max-disk", "1GiB", "fill at most `SIZE` of the disk, 64MiB to 1TiB")
 	cmd.Flags().StringVar(&share, "share", "64MiB", "keep at most `SIZE` for each contact's device, 1MiB or more")
+	cmd.Flags().StringVar(&daily, "daily", "1GiB", "let at most `SIZE` of mail come and go in a day, 16MiB or more; half of it may come")
 	cmd.Flags().IntVar(&days, "days", 30, "keep mail for at most `N` days, 1 to 30")
 	return cmd
 }
@@ -127,6 +128,8 @@ func humanFriends(w io.Writer, v api.FriendsRelay) {
 		fmt.Fprintf(w, "It was switched off: nothing more is taken. %s in %s wait to be fetched, until %s at the latest.\n", size(v.Bytes), count(int(v.Cells), "cell"), day(v.Until.Time))
 	case api.FriendsFull:
 		fmt.Fprintf(w, "It is full, and takes no more: %s.\n", visible(v.Reason))
+	case api.FriendsSpent:
+		fmt.Fprintln(w, "As much mail came today as may, and more is taken as the hours pass: it goes to other relays meanwhile. What is kept is given out.")
 	case api.FriendsFailed:
 		fmt.Fprintf(w, "It does not run: %s\n", visible(v.Reason))
 	default:
@@ -135,10 +138,11 @@ func humanFriends(w io.Writer, v api.FriendsRelay) {
 			fmt.Fprintln(w, visible(v.Reason)+".")
 		}
 	}
-	row("gives", "%s to each contact, %s in all, for %s", size(v.Share), size(v.MaxDisk), count(v.Days, "day"))
+	row("gives", "%s to each contact, %s in all, for %s; carries %s a day", size(v.Share), size(v.MaxDisk), count(v.Days, "day"), size(v.Daily))
 	if v.Relay != "" {
 		row("contacts", "%d of %s use it", v.Using, count(v.Friends, "device"))
 		row("disk", "%s of %s, %s of it mail in %s", size(v.Disk), size(v.MaxDisk), size(v.Bytes), count(int(v.Cells), "cell"))
+		row("today", "%s of %s came and went; what comes has half of that", size(v.Today), size(v.Daily))
 		if m := v.Month; m != nil {
 			row("traffic", "%s of mail came and %s went since %s", size(m.Taken), size(m.Given), day(m.Since.Time))
 		}

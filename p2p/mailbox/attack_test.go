@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/godwit-im/godwit/p2p/mailbox"
@@ -490,6 +491,87 @@ func TestBoxesOfOneCorner(t *testing.T) {
 	if err := lease(carol, nil); err != nil {
 		t.Fatalf("renewed without a token: %v", err)
 	}
+}
+
+// TestADaysTraffic: what comes and goes in a day is bounded. What comes has half of it, so that it can all be fetched; what is
+// refused is refused until a time that is told, and nothing is lost. What a run before carried counts.
+func TestADaysTraffic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg := mailbox.ServerConfig{Daily: 16 * mailbox.CellLarge}
+		w := p2ptest.NewWorld(t, p2ptest.Link{Latency: 5 * time.Millisecond}, 1)
+		r := serveOn(t, w.Node("relay").Host(), terms{config: cfg})
+		bobs, alices := w.Node("bob").Host(), w.Node("alice").Host()
+		bob, alice := r.via(t, bobs).moveIn(), r.via(t, alices)
+		d := bob.describe()
+		put := func() error {
+			q := d.Queue(alice.Epoch())
+			cell, err := q.Key.Seal(mailboxtest.Random(mailbox.CellLarge - mailbox.CellOverhead))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = alice.Put(t.Context(), q.Write, cell, 0)
+			return err
+		}
+		later := func(err error, least, most time.Duration) {
+			t.Helper()
+			var refusal *mailbox.Refusal
+			if !errors.Is(err, mailbox.ErrTryLater) || !errors.As(err, &refusal) || refusal.Retry < least || refusal.Retry > most {
+				t.Fatal(err)
+			}
+		}
+		for range 8 {
+			if err := put(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		later(put(), 89*time.Minute, 90*time.Minute) // a sixteenth of a day
+		_, err := bob.Post(t.Context(), mailbox.NoticeID{1}, make([]byte, mailbox.NoticeSize), 0)
+		later(err, 22*time.Minute, 23*time.Minute)
+		entries, _, err := bob.List(t.Context(), 0)
+		if err != nil || len(entries) != 8 {
+			t.Fatal(len(entries), err)
+		}
+		for _, e := range entries {
+			if _, err := bob.Get(t.Context(), e.Cell); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := r.server.Stats().Day; n < cfg.Daily-mailbox.CellSmall || n > cfg.Daily {
+			t.Fatalf("%d bytes of %d are used", n, cfg.Daily)
+		}
+		_, err = bob.Get(t.Context(), entries[0].Cell)
+		later(err, 89*time.Minute, 90*time.Minute)
+		if n, err := bob.Ack(t.Context(), entries[1].Cell); err != nil || n != 1 { // what frees room costs nothing
+			t.Fatal(n, err)
+		}
+		time.Sleep(90 * time.Minute)
+		key := bob.key
+		bob = r.via(t, bobs)
+		if _, err := bob.Login(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := bob.Get(t.Context(), entries[0].Cell); err != nil {
+			t.Fatal(err)
+		}
+		alice = r.via(t, alices)
+		later(put(), 13*time.Hour, 13*time.Hour+30*time.Minute)
+		time.Sleep(13*time.Hour + 30*time.Minute)
+		alice = r.via(t, alices)
+		if err := put(); err != nil {
+			t.Fatal(err)
+		}
+		if a, err := alice.Allowance(t.Context()); err != nil || a.Daily != cfg.Daily {
+			t.Fatalf("%+v, %v", a, err)
+		}
+		r.server.Carried(cfg.Daily/2, time.Now())
+		later(put(), 13*time.Hour, 14*time.Hour)
+		if err := r.server.SetTerms(mailbox.ServerConfig{}); err != nil { // any number, on streams that are there, too
+			t.Fatal(err)
+		}
+		if err := put(); err != nil {
+			t.Fatal(err)
+		}
+	})
 }
 
 // TestBytesOfOneCorner: while there is room, anybody leaves what the boxes take. Once it is scarce, a corner of the network that

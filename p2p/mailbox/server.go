@@ -85,6 +85,9 @@ type ServerConfig struct {
 	// says that room is scarce; 0: any number. Scarce nil: it never is.
 	GroupBytes uint64
 	Scarce     func() bool
+	// Daily is how many bytes of cells and notices may come and go in a day, of and to all. Those that come have half
+	// of it, so that they can be fetched. It comes back evenly over the day. 0: any number.
+	Daily uint64
 	// Bounds are those of connections, to be told; what is 0 is not bounded.
 	Bounds node.Bounds
 	Log    *slog.Logger
@@ -102,6 +105,7 @@ type Stats struct {
 	Committing time.Duration     // what these took together
 	Taken      uint64            // bytes of cells and notices that came, refused ones included
 	Given      uint64            // bytes of those that were given out
+	Day        uint64            // bytes of ServerConfig.Daily that are used now
 }
 
 // A Server is a relay's side of the protocol, on top of a Store that it does
@@ -121,6 +125,7 @@ type Server struct {
 	intros  *introGate
 	boxes   rate.Groups // that were opened
 	left    rate.Groups // bytes of cells and notices
+	carried carried
 
 	mu       sync.Mutex
 	draining chan struct{} // not nil: no streams begin, and it is closed when none is left
@@ -355,7 +360,7 @@ func (s *Server) Stats() Stats {
 		Refused: refused,
 		Streams: len(s.sessions) - s.ousted, Deposits: s.deposits.Load(), Fetches: s.fetches.Load(),
 		Deletions: s.deletions.Load(), Refusals: s.refusals.Load(), Groups: s.groups.Load(), Committing: time.Duration(s.committing.Load()),
-		Taken: s.taken.Load(), Given: s.given.Load(),
+		Taken: s.taken.Load(), Given: s.given.Load(), Day: s.carried.day(s.cfg.Load().Daily, time.Now()),
 	}
 }
 
@@ -497,7 +502,7 @@ func (s *Server) Allowance() Allowance { return s.cfg.Load().allowance() }
 
 func (cfg *ServerConfig) allowance() Allowance {
 	a := Allowance{
-		Lease: cfg.LeaseTime, GroupBoxes: uint64(cfg.GroupBoxes), GroupBytes: cfg.GroupBytes, Connections: uint64(cfg.Bounds.Connections),
+		Lease: cfg.LeaseTime, GroupBoxes: uint64(cfg.GroupBoxes), GroupBytes: cfg.GroupBytes, Daily: cfg.Daily, Connections: uint64(cfg.Bounds.Connections),
 		GroupConnections: uint64(cfg.Bounds.Group), GroupRate: uint64(math.Ceil(cfg.Bounds.Rate)),
 	}
 	if slices.Contains(cfg.Leases, LeaseToken) {

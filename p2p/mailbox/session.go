@@ -432,7 +432,7 @@ func (c *session) handle(id uint32, size int, req request) (message, error) {
 		if err != nil {
 			return nil, err
 		}
-		return c.server.give(kindFetch, b), nil
+		return c.server.give(kindFetch, b, now)
 	case *ping:
 		return &pingAnswer{now}, nil
 	case *routes:
@@ -480,7 +480,7 @@ func (c *session) handle(id uint32, size int, req request) (message, error) {
 		if err != nil {
 			return nil, err
 		}
-		return c.server.give(kindGet, cell), nil
+		return c.server.give(kindGet, cell, now)
 	case *watch:
 		return c.watch(m, id, box)
 	}
@@ -509,11 +509,14 @@ func weight(req request) int {
 	return 0
 }
 
-// give answers with a cell or a notice.
-func (s *Server) give(k kind, b []byte) message {
+// give answers with a cell or a notice. The error is ErrTryLater.
+func (s *Server) give(k kind, b []byte, now time.Time) (message, error) {
+	if err := s.carried.take(s.cfg.Load().Daily, 1, len(b), now); err != nil {
+		return nil, err
+	}
 	s.fetches.Add(1)
 	s.given.Add(uint64(len(b)))
-	return raw{k | kindAnswer, b}
+	return raw{k | kindAnswer, b}, nil
 }
 
 func copied(b []byte) []byte {
@@ -632,10 +635,17 @@ func (c *session) newBox(now time.Time) error {
 	return nil
 }
 
-// leave counts bytes that are to be kept against what its group of addresses may leave in a day, which is asked only
-// while room is scarce: what one corner of the network fills is then left to the others. The error is ErrFull.
+// toCome is the part of ServerConfig.Daily that what comes may use.
+const toCome = 0.5
+
+// leave counts bytes that are to be kept against what may come in a day, and against what its group of addresses may leave in a
+// day, which is asked only while room is scarce: what one corner of the network fills is then left to the others. The
+// error is ErrTryLater or ErrFull.
 func (c *session) leave(bytes int, now time.Time) error {
 	cfg := c.server.cfg.Load()
+	if err := c.server.carried.take(cfg.Daily, toCome, bytes, now); err != nil {
+		return err
+	}
 	if cfg.GroupBytes == 0 || c.server.left.TakeSome(c.group, float64(bytes), now) || cfg.Scarce == nil || !cfg.Scarce() {
 		return nil
 	}

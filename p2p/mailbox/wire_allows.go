@@ -17,6 +17,7 @@ type Allowance struct {
 	GroupRate        uint64 // that one group may begin a second
 	GroupBoxes       uint64 // that one group may open in a day without a token
 	GroupBytes       uint64 // that one group may leave in a day while room is scarce
+	Daily            uint64 // bytes that may come and go in a day, of all together
 }
 
 // What an answer to ALLOWS tells. More may come, which is passed over by who does not know it.
@@ -32,6 +33,7 @@ const (
 	tellsGroupRate        = 9
 	tellsGroupBoxes       = 10
 	tellsGroupBytes       = 11
+	tellsDaily            = 12
 )
 
 // told is one thing that ALLOWS tells.
@@ -47,7 +49,7 @@ func (a Allowance) told() (list []told) {
 		tellsTokenQueueCells: uint64(a.Token.QueueCells), tellsTokenQueueBytes: uint64(a.Token.QueueBytes),
 		tellsTokenBoxBytes: a.Token.BoxBytes, tellsTokenBoxQueues: uint64(a.Token.BoxQueues),
 		tellsConnections: a.Connections, tellsGroupConnections: a.GroupConnections, tellsGroupRate: a.GroupRate, tellsGroupBoxes: a.GroupBoxes,
-		tellsGroupBytes: a.GroupBytes,
+		tellsGroupBytes: a.GroupBytes, tellsDaily: a.Daily,
 	} {
 		if v != 0 {
 			list = append(list, told{uint8(what), v})
@@ -85,6 +87,8 @@ func allowanceOf(list []told) (a Allowance) {
 			a.GroupBoxes = most(1<<63 - 1)
 		case tellsGroupBytes:
 			a.GroupBytes = most(1<<63 - 1)
+		case tellsDaily:
+			a.Daily = most(1<<63 - 1)
 		}
 	}
 	return a

@@ -26,7 +26,7 @@ func (b *Bucket) Take(l Limit, now time.Time) bool { return b.TakeSome(l, 1, now
 
 // TakeSome takes n, or nothing if that is more than there is.
 func (b *Bucket) TakeSome(l Limit, n float64, now time.Time) bool {
-	b.spent, b.at = b.left(l, now), now
+	b.spent, b.at = b.Spent(l, now), now
 	if b.spent+n > l.Burst {
 		return false
 	}
@@ -36,15 +36,15 @@ func (b *Bucket) TakeSome(l Limit, n float64, now time.Time) bool {
 
 // Spend takes n, though that may be more than there is, and tells how long to wait until it is not.
 func (b *Bucket) Spend(l Limit, n float64, now time.Time) time.Duration {
-	b.spent, b.at = b.left(l, now)+n, now
+	b.spent, b.at = b.Spent(l, now)+n, now
 	if over := b.spent - l.Burst; over > 0 && l.PerSecond > 0 {
 		return time.Duration(over / l.PerSecond * float64(time.Second))
 	}
 	return 0
 }
 
-// left is what of that which was taken still counts.
-func (b *Bucket) left(l Limit, now time.Time) float64 {
+// Spent is what of that which was taken still counts.
+func (b *Bucket) Spent(l Limit, now time.Time) float64 {
 	return max(0, b.spent-l.PerSecond*max(0, now.Sub(b.at).Seconds()))
 }
 
@@ -131,7 +131,7 @@ func (g *Groups) sweep(now time.Time) {
 	}
 	g.swept = now
 	for group, b := range g.buckets {
-		if b.left(g.Limit, now) == 0 {
+		if b.Spent(g.Limit, now) == 0 {
 			delete(g.buckets, group)
 		}
 	}

@@ -91,11 +91,12 @@ type Bounds struct {
 	GroupRate        float64 `json:"group_rate"`  // a second
 	GroupBoxes       int64   `json:"group_boxes"` // a day, without a token
 	GroupSize        int64   `json:"group_size"`  // bytes left in a day, while more than half of the room is taken
+	Daily            int64   `json:"daily"`       // bytes of mail that come and go in a day, of and to all
 }
 
 // BoundsOf is what was told.
 func BoundsOf(a mailbox.Allowance) Bounds {
-	return Bounds{int64(a.Connections), int64(a.GroupConnections), float64(a.GroupRate), int64(a.GroupBoxes), int64(a.GroupBytes)}
+	return Bounds{int64(a.Connections), int64(a.GroupConnections), float64(a.GroupRate), int64(a.GroupBoxes), int64(a.GroupBytes), int64(a.Daily)}
 }
 
 func (b Bounds) String() string {
@@ -108,6 +109,9 @@ func (b Bounds) String() string {
 	}
 	if b.GroupSize > 0 {
 		text += fmt.Sprintf("; %s of mail a day from one group while it is more than half full", humanize.IBytes(uint64(b.GroupSize)))
+	}
+	if b.Daily > 0 {
+		text += fmt.Sprintf("; %s of mail comes and goes in a day at most", humanize.IBytes(uint64(b.Daily)))
 	}
 	return text
 }

@@ -16,9 +16,10 @@ import (
 // work they would do. Ben's share fills up; then the cap is reached for both. What was kept, who
 // uses it and what it cost this month outlive a restart. At last it is closed: nothing is lost.
 func TestForFriends(t *testing.T) {
+	const daily = 1 << 30
 	ben, cleo := bytes.Repeat([]byte{1}, 32), bytes.Repeat([]byte{2}, 32)
 	limits := relay.Limits{
-		MaxDisk: 64 << 20, Friends: [][]byte{ben, cleo}, Keep: 14 * 24 * time.Hour,
+		MaxDisk: 64 << 20, Daily: daily, Friends: [][]byte{ben, cleo}, Keep: 14 * 24 * time.Hour,
 		Quotas: mailbox.Quotas{Room: mailbox.Room{QueueCells: 512, QueueBytes: 8 << 20, BoxQueues: 100, BoxBytes: 2 * mailbox.CellLarge}},
 	}
 	dir := t.TempDir()
@@ -82,6 +83,9 @@ func TestForFriends(t *testing.T) {
 		t.Error("it does not say why it is full")
 	}
 	before := h.Report()
+	if d := before.Day; d == nil || d.Limit != daily || d.Used < int64(kept)*mailbox.CellLarge || d.Spent() {
+		t.Errorf("%+v of a day's traffic", d)
+	}
 	if f := before.Friends; f == nil || *f != (relay.Friends{Tokens: 2, Using: 1, Mail: 1}) {
 		t.Errorf("%+v", f)
 	}
@@ -92,6 +96,9 @@ func TestForFriends(t *testing.T) {
 	h = run(t, relay.Config{Data: dir, Friends: true, Limits: limits})
 	h.until(t, relay.Serving)
 	r := h.Report()
+	if d := r.Day; d.Used > before.Day.Used || d.Used < before.Day.Used-daily/100 { // some of it has come back
+		t.Errorf("after the restart %+v of a day's traffic are used, before %+v", d, before.Day)
+	}
 	if r.Cells != int64(kept) || *r.Friends != *before.Friends || r.Month.Taken != before.Month.Taken || r.Month.Taken < 2*mailbox.CellLarge || !r.Month.Since.Equal(before.Month.Since) {
 		t.Errorf("after the restart %+v, before %+v", r, before)
 	}

@@ -43,6 +43,13 @@ type history struct {
 	// What the counts of this run are added to, and what they were at the last look.
 	deposits, fetches int64
 	taken, given      int64
+	day               day
+}
+
+// day is what of Limits.Daily was used at a time.
+type day struct {
+	Used int64 `json:"used"` // bytes
+	At   int64 `json:"at"`   // unix seconds
 }
 
 // note adds a sample and counts the month on, if it is time or at the end.
@@ -67,6 +74,9 @@ func (h *history) note(now time.Time, end bool, take func() Report) {
 	h.month.Taken += r.Taken - h.taken
 	h.month.Given += r.Given - h.given
 	h.taken, h.given = r.Taken, r.Given
+	if h.day = (day{At: now.Unix()}); r.Day != nil {
+		h.day.Used = r.Day.Used
+	}
 	if !due {
 		return
 	}
@@ -93,10 +103,18 @@ func (h *history) thisMonth(taken, given int64) Month {
 	return m
 }
 
+// lastDay is what of Limits.Daily had been used when the last run was last saved.
+func (h *history) lastDay() (bytes int64, at time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return max(h.day.Used, 0), time.Unix(h.day.At, 0)
+}
+
 // historyFile is what is kept between runs, as JSON.
 type historyFile struct {
 	Version int        `json:"version"`
 	Month   Month      `json:"month"`
+	Day     day        `json:"day,omitzero"`
 	Past    [][5]int64 `json:"past"` // unix seconds, deposits, fetches, disk, peers
 }
 
@@ -116,7 +134,7 @@ func (h *history) load(path string, now time.Time) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.month, h.saved = f.Month, now
+	h.month, h.saved, h.day = f.Month, now, f.Day
 	for _, p := range f.Past[max(0, len(f.Past)-samples):] {
 		s := sample{time.Unix(p[0], 0), p[1], p[2], p[3], p[4]}
 		if n := len(h.past); s.at.After(now) || n > 0 && !s.at.After(h.past[n-1].at) {
@@ -136,7 +154,7 @@ func (h *history) save(path string, now time.Time, always bool) error {
 		return nil
 	}
 	h.saved = now
-	f := historyFile{Version: historyVersion, Month: h.month, Past: [][5]int64{}}
+	f := historyFile{Version: historyVersion, Month: h.month, Day: h.day, Past: [][5]int64{}}
 	for _, s := range h.past {
 		f.Past = append(f.Past, [5]int64{s.at.Unix(), s.deposits, s.fetches, s.disk, s.peers})
 	}

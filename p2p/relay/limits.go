@@ -37,6 +37,8 @@ type Limits struct {
 	// GroupBytes is how many bytes of mail one group of addresses may leave in a day while more than half of
 	// MaxDisk is taken; an eighth of MaxDisk, but 64 MiB at the least, on loopback any number.
 	GroupBytes int64
+	// Daily is how many bytes of mail may come and go in a day, of and to all together, half of them to come; any number.
+	Daily int64
 }
 
 // ErrLimits says that Limits are not to be used.
@@ -48,6 +50,9 @@ const usualBoxes = 256
 
 // The least that Bounds can be.
 const minConnections, minGroup = 64, 8
+
+// minDaily is the least that Limits.Daily can be, beside nothing: some of the largest cells.
+const minDaily = 1 << 20
 
 // FriendBounds are those of a relay that is for friends alone: theirs, and those of the people
 // who write to them.
@@ -114,6 +119,8 @@ func (l Limits) room() error {
 		return fmt.Errorf("%w: a negative cap", ErrLimits)
 	case l.GroupBytes < 0:
 		return fmt.Errorf("%w: a negative number of bytes", ErrLimits)
+	case l.Daily < 0 || l.Daily > 0 && l.Daily < minDaily:
+		return fmt.Errorf("%w: less than %d bytes a day", ErrLimits, minDaily)
 	case l.GroupBoxes < 0:
 		return fmt.Errorf("%w: a negative number of boxes", ErrLimits)
 	case b != (node.Bounds{}) && (b.Connections < minConnections || b.Group < minGroup || b.Rate < 1):
@@ -128,7 +135,7 @@ func (l Limits) room() error {
 
 // terms are the limits as the mailbox knows them.
 func (l Limits) terms(m node.Mode) mailbox.ServerConfig {
-	t := mailbox.ServerConfig{Quotas: l.Quotas, Leases: l.Leases, Difficulty: l.Work, Tokens: l.Tokens, Friends: l.Friends, Former: l.Former, MaxTTL: l.Keep, Closed: l.Closed, Streams: l.Bounds.Connections, GroupBoxes: l.GroupBoxes, GroupBytes: uint64(l.GroupBytes),
+	t := mailbox.ServerConfig{Quotas: l.Quotas, Leases: l.Leases, Difficulty: l.Work, Tokens: l.Tokens, Friends: l.Friends, Former: l.Former, MaxTTL: l.Keep, Closed: l.Closed, Streams: l.Bounds.Connections, GroupBoxes: l.GroupBoxes, GroupBytes: uint64(l.GroupBytes), Daily: uint64(l.Daily),
 		LeaseTime: l.Lease, TokenLeaseTime: l.TokenLease, Bounds: l.Bounds}
 	if m == node.Loopback {
 		t.IntroWork = 1
@@ -252,6 +259,7 @@ func changed(a, b Limits) (names []string) {
 	note("group_connections", a.Bounds.Group != b.Bounds.Group)
 	note("group_rate", a.Bounds.Rate != b.Bounds.Rate)
 	note("group_boxes", a.GroupBoxes != b.GroupBoxes)
+	note("daily", a.Daily != b.Daily)
 	note("group_size", a.GroupBytes != b.GroupBytes)
 	return names
 }

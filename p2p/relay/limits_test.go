@@ -126,6 +126,7 @@ func TestLimitsChangeWhileItRuns(t *testing.T) {
 		"a lease for ever":         {Lease: 100 * 365 * 24 * time.Hour},
 		"less than a cell":         {Quotas: mailbox.Quotas{Token: mailbox.Room{BoxBytes: 1}}},
 		"a negative cap":           {MaxDisk: -1},
+		"a day without a cell":     {Daily: 1000},
 		"a queue without room":     {Quotas: mailbox.Quotas{Room: mailbox.Room{QueueCells: 1, QueueBytes: 1, BoxBytes: 1 << 20, BoxQueues: 1}}},
 		"tokens that nobody has":   {Leases: []mailbox.LeaseKind{mailbox.LeaseToken}},
 		"few connections":          {Bounds: node.Bounds{Connections: 3, Group: 3, Rate: 1}},

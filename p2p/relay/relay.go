@@ -255,6 +255,8 @@ func New(cfg Config) (_ *Relay, err error) {
 	if err := r.history.load(r.historyFile(), time.Now()); err != nil {
 		r.log.Warn("what the status page showed in the last run could not be read", "error", err)
 	}
+	used, at := r.history.lastDay()
+	r.server.Carried(uint64(used), at)
 	if cfg.HTTP != "" {
 		l, err := net.Listen("tcp", cfg.HTTP)
 		if err != nil {

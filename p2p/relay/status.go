@@ -18,6 +18,7 @@ import (
 
 	"github.com/godwit-im/godwit/p2p/circuit"
 	"github.com/godwit-im/godwit/p2p/local"
+	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/node"
 )
 
@@ -66,6 +67,7 @@ type Report struct {
 	Taken      int64             `json:"taken"`                 // bytes of cells and notices that came
 	Given      int64             `json:"given"`                 // and that were given out
 	Month      Month             `json:"month"`                 // the same since the first, over restarts
+	Day        *Day              `json:"day,omitempty"`         // what of that may come and go in a day; absent: any amount
 	Friends    *Friends          `json:"for_friends,omitempty"` // for whom alone it is; absent: for others too
 	Groups     int64             `json:"groups"`                // commits
 	Committing float64           `json:"committing"`            // seconds that these took together
@@ -73,6 +75,15 @@ type Report struct {
 	Allows     Allows            `json:"allows"`
 	Bounds     Bounds            `json:"bounds"`
 }
+
+// Day is what a relay may carry in a day, and what of that is used: it comes back evenly.
+type Day struct {
+	Used  int64 `json:"used"`  // bytes of cells and notices that came and went
+	Limit int64 `json:"limit"` // bytes, half of them for what comes
+}
+
+// Spent says whether so much came and went that nothing more may come for now.
+func (d *Day) Spent() bool { return d != nil && d.Used+mailbox.CellLarge > d.Limit/2 }
 
 // Mail says what the relay holds, and for whom.
 func (r Report) Mail() string {
@@ -127,6 +138,9 @@ func (r *Relay) Report() Report {
 		Taken: int64(s.Taken), Given: int64(s.Given), Month: r.history.thisMonth(int64(s.Taken), int64(s.Given)), Friends: r.friends(),
 		Deposits: int64(s.Deposits), Fetches: int64(s.Fetches), Deletions: int64(s.Deletions), Refusals: int64(s.Refusals),
 		Groups: int64(s.Groups), Committing: s.Committing.Seconds(), Version: r.cfg.Version, Uptime: time.Since(r.began).Seconds(), Allows: AllowsOf(r.server.Limits(), r.server.Allowance()),
+	}
+	if limits.Daily > 0 {
+		rep.Day = &Day{Used: int64(s.Day), Limit: limits.Daily}
 	}
 	for _, a := range r.Addrs() {
 		rep.Addrs = append(rep.Addrs, a.String())

@@ -44,7 +44,7 @@ func FriendsOf(l *lang.Lang, v api.FriendsRelay) string {
 	switch v.State {
 	case api.FriendsOff:
 		say(l.T("This computer can keep sealed mail for your contacts while they are away, and for nobody else. They use it by themselves."))
-		say(l.T("It costs room on the disk, up to {cap}, and traffic.", "cap", Size(v.MaxDisk)))
+		say(l.T("It costs room on the disk, up to {cap}, and traffic, up to {daily} a day.", "cap", Size(v.MaxDisk), "daily", Size(v.Daily)))
 	case api.FriendsDraining:
 		say(l.T("Switched off: nothing more is taken."))
 		say(l.N("{n} messages ({size}) wait to be fetched, until {day} at the latest.", int(v.Cells), "size", Size(v.Bytes), "day", v.Until.Local().Format("2006-01-02")))
@@ -55,6 +55,8 @@ func FriendsOf(l *lang.Lang, v api.FriendsRelay) string {
 		say(l.T("It does not run, and is tried again.") + " " + problems.Explain(l, v.Reason))
 	case api.FriendsFull:
 		say(l.T("It is full and takes no more mail; what is kept is given out."))
+	case api.FriendsSpent:
+		say(l.T("As much mail came today as may. More is taken as the hours pass; what is kept is given out."))
 	default:
 		if v.Reason != "" {
 			say(problems.Explain(l, v.Reason))
@@ -66,6 +68,7 @@ func FriendsOf(l *lang.Lang, v api.FriendsRelay) string {
 	if v.Relay != "" {
 		say(l.T("{disk} of {cap} are used.", "disk", Size(v.Disk), "cap", Size(v.MaxDisk)))
 		say(l.T("Devices of contacts that use it: {n} of {all}.", "n", v.Using, "all", v.Friends))
+		say(l.T("Today {used} of {cap} came and went.", "used", Size(v.Today), "cap", Size(v.Daily)))
 		if m := v.Month; m != nil {
 			say(l.T("This month {taken} came and {given} went.", "taken", Size(m.Taken), "given", Size(m.Given)))
 		}
