@@ -99,10 +99,13 @@ type Turned struct {
 	Slowed      uint64 `json:"slowed"` // requests that waited
 	Paused      uint64 `json:"paused"` // connections: as often as one waited because of the bytes that went over it
 	Ended       uint64 `json:"ended"`  // connections that went on opening streams that were refused
+	Memory      uint64 `json:"memory"` // connections that were ended, or not taken, because of the memory that they would take
 }
 
 // Connections are those that were not let in, or ended so that others could be, or for what they did.
-func (t Turned) Connections() uint64 { return t.Rate + t.Group + t.All + t.Displaced + t.Ended }
+func (t Turned) Connections() uint64 {
+	return t.Rate + t.Group + t.All + t.Displaced + t.Ended + t.Memory
+}
 
 var errGuarded = errors.New("node: too many from there")
 
@@ -132,9 +135,10 @@ type Guard struct {
 	total    int
 	groups   map[netip.Prefix]int // connections
 	corners  map[netip.Prefix]*corner
-	visitors int // strangers in all corners, but those of known addresses
-	streams  int // of these
-	greeting int // visitors who have not said who they are
+	visitors int       // strangers in all corners, but those of known addresses
+	streams  int       // of these
+	greeting int       // visitors who have not said who they are
+	noQUIC   time.Time // until when nobody gets in over QUIC
 	peers    map[peer.ID][]*Visitor
 	proven   map[netip.Prefix][]*Visitor // of each group, those who proved something, in that order
 	known    known                       // addresses
@@ -199,7 +203,7 @@ func (g *Guard) Turned() Turned {
 	n := func(w why) uint64 { return g.turned[w].Load() }
 	return Turned{
 		Rate: n(tooFast), Group: n(groupFull), All: n(allFull), Displaced: n(displaced), Streams: n(streamsFull),
-		StreamRate: n(act(stream)), LoginRate: n(act(Login)), DepositRate: n(act(Deposit)), Slowed: n(act(Request)), Paused: n(act(octet)), Ended: n(ended),
+		StreamRate: n(act(stream)), LoginRate: n(act(Login)), DepositRate: n(act(Deposit)), Slowed: n(act(Request)), Paused: n(act(octet)), Ended: n(ended), Memory: n(noMemory),
 	}
 }
 
@@ -213,6 +217,7 @@ const (
 	displaced
 	streamsFull
 	ended
+	noMemory
 	turns
 )
 
@@ -227,6 +232,7 @@ type Visitor struct {
 	group netip.Prefix // of addresses
 	addr  netip.Prefix // itself: an IPv4 address, or the /64 of an IPv6 one
 	since time.Time
+	quic  bool
 	known bool // its address, when it came
 	proof atomic.Bool
 
@@ -260,7 +266,7 @@ func (g *Guard) OpenConnection(dir network.Direction, usefd bool, endpoint ma.Mu
 	if dir != network.DirInbound {
 		return g.ResourceManager.OpenConnection(dir, usefd, endpoint)
 	}
-	v := &Visitor{guard: g, since: time.Now(), group: GroupOf(endpoint), addr: addressOf(endpoint)}
+	v := &Visitor{guard: g, since: time.Now(), group: GroupOf(endpoint), addr: addressOf(endpoint), quic: endpoint != nil && overQUIC(endpoint)}
 	out, err := g.enter(v)
 	if out != nil {
 		out()
@@ -314,6 +320,9 @@ func (g *Guard) enter(v *Visitor) (out func(), err error) {
 		v.key, v.known = v.addr, true
 	}
 	if b := g.bounds; b.Connections > 0 {
+		if v.quic && v.since.Before(g.noQUIC) {
+			return nil, g.turn(noMemory)
+		}
 		if !g.take(connect, 1, v.key, v.known, v.since) {
 			return nil, g.turn(tooFast)
 		}

@@ -94,6 +94,9 @@ type Config struct {
 	Circuits bool
 	// Bounds are what others may take of a relay; see Guard.
 	Bounds Bounds
+	// Heap is how many bytes the whole program may have in memory, garbage aside, before a relay with Bounds
+	// ends connections; nil: any number.
+	Heap func() uint64
 	// From is the address of this computer that TCP is dialled from; the zero one leaves
 	// it to the system. Tests on loopback have people of several groups of addresses by it.
 	From netip.Addr
@@ -155,6 +158,9 @@ func New(cfg Config) (*Node, error) {
 	n := &Node{mode: cfg.Mode, host: h, gate: gate, guard: guard, stop: stop}
 	if !cfg.relay() && !cfg.mute { // a relay's reservations are connections without streams
 		n.tasks.Go(func() { n.sweep(ctx) })
+	}
+	if guard != nil && cfg.Heap != nil {
+		n.tasks.Go(func() { guard.watch(ctx, ownHeap(), cfg.Heap) })
 	}
 	return n, nil
 }

@@ -99,7 +99,7 @@ func (r Report) turned() map[string]uint64 {
 	t := r.Turned
 	return map[string]uint64{
 		"rate": t.Rate, "group": t.Group, "all": t.All, "displaced": t.Displaced, "streams": t.Streams,
-		"stream_rate": t.StreamRate, "login_rate": t.LoginRate, "deposit_rate": t.DepositRate, "slowed": t.Slowed, "paused": t.Paused, "ended": t.Ended,
+		"stream_rate": t.StreamRate, "login_rate": t.LoginRate, "deposit_rate": t.DepositRate, "slowed": t.Slowed, "paused": t.Paused, "ended": t.Ended, "memory": t.Memory,
 	}
 }
 

@@ -48,6 +48,9 @@ const (
 	DefaultDifficulty = 22
 	// unbounded is how many peers may be connected where Limits bound none.
 	unbounded = 4096
+	// What the program may have in memory before connections are ended: beside all, for each connection that it may have, and for
+	// each cell that is kept. It is more than twice what people take who do as people do.
+	baseHeap, connectionHeap, cellHeap = 256 << 20, 128 << 10, 256
 	// spareFiles is how many files a relay has open beside its connections, at most.
 	spareFiles = 512
 	// httpConnections is how many there are at once for the status page: each is a file, and lasts for seconds however
@@ -283,6 +286,7 @@ func (r *Relay) listen(key crypto.PrivKey) error {
 	cfg := node.Config{
 		Mode: r.cfg.Mode, Listen: r.cfg.Listen, Announce: r.cfg.Announce, Key: key, Circuits: true, Bounds: r.limits.now.Bounds,
 		Low: n, High: n + n/8, MemoryMiB: 64 + n*3/8,
+		Heap: func() uint64 { return baseHeap + uint64(n)*connectionHeap + r.store.Usage().Cells*cellHeap },
 	}
 	path := filepath.Join(r.cfg.Data, "listen."+string(r.cfg.Mode))
 	chosen := len(cfg.Listen) > 0

@@ -1,0 +1,147 @@
+package node
+
+import (
+	"context"
+	"net/netip"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"time"
+
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// What a connection takes of memory is bounded by windows of bytes, and bytes that nobody reads can take dozens of times
+// as much as they are: over QUIC each that comes in a frame of its own is kept by itself. So the last bound is on what the program has
+// in memory.
+
+const (
+	// lookAtMemory is how often it is looked how much memory is taken, and collectAgain how often garbage is collected
+	// to know it, unless it is a quarter more than there may be.
+	lookAtMemory, collectAgain = time.Second, 5 * time.Second
+	// withoutQUIC is for how long nobody gets in over QUIC once it was too much.
+	withoutQUIC = time.Minute
+	// reliefTime is how long what held the memory has to end.
+	reliefTime = 2 * time.Second
+)
+
+// A heap tells how much memory is taken: at most, some of it by garbage, and at least, without that. collect collects it, and
+// gives what is free back to the system.
+type heap struct {
+	taken   func() (most, least uint64)
+	collect func()
+}
+
+func ownHeap() heap {
+	return heap{taken: func() (most, least uint64) {
+		s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
+		metrics.Read(s)
+		return s[0].Value.Uint64(), s[1].Value.Uint64()
+	}, collect: func() {
+		runtime.GC()
+		debug.FreeOSMemory()
+	}}
+}
+
+// watch ends connections while more memory is taken than limit says, until the context ends.
+func (g *Guard) watch(ctx context.Context, h heap, limit func() uint64) {
+	tick := time.NewTicker(lookAtMemory)
+	defer tick.Stop()
+	var collected time.Time
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		most, _ := h.taken()
+		if l := limit(); most <= l || !g.bounded() || most <= l+l/4 && time.Since(collected) < collectAgain {
+			continue
+		}
+		for {
+			h.collect()
+			collected = time.Now()
+			if _, least := h.taken(); least <= limit() || g.relieve(collected) == 0 {
+				break
+			}
+			wait := time.NewTimer(reliefTime)
+			select {
+			case <-ctx.Done():
+				wait.Stop()
+				return
+			case <-wait.C:
+			}
+		}
+	}
+}
+
+func (g *Guard) bounded() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.bounds.Connections > 0
+}
+
+// relieve ends connections because of the memory that they take, and tells how many: those over QUIC, whose people have TCP
+// as well; if there are none, those of strangers on which there are streams; and else those of the group that has most streams.
+func (g *Guard) relieve(now time.Time) int {
+	g.mu.Lock()
+	var all, quic, strangers []*Visitor
+	streams := make(map[netip.Prefix]int)
+	for _, of := range g.peers {
+		all = append(all, of...)
+	}
+	for _, c := range g.corners { // who greets has no peer yet
+		for _, v := range c.visitors {
+			if v.stage == greets {
+				all = append(all, v)
+			}
+		}
+	}
+	var most netip.Prefix
+	for _, v := range all {
+		if v.quic {
+			quic = append(quic, v)
+		}
+		if v.streams == 0 {
+			continue
+		}
+		if v.stage < proved {
+			strangers = append(strangers, v)
+		}
+		if streams[v.group] += v.streams; streams[v.group] > streams[most] {
+			most = v.group
+		}
+	}
+	ending := quic
+	switch {
+	case len(quic) > 0:
+		g.noQUIC = now.Add(withoutQUIC)
+	case len(strangers) > 0:
+		ending = strangers
+	default:
+		for _, v := range all {
+			if v.streams > 0 && v.group == most {
+				ending = append(ending, v)
+			}
+		}
+	}
+	var outs []func()
+	for _, v := range ending {
+		if v.close != nil {
+			g.remove(v)
+			outs = append(outs, v.close)
+		}
+	}
+	g.turned[noMemory].Add(uint64(len(outs)))
+	g.mu.Unlock()
+	for _, out := range outs {
+		out()
+	}
+	return len(outs)
+}
+
+// overQUIC says whether an address is one of QUIC.
+func overQUIC(a ma.Multiaddr) bool {
+	_, err := a.ValueForProtocol(ma.P_QUIC_V1)
+	return err == nil
+}

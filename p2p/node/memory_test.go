@@ -1,0 +1,111 @@
+package node
+
+import (
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	ma "github.com/multiformats/go-multiaddr"
+)
+
+// Mallory fills the memory of a relay by bytes that nobody reads, over QUIC, as a stranger over TCP, and with a box. Each time those go by whom it
+// may have been, first those who can come back over TCP, and of those who proved something the group with most streams; who
+// does as people do stays, and nobody goes for what is garbage.
+func TestMemoryIsGivenBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, Bounds{Connections: 256, Group: 64, Rate: 1000})
+		const limit = 1 << 20
+		var mu sync.Mutex // of what follows
+		var garbage uint64
+		held := make(map[*guest]uint64)
+		h := heap{taken: func() (most, least uint64) {
+			mu.Lock()
+			defer mu.Unlock()
+			for v, n := range held {
+				if !v.out {
+					least += n
+				}
+			}
+			return least + garbage, least
+		}, collect: func() {
+			mu.Lock()
+			defer mu.Unlock()
+			garbage = 0
+		}}
+		wait := func(d time.Duration) {
+			time.Sleep(d)
+			synctest.Wait()
+		}
+		go g.watch(t.Context(), h, func() uint64 { return limit })
+		overQUIC := func(ip string) *guest {
+			c, err := g.OpenConnection(network.DirInbound, false, ma.StringCast("/ip4/"+ip+"/udp/4001/quic-v1"))
+			if err != nil {
+				return nil
+			}
+			v := &guest{Visitor: c.(*Visitor)}
+			v.closes(func() { v.out = true; v.Done() })
+			return v
+		}
+		opens := func(v *guest, n int) *guest {
+			t.Helper()
+			for range n {
+				if _, err := g.OpenStream(v.peer, network.DirInbound); err != nil {
+					t.Fatal(err)
+				}
+			}
+			return v
+		}
+		bob, anna := g.greets("10.9.0.1"), g.greets("10.8.0.1") // Bob collects his mail, Anna is about to say who she is
+		bob.Prove()
+		opens(bob, 2)
+		mu.Lock()
+		garbage = 2 * limit
+		mu.Unlock()
+		carol := overQUIC("10.7.0.1")
+		wait(time.Minute)
+		if carol == nil || carol.out {
+			t.Fatal("Carol goes for garbage")
+		}
+		var flood []*guest
+		fill := func(how func(i int) *guest) {
+			t.Helper()
+			flood = nil
+			for i := range 20 {
+				v := how(i)
+				mu.Lock()
+				held[v] = limit / 10
+				mu.Unlock()
+				flood = append(flood, v)
+			}
+			wait(collectAgain + 2*lookAtMemory)
+			for _, v := range flood {
+				if !v.out {
+					t.Error("the memory is not given back")
+				}
+			}
+			if bob.out || anna.out {
+				t.Errorf("Bob had to go: %v; Anna: %v", bob.out, anna.out)
+			}
+		}
+		fill(func(i int) *guest { return overQUIC(fmt.Sprintf("10.0.%d.1", i)) })
+		if !carol.out || overQUIC("10.7.0.1") != nil {
+			t.Error("QUIC goes on")
+		}
+		fill(func(i int) *guest { return opens(g.greets(fmt.Sprintf("10.1.%d.1", i)), 4) })
+		fill(func(i int) *guest {
+			v := g.greets(fmt.Sprintf("10.2.0.%d", i))
+			v.Prove()
+			return opens(v, 32)
+		})
+		time.Sleep(withoutQUIC)
+		if carol = overQUIC("10.7.0.1"); carol == nil {
+			t.Fatal("nobody gets in over QUIC any more")
+		}
+		if n := g.Turned().Memory; n != 3*20+2 {
+			t.Errorf("%d went, or were not taken, for memory", n)
+		}
+	})
+}
