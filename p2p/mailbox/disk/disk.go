@@ -43,6 +43,11 @@ const (
 	// memtables is how many of them may wait to be flushed before Pebble takes no more, and with it nobody
 	// gets an answer. On a full disk they wait for room; what changes there is little, as the log has none.
 	memtables = 8
+	// tables is how many flushed memtables come together before they are merged with what is below: each time much of
+	// that is written anew.
+	tables = 4
+	// tableIndex is the size, in bytes, from which a table's own index is cut in two levels, of which each costs every look.
+	tableIndex = 256 << 10
 )
 
 // Config says where and how much. The zero values stand for what the comments
@@ -167,13 +172,15 @@ func openIndex(fs *ballasted, dir string, log *slog.Logger) (db *pebble.DB, err 
 		CacheSize:             cache,
 		MemTableSize:          memtable,
 		MaxOpenFiles:          256,
-		L0CompactionThreshold: 4,
+		L0CompactionThreshold: 2 * tables, // Pebble counts each of them twice
+		L0StopWritesThreshold: 4 * tables,
 		FormatMajorVersion:    pebble.FormatColumnarBlocks,
 		Logger:                pebbleLog{log},
 
 		MemTableStopWritesThreshold: memtables,
 	}
 	for i := range o.Levels {
+		o.Levels[i].IndexBlockSize = tableIndex
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // most cells are new: their absence is then known without reading
 	}
 	return pebble.Open(dir, o)
