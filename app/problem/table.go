@@ -324,7 +324,7 @@ var table = [...]Problem{
 		"See the detail; check `store` and the servers, of which more than half must run. Then start the relay again, which a service does by itself."},
 	{RelayShared, ExitFailed, "This relay's mail is kept by servers that relays share",
 		"It is not in the relay's directory, so it is neither copied with it nor served without them. Nothing was touched.",
-		"Copy the mail with NATS's own tool (`nats stream backup godwit-mail DIR`) and relay.key beside it; start it with the `store` that it had."},
+		"Copy the mail with NATS's own tool (`nats backup stream godwit-mail DIR`) and relay.key beside it; start it with the `store` that it had."},
 	{RelayOwnMail, ExitFailed, "This relay's mail is in its own directory",
 		"With `store` it would be the same relay without the mail that it promised to keep. Nothing was touched.",
 		"Start a new relay for the servers, with another --data, and let this one run beside it until it is empty; or leave out `store`."},

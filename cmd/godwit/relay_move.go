@@ -97,7 +97,7 @@ func (c *cli) relayImportCommand() *cobra.Command {
 		Use:   "import FILE",
 		Short: "Go on with a relay that was exported",
 		Long: "Makes a relay's directory of what `godwit relay export` wrote; FILE - is standard input. The directory must be empty or not there, and is made whole or not\n" +
-			"at all. Start the relay then as ever. It must not run anywhere else any more, for which `godwit relay export --move` sees.",
+			"at all. Start the relay then as ever. It must not run anywhere else any more: `godwit relay export --move` sees to that.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, data, err := c.relaySocket(data)
