@@ -292,7 +292,6 @@ func (c *cli) relayStatusCommand() *cobra.Command {
 }
 
 func humanRelayStatus(w io.Writer, r relay.Report) {
-	size := func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
 	row := rows(w)
 	fmt.Fprintln(w, visible(r.Health))
 	row("relay", "%s", r.Peer)
@@ -302,7 +301,7 @@ func humanRelayStatus(w io.Writer, r relay.Report) {
 	if r.Oldest > 0 {
 		row("oldest", "%s", r.Since())
 	}
-	row("disk", "%s of %s", size(r.Disk), size(r.MaxDisk))
+	row("disk", "%s", r.Space())
 	row("traffic", "%s", r.Traffic())
 	row("served", "%s deposits in %s commits, %s fetched, %s deleted, %s refused", humanize.Comma(r.Deposits), humanize.Comma(r.Groups),
 		humanize.Comma(r.Fetches), humanize.Comma(r.Deletions), humanize.Comma(r.Refusals))

@@ -52,6 +52,7 @@ type Report struct {
 	Notices    int64             `json:"notices"`  // held
 	Disk       int64             `json:"disk"`     // bytes used of max_disk
 	MaxDisk    int64             `json:"max_disk"` // bytes
+	Room       int64             `json:"room"`     // bytes that may still come: what is left of max_disk or, if that is less, of the disk itself
 	Streams    int64             `json:"streams"`  // open
 	Peers      int64             `json:"peers"`    // connected
 	DHT        int64             `json:"dht"`      // servers of the DHT that it knows
@@ -94,6 +95,12 @@ func (r Report) Mail() string {
 	return fmt.Sprintf("%s in %s and %s; %s with %s", humanize.IBytes(uint64(max(r.Bytes, 0))), count(r.Cells, "cell"), count(r.Notices, "notice"), boxes, count(r.Queues, "open queue"))
 }
 
+// Space says how much of the disk the relay uses, and how much more it can take: less than what it may, if the disk has no more.
+func (r Report) Space() string {
+	size := func(n int64) string { return humanize.IBytes(uint64(max(n, 0))) }
+	return fmt.Sprintf("%s of %s, room for %s more", size(r.Disk), size(r.MaxDisk), size(r.Room))
+}
+
 // Since says when the oldest cell came, which is known to the minute.
 func (r Report) Since() string {
 	if r.Oldest < 120 {
@@ -129,11 +136,12 @@ func (r *Relay) Report() Report {
 		hop = r.hop.Stats()
 	}
 	limits := r.Limits()
+	room, _ := r.store.Room()
 	rep := Report{
 		Refused: s.Refused, Turned: r.node.Turned(), Bounds: BoundsOf(r.server.Allowance()),
 		State: r.state.Load().(State), Peer: r.ID().String(),
 		Cells: int64(u.Cells), Bytes: int64(u.Bytes), Queues: int64(u.Queues), Boxes: int64(u.Boxes), Notices: int64(u.Notices),
-		Disk: int64(u.Disk), MaxDisk: limits.MaxDisk, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())), DHT: int64(r.dht.Status().Peers),
+		Disk: int64(u.Disk), MaxDisk: limits.MaxDisk, Room: room, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())), DHT: int64(r.dht.Status().Peers),
 		Hops: int64(r.holder.Len()), Reserved: hop.Reservations, Circuits: hop.Circuits,
 		Taken: int64(s.Taken), Given: int64(s.Given), Month: r.history.thisMonth(int64(s.Taken), int64(s.Given)), Friends: r.friends(),
 		Deposits: int64(s.Deposits), Fetches: int64(s.Fetches), Deletions: int64(s.Deletions), Refusals: int64(s.Refusals),
