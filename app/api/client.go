@@ -35,8 +35,8 @@ type Client struct {
 }
 
 // Dial finds the node of a profile. It returns ErrNoNode where none runs,
-// problem.NodeSilent where one does not answer, and problem.APIVersion where
-// one speaks another version.
+// problem.NodeSilent where one does not answer, problem.APIVersion where
+// one speaks another version, and problem.NotPermitted where another user listens.
 func Dial(ctx context.Context, path string) (*Client, error) {
 	transport := &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -110,8 +110,11 @@ func lost(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if errors.Is(err, ErrNoNode) {
+	switch {
+	case errors.Is(err, ErrNoNode):
 		return ErrNoNode
+	case errors.Is(err, local.ErrOther):
+		return problem.New(problem.NotPermitted, err)
 	}
 	return problem.New(problem.NodeStopped, err)
 }

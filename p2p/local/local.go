@@ -6,7 +6,14 @@
 // pipe's name is made from the path.
 package local
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+)
 
 // ErrNobody says that nothing listens at a path.
 var ErrNobody = errors.New("local: nobody listens there")
+
+// ErrOther says that a program of another user listens at a path.
+var ErrOther = fmt.Errorf("local: another user is there: %w", fs.ErrPermission)

@@ -280,7 +280,7 @@ func localTransport(socket string) *http.Transport {
 	return &http.Transport{
 		DisableKeepAlives: true,
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return local.Dial(ctx, socket)
+			return local.DialAsRoot(ctx, socket)
 		},
 	}
 }
