@@ -223,8 +223,9 @@ const (
 
 func act(a Act) why { return why(a) }
 
-// A Visitor is one connection that somebody opened to a guarded host. A nil one is
-// of a host without bounds: it may do all.
+// A Visitor is one connection that somebody opened to a guarded host, or that the host opened itself. What comes over the latter
+// has the bounds of a known address, but it takes nobody's place: whoever serves the DHT is called now and then.
+// A nil one is of a host without bounds: it may do all.
 type Visitor struct {
 	network.ConnManagementScope
 	guard *Guard
@@ -233,6 +234,7 @@ type Visitor struct {
 	addr  netip.Prefix // itself: an IPv4 address, or the /64 of an IPv6 one
 	since time.Time
 	quic  bool
+	ours  bool // the host opened it
 	known bool // its address, when it came
 	proof atomic.Bool
 
@@ -263,21 +265,24 @@ func VisitorOf(c network.Conn) *Visitor {
 
 // OpenConnection lets a connection begin, or refuses it.
 func (g *Guard) OpenConnection(dir network.Direction, usefd bool, endpoint ma.Multiaddr) (network.ConnManagementScope, error) {
-	if dir != network.DirInbound {
-		return g.ResourceManager.OpenConnection(dir, usefd, endpoint)
-	}
 	v := &Visitor{guard: g, since: time.Now(), group: GroupOf(endpoint), addr: addressOf(endpoint), quic: endpoint != nil && overQUIC(endpoint)}
-	out, err := g.enter(v)
-	if out != nil {
-		out()
+	if dir != network.DirInbound {
+		v.ours, v.stage, v.key = true, proved, v.addr
+	} else {
+		out, err := g.enter(v)
+		if out != nil {
+			out()
+		}
+		if err != nil {
+			return nil, err
+		}
 	}
+	scope, err := g.ResourceManager.OpenConnection(dir, usefd, endpoint)
 	if err != nil {
-		return nil, err
-	}
-	if v.ConnManagementScope, err = g.ResourceManager.OpenConnection(dir, usefd, endpoint); err != nil {
 		v.leave()
 		return nil, err
 	}
+	v.ConnManagementScope = scope
 	return v, nil
 }
 
@@ -472,11 +477,15 @@ func (g *Guard) remove(v *Visitor) {
 	if v.stage == gone {
 		return
 	}
-	g.total--
-	if g.groups[v.group]--; g.groups[v.group] == 0 {
-		delete(g.groups, v.group)
+	if v.ours {
+		v.stage = gone
+	} else {
+		g.total--
+		if g.groups[v.group]--; g.groups[v.group] == 0 {
+			delete(g.groups, v.group)
+		}
+		g.settle(v, gone)
 	}
-	g.settle(v, gone)
 	if v.peer != "" {
 		if g.peers[v.peer] = slices.DeleteFunc(g.peers[v.peer], func(o *Visitor) bool { return o == v }); len(g.peers[v.peer]) == 0 {
 			delete(g.peers, v.peer)
@@ -537,7 +546,9 @@ func (v *Visitor) SetPeer(id peer.ID) error {
 	}
 	v.peer = id
 	g.peers[id] = append(g.peers[id], v)
-	g.settle(v, strange)
+	if !v.ours {
+		g.settle(v, strange)
+	}
 	return nil
 }
 
@@ -647,7 +658,7 @@ func (g *Guard) OpenStream(p peer.ID, dir network.Direction) (network.StreamMana
 	return &visit{StreamManagementScope: s, end: sync.OnceFunc(v.endStream)}, nil
 }
 
-// openStream counts a stream. The visitor is nil if the peer did not open its connection, but we.
+// openStream counts a stream. The visitor is nil if the connection has ended meanwhile.
 func (g *Guard) openStream(p peer.ID, now time.Time) (v *Visitor, out func(), err error) {
 	g.mu.Lock()
 	for _, v = range g.peers[p] {
@@ -669,6 +680,7 @@ func (g *Guard) openStream(p peer.ID, now time.Time) (v *Visitor, out func(), er
 	case !may:
 		return nil, v.refuse(now), errGuarded
 	case b.Connections == 0:
+	case v.ours: // a hop brings each circuit as a stream, of which libp2p bounds how many there are at once
 	case v.streams >= provedStreams || v.stage < proved && v.streams >= visitorStreams:
 		return nil, v.refuse(now), g.turn(streamsFull)
 	case v.stage < proved:

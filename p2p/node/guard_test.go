@@ -580,6 +580,52 @@ func TestWhoGoesOnOpeningStreams(t *testing.T) {
 	})
 }
 
+// Mallory serves the DHT, so the relay calls her, and she opens streams on that connection without end; a hop, which it called too, brings it as many
+// circuits as it may. She is sent away, the hop is not, and neither takes the place of somebody who comes.
+func TestWhomTheRelayCalls(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, Bounds{Connections: 64, Group: 64, Rate: 8})
+		calls := func(ip string) *guest {
+			c, err := g.OpenConnection(network.DirOutbound, true, ma.StringCast("/ip4/"+ip+"/tcp/4001"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := &guest{Visitor: c.(*Visitor)}
+			v.closes(func() { v.out = true; v.Done() })
+			if err := v.SetPeer(peer.ID("peer " + ip)); err != nil {
+				t.Fatal(err)
+			}
+			return v
+		}
+		mallory, hop := calls("10.0.0.1"), calls("10.0.1.1")
+		var circuits []network.StreamManagementScope
+		for range MaxCircuits {
+			s, err := g.OpenStream(hop.peer, network.DirInbound)
+			if err != nil {
+				t.Fatalf("after %d circuits: %v", len(circuits), err)
+			}
+			circuits = append(circuits, s)
+		}
+		for n := 0; !mallory.out; n++ {
+			if s, err := g.OpenStream(mallory.peer, network.DirInbound); err == nil {
+				s.Done()
+			}
+			if n > 10_000 {
+				t.Fatal("10,000 streams were opened and reset, and the connection goes on")
+			}
+		}
+		hop.Prove() // by what comes over it nobody becomes known
+		if hop.out || hop.Proved() || g.total != 0 || g.known.n != 0 {
+			t.Errorf("the hop was sent away: %v; %d visitors, %d known", hop.out, g.total, g.known.n)
+		}
+		for _, s := range circuits {
+			s.Done()
+		}
+		hop.Done()
+		g.empty()
+	})
+}
+
 // Who comes over TCP or QUIC is known as a visitor as long as it is there, and both can be sent away.
 func TestVisitorsOverBoth(t *testing.T) {
 	n, err := New(Config{Mode: Loopback, Circuits: true, Bounds: Bounds{Connections: 64, Group: 64, Rate: 100}})
