@@ -55,7 +55,7 @@ func (c *cli) relayCommand() *cobra.Command {
 	c.setting(cmd, false, "max_disk", "SIZE", "keep at most this much, such as 10GiB (the default); "+humanize.IBytes(config.MinDisk)+" at the least")
 	c.setting(cmd, false, "connections", "N", "take at most so many connections at once (4096, on loopback any number)")
 	c.setting(cmd, false, "http", "HOST:PORT", "serve the status page, /healthz, /readyz and /metrics there, on this computer")
-	c.setting(cmd, false, "store", "URL", "keep the mail in a stream of the NATS servers at URL, nats://HOST:PORT,HOST:PORT,HOST:PORT, which several relays can share; GODWIT_STORE hides a password in it from who looks at processes")
+	c.storeSetting(cmd)
 	cmd.AddCommand(c.relayStatusCommand(), c.relayCheckCommand(), c.relayReloadCommand(), c.relayExportCommand(), c.relayImportCommand(), c.relayTokenCommand(), c.relayFriendsCommand(), c.relayAddCommand(), c.relayRemoveCommand(), c.relayListCommand())
 	return cmd
 }
@@ -163,10 +163,9 @@ func sharedStore(ctx context.Context, url string) (func(relay.StoreConfig) (rela
 		if _, err := os.Stat(filepath.Join(c.Dir, "log")); err == nil { // of package disk
 			return nil, relay.ErrOwnMail
 		}
-		cfg.Dir, cfg.MaxBytes, cfg.Quotas, cfg.Log = c.Dir, c.MaxBytes, c.Quotas, c.Log
-		s, err := jetstream.Open(ctx, cfg)
+		s, err := jetstream.Open(ctx, natsMail{cfg}.of(c))
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", relay.ErrStore, err)
+			return nil, storeError(err)
 		}
 		return s, nil
 	}, nil
@@ -302,6 +301,9 @@ func humanRelayStatus(w io.Writer, r relay.Report) {
 		row("oldest", "%s", r.Since())
 	}
 	row("disk", "%s", r.Space())
+	if r.Foreign > 0 {
+		row("store", "%s in it that no relay made: somebody else may write there", humanize.Comma(r.Foreign)+" messages are")
+	}
 	row("traffic", "%s", r.Traffic())
 	row("served", "%s deposits in %s commits, %s fetched, %s deleted, %s refused", humanize.Comma(r.Deposits), humanize.Comma(r.Groups),
 		humanize.Comma(r.Fetches), humanize.Comma(r.Deletions), humanize.Comma(r.Refusals))

@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log/slog"
 	"os"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/godwit-im/godwit/app"
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/problem"
+	"github.com/godwit-im/godwit/p2p/mailbox/jetstream"
 	"github.com/godwit-im/godwit/p2p/relay"
 )
 
@@ -32,6 +35,7 @@ func (c *cli) relayExportCommand() *cobra.Command {
 		Long: "Copies a relay, its identity and all its mail, into a file that is not there yet: as a backup, or to go on elsewhere with `godwit relay import`. FILE - is\n" +
 			"standard output. A relay that runs goes on meanwhile: in the file is all for which it gave a receipt before the time that is printed, and was not\n" +
 			"deleted. What it takes in later is not, so to move it stop it first; with --move the directory is marked then, and no relay starts there any more.\n" +
+			"With `store`, the mail is copied from there, and the other relay processes of that store go on meanwhile, too; with --move they end. DIR must have room for a copy of the mail then.\n" +
 			"Whoever has the file can be the relay: it is readable by you alone, and not encrypted. Two relays must never run as one: they would promise to keep\n" +
 			"mail that the other does not have.",
 		Args: cobra.ExactArgs(1),
@@ -56,7 +60,18 @@ func (c *cli) relayExportCommand() *cobra.Command {
 				return problem.Newf(problem.Usage, "an export is not for a terminal to show")
 			}
 			var e relay.Exported
-			if move {
+			shared, limits, sharedErr := c.sharedMail()
+			if sharedErr != nil {
+				return sharedErr
+			}
+			if relay.OwnMail(data) {
+				shared = nil // it is not in the store yet
+			}
+			if shared != nil && move {
+				e, err = relay.MoveShared(cmd.Context(), data, out, keep, shared, limits)
+			} else if shared != nil {
+				e, err = relay.ExportShared(cmd.Context(), data, out, shared, limits)
+			} else if move {
 				e, err = relay.Move(data, out, keep)
 			} else if e, err = relay.ExportRunning(cmd.Context(), socket, out); errors.Is(err, relay.ErrNotRunning) {
 				e, err = relay.Export(data, out)
@@ -87,6 +102,7 @@ func (c *cli) relayExportCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", "", "the relay's `DIR`")
+	c.storeSetting(cmd)
 	cmd.Flags().BoolVar(&move, "move", false, "the relay, which is stopped, goes on elsewhere: let none start here any more")
 	return cmd
 }
@@ -97,7 +113,9 @@ func (c *cli) relayImportCommand() *cobra.Command {
 		Use:   "import FILE",
 		Short: "Go on with a relay that was exported",
 		Long: "Makes a relay's directory of what `godwit relay export` wrote; FILE - is standard input. The directory must be empty or not there, and is made whole or not\n" +
-			"at all. Start the relay then as ever. It must not run anywhere else any more: `godwit relay export --move` sees to that.",
+			"at all. Start the relay then as ever. It must not run anywhere else any more: `godwit relay export --move` sees to that.\n" +
+			"With `store`, the mail goes into a stream there that must not be there yet, and all of it is read back and compared. If that is cut off, begin it again: it goes on where\n" +
+			"it was, and until it is done no relay serves the stream. The relay moves out of a store by an export with `store`, and an import without.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, data, err := c.relaySocket(data)
@@ -113,7 +131,16 @@ func (c *cli) relayImportCommand() *cobra.Command {
 				defer file.Close()
 				in = file
 			}
-			e, err := relay.Import(cmd.Context(), data, in)
+			shared, limits, err := c.sharedMail()
+			if err != nil {
+				return err
+			}
+			var e relay.Exported
+			if shared != nil {
+				e, err = relay.ImportShared(cmd.Context(), data, in, shared, limits)
+			} else {
+				e, err = relay.Import(cmd.Context(), data, in)
+			}
 			if err != nil {
 				return app.RelayProblem(err)
 			}
@@ -124,9 +151,58 @@ func (c *cli) relayImportCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&data, "data", "", "the relay's `DIR`")
+	c.storeSetting(cmd)
 	return cmd
 }
 
 func moved(file string, e relay.Exported) relayMoved {
 	return relayMoved{File: file, Cells: e.Cells, Time: api.Time{Time: e.Time}}
+}
+
+// storeSetting gives a command that runs or moves a relay the flag for where its mail is.
+func (c *cli) storeSetting(cmd *cobra.Command) {
+	c.setting(cmd, false, "store", "URL", "keep the mail in a stream of the NATS servers at URL, nats://HOST:PORT,HOST:PORT,HOST:PORT, which several relays can share; GODWIT_STORE hides a password in it from who looks at processes")
+}
+
+// sharedMail is where the mail is moved to or from if the configuration has a store that relays share; else nil.
+func (c *cli) sharedMail() (relay.Shared, relay.StoreConfig, error) {
+	cfg, _, err := c.load()
+	if err != nil || cfg.Store == "" {
+		return nil, relay.StoreConfig{}, err
+	}
+	nats, err := jetstream.ParseURL(cfg.Store)
+	if err != nil {
+		return nil, relay.StoreConfig{}, c.badSetting("store", err)
+	}
+	l := app.RelayLimits(cfg)
+	level := slog.HandlerOptions{Level: c.logLevel(cfg, slog.LevelWarn)}
+	return natsMail{nats}, relay.StoreConfig{MaxBytes: uint64(l.MaxDisk), Quotas: l.Quotas, Log: slog.New(slog.NewTextHandler(c.err, &level))}, nil
+}
+
+// natsMail is a stream of NATS servers, as relay.Shared.
+type natsMail struct{ jetstream.Config }
+
+func (n natsMail) of(c relay.StoreConfig) jetstream.Config {
+	n.Dir, n.Relay, n.MaxBytes, n.Quotas, n.Log = c.Dir, c.Relay, c.MaxBytes, c.Quotas, c.Log
+	return n.Config
+}
+
+// storeError tells what the servers are to blame for.
+func storeError(err error) error {
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, jetstream.ErrThere):
+		return fmt.Errorf("%w: %w", relay.ErrThere, err)
+	}
+	return fmt.Errorf("%w: %w", relay.ErrStore, err)
+}
+
+func (n natsMail) Import(ctx context.Context, c relay.StoreConfig, from *relay.Own, name string) error {
+	return storeError(jetstream.Import(ctx, n.of(c), from, name))
+}
+
+func (n natsMail) Export(ctx context.Context, c relay.StoreConfig, into *relay.Own, leaves bool) (time.Time, func() error, error) {
+	at, undo, err := jetstream.Export(ctx, n.of(c), into, leaves)
+	return at, undo, storeError(err)
 }

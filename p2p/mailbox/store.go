@@ -58,6 +58,7 @@ type Usage struct {
 	Boxes   uint64 // known
 	Notices uint64
 	Disk    uint64    // bytes on disk, with all that surrounds the above
+	Foreign uint64    // entries of a SharedStore, since it was opened, that no relay made, and that are passed over
 	Oldest  time.Time // when the oldest cell came, in whole minutes; zero: there is none
 }
 

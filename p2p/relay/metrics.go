@@ -73,6 +73,7 @@ func (c *collected) Collect(to chan<- prometheus.Metric) {
 	gauge("disk_bytes", "Bytes used on disk.", r.Disk)
 	gauge("disk_limit_bytes", "Bytes that may be used on disk.", r.MaxDisk)
 	gauge("room_bytes", "Bytes that may still come, bounded by that or by what is left of the disk itself.", r.Room)
+	counter("store_foreign_messages_total", "Messages in the shared store that no relay made, and that were passed over.", r.Foreign)
 	gauge("streams", "Streams of the mailbox protocol that are open.", r.Streams)
 	gauge("peers", "Peers connected.", r.Peers)
 	gauge("dht_servers", "Servers of the DHT that are known.", r.DHT)

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash"
@@ -56,6 +57,7 @@ const (
 type Exported struct {
 	Time  time.Time // every receipt before it is honoured
 	Cells uint64
+	sum   string // of what was read
 }
 
 func (e Exported) marshal(sum []byte) []byte {
@@ -74,7 +76,7 @@ func parseEnd(raw []byte) (e Exported, sum []byte, err error) {
 	if !s.ReadUint8(&version) || version != exportVersion || !s.ReadUint64(&milli) || milli > 1<<48 || !s.ReadUint64(&e.Cells) || !s.ReadBytes(&sum, sha256.Size) || !s.Empty() {
 		return e, nil, fmt.Errorf("%w: its end", ErrExport)
 	}
-	e.Time = time.UnixMilli(int64(milli))
+	e.Time, e.sum = time.UnixMilli(int64(milli)), hex.EncodeToString(sum)
 	return e, sum, nil
 }
 
@@ -108,7 +110,7 @@ func (a *archive) add(name string, size int64, r io.Reader) error {
 
 // export writes the export of a relay's directory, whose store is open. Before it is whole
 // it calls leave, if that is not nil.
-func export(data string, store *disk.Store, to io.Writer, leave func(Exported) error) (e Exported, err error) {
+func export(data string, store *disk.Store, to io.Writer, leave func(*Exported) error) (e Exported, err error) {
 	a := &archive{tar.NewWriter(to), sha256.New()}
 	entries, err := os.ReadDir(data)
 	if err != nil {
@@ -131,7 +133,7 @@ func export(data string, store *disk.Store, to io.Writer, leave func(Exported) e
 		return e, fmt.Errorf("relay: export: %w", err)
 	}
 	if leave != nil {
-		if err := leave(e); err != nil {
+		if err := leave(&e); err != nil {
 			return e, err
 		}
 	}
@@ -151,10 +153,14 @@ func Export(data string, to io.Writer) (Exported, error) {
 // Move is Export of a relay that goes on elsewhere: the directory is marked, and New refuses it from
 // then on. keep, which may be nil, makes what was written durable. No whole export comes out of it
 // without the mark, and if there is an error, of keep too, the directory is as it was.
-func Move(data string, to io.Writer, keep func() error) (e Exported, err error) {
+func Move(data string, to io.Writer, keep func() error) (Exported, error) {
+	return moving(data, keep, func(leave func(*Exported) error) (Exported, error) { return exportStopped(data, to, leave) })
+}
+
+func moving(data string, keep func() error, export func(leave func(*Exported) error) (Exported, error)) (e Exported, err error) {
 	path := filepath.Join(data, movedFile)
 	_, before := os.Stat(path)
-	e, err = exportStopped(data, to, func(e Exported) error {
+	e, err = export(func(e *Exported) error {
 		if err := writeFile(path, fmt.Appendf(nil, "%s\n", e.Time.UTC().Format(time.RFC3339))); err != nil {
 			return fmt.Errorf("relay: move: %w", err)
 		}
@@ -187,7 +193,7 @@ func notMoved(data string) error {
 	return fmt.Errorf("%w at %s, as %s says", ErrMoved, when.UTC().Format(time.RFC3339), filepath.Join(data, movedFile))
 }
 
-func exportStopped(data string, to io.Writer, leave func(Exported) error) (e Exported, err error) {
+func exportStopped(data string, to io.Writer, leave func(*Exported) error) (e Exported, err error) {
 	if _, err := os.Stat(filepath.Join(data, "relay.key")); err != nil {
 		return e, fmt.Errorf("relay: export: %w", err)
 	}
@@ -348,6 +354,10 @@ func sparse(h *tar.Header) bool {
 // empty; it is there afterwards whole or not at all. The error wraps ErrExport,
 // ErrThere, ErrKey, ErrNewer or the operating system's, or is the context's.
 func Import(ctx context.Context, data string, from io.Reader) (e Exported, err error) {
+	return importTo(ctx, data, from, nil)
+}
+
+func importTo(ctx context.Context, data string, from io.Reader, fill func(dir string, e Exported, store *disk.Store) error) (e Exported, err error) {
 	if entries, err := os.ReadDir(data); len(entries) > 0 {
 		return e, ErrThere
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -405,8 +415,16 @@ func Import(ctx context.Context, data string, from io.Reader) (e Exported, err e
 	if got := store.Usage().Cells; got != e.Cells {
 		err = fmt.Errorf("%w: it holds %d cells, not %d", ErrExport, got, e.Cells)
 	}
+	if err == nil && fill != nil {
+		err = fill(dir, e, store)
+	}
 	if err = errors.Join(err, store.Close()); err != nil {
 		return e, err
+	}
+	if fill != nil { // what it left is the directory of a relay whose mail is elsewhere
+		if err := errors.Join(os.RemoveAll(filepath.Join(dir, "mail")), os.Rename(filepath.Join(dir, indexDir), filepath.Join(dir, "mail")), syncDir(dir)); err != nil {
+			return e, fmt.Errorf("relay: import: %w", err)
+		}
 	}
 	if err := os.Rename(dir, data); err != nil {
 		return e, fmt.Errorf("relay: import: %w", err)

@@ -138,6 +138,7 @@ type Store interface {
 // StoreConfig is what a relay's Store is made for.
 type StoreConfig struct {
 	Dir      string // of the relay's directory, for this Store alone
+	Relay    string // PeerID
 	MaxBytes uint64 // cap on what is used on disk
 	Quotas   mailbox.Quotas
 	Log      *slog.Logger
@@ -231,8 +232,12 @@ func New(cfg Config) (_ *Relay, err error) {
 		}
 		cfg.Store = openDisk
 	}
+	id, err := peer.IDFromPrivateKey(key)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+	}
 	limits := r.limits.now
-	if r.store, err = cfg.Store(StoreConfig{Dir: filepath.Join(cfg.Data, "mail"), MaxBytes: uint64(limits.MaxDisk), Quotas: limits.Quotas, Log: r.log}); err != nil {
+	if r.store, err = cfg.Store(StoreConfig{Dir: filepath.Join(cfg.Data, "mail"), Relay: id.String(), MaxBytes: uint64(limits.MaxDisk), Quotas: limits.Quotas, Log: r.log}); err != nil {
 		return nil, err
 	}
 	if err := r.listen(key); err != nil {

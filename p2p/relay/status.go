@@ -43,22 +43,23 @@ type Report struct {
 	Health     string            `json:"health"`           // all that in one sentence
 	Version    string            `json:"version,omitempty"`
 	Peer       string            `json:"peer"`
-	Addrs      []string          `json:"addrs"`    // where it can be reached, with PeerID
-	Cells      int64             `json:"cells"`    // held
-	Bytes      int64             `json:"bytes"`    // of cells and notices held
-	Oldest     float64           `json:"oldest"`   // how long ago the oldest cell came, seconds, to the minute; 0: there is none
-	Queues     int64             `json:"queues"`   // open
-	Boxes      int64             `json:"boxes"`    // known
-	Notices    int64             `json:"notices"`  // held
-	Disk       int64             `json:"disk"`     // bytes used of max_disk
-	MaxDisk    int64             `json:"max_disk"` // bytes
-	Room       int64             `json:"room"`     // bytes that may still come: what is left of max_disk or, if that is less, of the disk itself
-	Streams    int64             `json:"streams"`  // open
-	Peers      int64             `json:"peers"`    // connected
-	DHT        int64             `json:"dht"`      // servers of the DHT that it knows
-	Hops       int64             `json:"hops"`     // other relays through which this one can be reached now
-	Reserved   int64             `json:"reserved"` // relays that can be reached through this one now
-	Circuits   int64             `json:"circuits"` // open through this one
+	Addrs      []string          `json:"addrs"`             // where it can be reached, with PeerID
+	Cells      int64             `json:"cells"`             // held
+	Bytes      int64             `json:"bytes"`             // of cells and notices held
+	Oldest     float64           `json:"oldest"`            // how long ago the oldest cell came, seconds, to the minute; 0: there is none
+	Queues     int64             `json:"queues"`            // open
+	Boxes      int64             `json:"boxes"`             // known
+	Notices    int64             `json:"notices"`           // held
+	Foreign    int64             `json:"foreign,omitempty"` // messages in a shared store, since it was started, that no relay made
+	Disk       int64             `json:"disk"`              // bytes used of max_disk
+	MaxDisk    int64             `json:"max_disk"`          // bytes
+	Room       int64             `json:"room"`              // bytes that may still come: what is left of max_disk or, if that is less, of the disk itself
+	Streams    int64             `json:"streams"`           // open
+	Peers      int64             `json:"peers"`             // connected
+	DHT        int64             `json:"dht"`               // servers of the DHT that it knows
+	Hops       int64             `json:"hops"`              // other relays through which this one can be reached now
+	Reserved   int64             `json:"reserved"`          // relays that can be reached through this one now
+	Circuits   int64             `json:"circuits"`          // open through this one
 	Deposits   int64             `json:"deposits"`
 	Fetches    int64             `json:"fetches"`   // cells and notices given out
 	Deletions  int64             `json:"deletions"` // cells acknowledged
@@ -141,7 +142,7 @@ func (r *Relay) Report() Report {
 		Refused: s.Refused, Turned: r.node.Turned(), Bounds: BoundsOf(r.server.Allowance()),
 		State: r.state.Load().(State), Peer: r.ID().String(),
 		Cells: int64(u.Cells), Bytes: int64(u.Bytes), Queues: int64(u.Queues), Boxes: int64(u.Boxes), Notices: int64(u.Notices),
-		Disk: int64(u.Disk), MaxDisk: limits.MaxDisk, Room: room, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())), DHT: int64(r.dht.Status().Peers),
+		Foreign: int64(u.Foreign), Disk: int64(u.Disk), MaxDisk: limits.MaxDisk, Room: room, Streams: int64(s.Streams), Peers: int64(len(r.node.Host().Network().Peers())), DHT: int64(r.dht.Status().Peers),
 		Hops: int64(r.holder.Len()), Reserved: hop.Reservations, Circuits: hop.Circuits,
 		Taken: int64(s.Taken), Given: int64(s.Given), Month: r.history.thisMonth(int64(s.Taken), int64(s.Given)), Friends: r.friends(),
 		Deposits: int64(s.Deposits), Fetches: int64(s.Fetches), Deletions: int64(s.Deletions), Refusals: int64(s.Refusals),

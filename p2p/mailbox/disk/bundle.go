@@ -84,6 +84,11 @@ func (r *gathered) append(b []byte) []byte {
 }
 
 func (r *gathered) parse(s *cryptobyte.String) bool {
+	return r.parseWith(s, func(*cell) bool { return true })
+}
+
+// parseWith is parse where more follows each cell's class.
+func (r *gathered) parseWith(s *cryptobyte.String, more func(*cell) bool) bool {
 	var n, class uint8
 	if !s.ReadUint8(&n) || n == 0 || n > bundleCells {
 		return false
@@ -97,6 +102,9 @@ func (r *gathered) parse(s *cryptobyte.String) bool {
 		}
 		v.size, v.work = sizeOf(class&3), class>>2
 		if v.work > mailbox.MaxIntroWork || v.work > 0 && v.size != mailbox.CellMedium {
+			return false
+		}
+		if !more(v) {
 			return false
 		}
 		bytes += v.size

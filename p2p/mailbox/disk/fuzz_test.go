@@ -19,6 +19,7 @@ func records() []record {
 		&introduced{box, q, c, 13, 14, mailbox.MaxIntroWork, notice}, &opened{box, mailbox.Intro, 8, []mailbox.QID{q}}, &forgotten{box},
 		&gathered{[]cellKey{{box, c}, {mailbox.BoxPublic{2}, c}}, []cell{{expiry: 1, queue: q, size: mailbox.CellSmall}, {expiry: 2, queue: q, size: mailbox.CellMedium, work: 3}}, append(bytes.Clone(small), notice...)},
 		&dropped{1 << 40, 5}, &ended{box, 10, false}, &ended{box, 10, true},
+		&resettled{gathered{[]cellKey{{box, c}}, []cell{{expiry: 1, queue: q, size: mailbox.CellSmall, sequence: 15, came: 16}}, small}}, &numbered{box, 17},
 	}
 }
 

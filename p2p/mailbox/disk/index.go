@@ -236,11 +236,14 @@ func parseNotice(raw []byte) (v notice, ok bool) {
 	return v, ok
 }
 
-// each calls f with all rows whose keys begin with a prefix. The error wraps mailbox.ErrDamaged.
-func each(db *pebble.DB, prefix []byte, f func(key, value []byte) error) (err error) {
+// each calls f with all rows whose keys begin with a prefix. The error wraps mailbox.ErrDamaged, unless it was given.
+func each(db pebble.Reader, prefix []byte, f func(key, value []byte) error) (err error) {
 	defer func() {
-		if err != nil {
-			err = fmt.Errorf("%w: row %c of the index: %w", mailbox.ErrDamaged, prefix[0], err)
+		var g givenError
+		if errors.As(err, &g) {
+			err = g.error
+		} else if err != nil {
+			err = damagedRow(prefix[0], err)
 		}
 	}()
 	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
@@ -258,6 +261,20 @@ func each(db *pebble.DB, prefix []byte, f func(key, value []byte) error) (err er
 		}
 	}
 	return it.Error()
+}
+
+// givenError is one for which the index is not to blame.
+type givenError struct{ error }
+
+func given(err error) error {
+	if err == nil {
+		return nil
+	}
+	return givenError{err}
+}
+
+func damagedRow(row byte, err error) error {
+	return fmt.Errorf("%w: row %c of the index: %w", mailbox.ErrDamaged, row, cmp.Or(err, errRecord))
 }
 
 // after is the first key after all that begin with a prefix.
@@ -459,9 +476,14 @@ func (t *txn) commit(end location, now time.Time, lives map[uint64]int64, came *
 func (t *txn) close() { t.batch.Close() }
 
 func (t *txn) putCell(k cellKey, v cell) {
+	v.came = t.now
+	t.putCellOf(k, v)
+}
+
+// putCellOf is putCell of one that came earlier.
+func (t *txn) putCellOf(k cellKey, v cell) {
 	t.dropCell(k)
 	r := t.cell(k)
-	v.came = t.now
 	r.v, r.ok, r.dirty = v, true, true
 	t.came[v.came]++
 	t.put(keySequence(k.box, v.sequence), k.id[:])

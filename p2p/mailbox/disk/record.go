@@ -130,6 +130,10 @@ func parseRecord(s *cryptobyte.String) (record, error) {
 		r = new(dropped)
 	case typeEnded:
 		r = new(ended)
+	case typeResettled:
+		r = new(resettled)
+	case typeNumbered:
+		r = new(numbered)
 	default:
 		return nil, fmt.Errorf("type %d", kind)
 	}
@@ -157,6 +161,8 @@ const (
 	typeDropped     = 15
 	typeLeasedToken = 16
 	typeEnded       = 17
+	typeResettled   = 18
+	typeNumbered    = 19
 )
 
 // readUnix reads a time in unix seconds within bounds.

@@ -159,10 +159,7 @@ const MaxEntries = expirePart
 // group, and fills in their outcomes. room is how many bytes of cells and notices may be
 // added. What it returns is to be closed. The error wraps mailbox.ErrDamaged.
 func (v *View) Plan(now time.Time, changes []mailbox.Change, room int64) (*Plan, error) {
-	v.mu.RLock()
-	p := &Plan{view: v, end: v.totals.end.offset, decision: decision{t: newTxn(v.db, &v.recent, v.totals, now), now: now, room: room, quotas: v.quotas}}
-	v.mu.RUnlock()
-	p.log = p
+	p := v.plan(now, room)
 	entries, bytes := 0, 0 // at most
 	for _, c := range changes {
 		n := 2 // a stranger's cell may displace another
@@ -189,6 +186,20 @@ func (v *View) Plan(now time.Time, changes []mailbox.Change, room int64) (*Plan,
 		}
 		p.Changes++
 	}
+	return p.planned()
+}
+
+// plan begins a Plan.
+func (v *View) plan(now time.Time, room int64) *Plan {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	p := &Plan{view: v, end: v.totals.end.offset, decision: decision{t: newTxn(v.db, &v.recent, v.totals, now), now: now, room: room, quotas: v.quotas}}
+	p.log = p
+	return p
+}
+
+// planned ends what is decided.
+func (p *Plan) planned() (*Plan, error) {
 	p.settle()
 	if p.t.err != nil {
 		p.t.close()
@@ -383,22 +394,28 @@ func (p *Plan) expire(c *mailbox.Expire) error {
 	return nil
 }
 
-// EntryVersion is that of the entries a View makes and takes, but for those of newestEntry. Their heads are what FORMAT.md says.
-const EntryVersion = 2
-
-// newestEntry is the version of entries that say what those of EntryVersion cannot, so that a process of an
-// earlier program that reads on says that it is too old, and not that the log is damaged.
-const newestEntry = 4
+// EntryVersion is that of the entries a View makes and takes, but for those that say what it cannot: they are of later ones, so
+// that a process of an earlier program that reads on says that it is too old, and not that the log is damaged. Their heads are
+// what FORMAT.md says.
+const (
+	EntryVersion   = 2
+	tokenEntry     = 3 // of a lease that a token paid for
+	endedEntry     = 4
+	resettledEntry = 5
+	newestEntry    = resettledEntry
+)
 
 // entryVersion is that of the entry of a record.
 func entryVersion(r record) uint8 {
 	switch r := r.(type) {
 	case *leased:
 		if r.token {
-			return 3
+			return tokenEntry
 		}
 	case *ended:
-		return 4
+		return endedEntry
+	case *resettled:
+		return resettledEntry
 	}
 	return EntryVersion
 }
@@ -417,7 +434,7 @@ func parseEntry(head []byte, size int) (r record, adds bool, now time.Time, err 
 	bad := func(what error) (record, bool, time.Time, error) {
 		return nil, false, time.Time{}, fmt.Errorf("%w: an entry of the log: %w", mailbox.ErrDamaged, what)
 	}
-	if len(head) > 0 && head[0] > newestEntry {
+	if len(head) > 10 && head[0] > newestEntry && head[1] <= 1 && binary.BigEndian.Uint64(head[2:]) <= maxMilli {
 		return nil, false, time.Time{}, ErrNewer
 	}
 	if size < 0 || size > mailbox.CellLarge {
@@ -436,7 +453,7 @@ func parseEntry(head []byte, size int) (r record, adds bool, now time.Time, err 
 		return bad(errRecord)
 	}
 	switch r.(type) {
-	case *deposited, *introduced, *deleted, *expired, *movedCell, *movedNotice:
+	case *deposited, *introduced, *deleted, *expired, *movedCell, *movedNotice, *numbered:
 		return bad(errRecord) // of the other kind of log
 	}
 	return r, more == 1, time.UnixMilli(int64(milli)), nil
@@ -476,14 +493,62 @@ func (t *txn) forget(r record) {
 // Applied is an Entry as the log tells it.
 type Applied struct {
 	Place uint64
+	Key   []byte
 	Head  []byte
 	Size  int // of its Blob, bytes
 }
 
+// about is the Key under which a record is at a place of the log; nil: it is nowhere.
+func about(r record, adds bool, place uint64) []byte {
+	name := func(what byte, adding byte, name []byte) []byte {
+		if adds {
+			what = adding
+		}
+		if what == 0 {
+			return nil
+		}
+		return append([]byte{what}, name...)
+	}
+	switch r := r.(type) {
+	case *gathered, *resettled:
+		return name('u', 0, number(place))
+	case *extended:
+		return name(0, 'C', append(r.box[:], r.id[:]...))
+	case *opened:
+		if len(r.queues) == 1 {
+			return name('q', 'Q', r.queues[0][:])
+		}
+	case *closed:
+		if len(r.queues) == 1 {
+			return name('q', 0, r.queues[0][:])
+		}
+	case *leased:
+		return name('b', 'B', r.box[:])
+	case *ended:
+		return name(0, 'E', r.box[:])
+	case *forgotten:
+		return name('b', 0, r.box[:])
+	case *posted:
+		return name('n', 0, r.id[:])
+	case *unposted:
+		return name('n', 0, r.id[:])
+	}
+	return nil
+}
+
+// belongs says whether a record is where a View puts it.
+func (e Applied) belongs(r record, adds bool) bool {
+	if r, ok := r.(*dropped); ok { // of all of a bundle there may be one under each
+		return bytes.Equal(e.Key, append([]byte{'v'}, number(r.place)...)) || !adds && bytes.Equal(e.Key, append([]byte{'u'}, number(r.place)...))
+	}
+	key := about(r, adds, e.Place)
+	return key != nil && bytes.Equal(e.Key, key)
+}
+
 // Apply takes in Entries that others put into the log, in order; those known already are
-// passed over. It returns the boxes into which cells came. The error wraps mailbox.ErrDamaged
-// or, for what a newer version wrote, ErrNewer.
-func (v *View) Apply(entries []Applied) (news map[mailbox.BoxPublic]struct{}, err error) {
+// passed over, and so is what no View made, of which it returns the places. It returns the boxes into which
+// cells came, too. The error wraps mailbox.ErrDamaged or, for what a newer version wrote, ErrNewer.
+func (v *View) Apply(entries []Applied) (news map[mailbox.BoxPublic]struct{}, foreign []uint64, err error) {
 	v.mu.RLock()
 	t, end := newTxn(v.db, &v.recent, v.totals, time.Time{}), v.totals.end.offset
 	v.mu.RUnlock()
@@ -495,10 +560,14 @@ func (v *View) Apply(entries []Applied) (news map[mailbox.BoxPublic]struct{}, er
 			continue
 		}
 		r, adds, now, err := parseEntry(e.Head, e.Size)
-		if err != nil {
-			return nil, err
+		if errors.Is(err, ErrNewer) {
+			return nil, nil, err
 		}
 		end = e.Place
+		if err != nil || !e.belongs(r, adds) {
+			foreign = append(foreign, e.Place)
+			continue
+		}
 		if now.After(made) {
 			made = now
 		}
@@ -516,7 +585,7 @@ func (v *View) Apply(entries []Applied) (news map[mailbox.BoxPublic]struct{}, er
 		t.now = minute(now)
 		r.apply(t, location{viewLog, spot(e.Place, 0)})
 	}
-	return news, v.know(t, end, made)
+	return news, foreign, v.know(t, end, made)
 }
 
 // Skip has the View know that the log has nothing more up to a place.

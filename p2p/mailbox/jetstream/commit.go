@@ -41,7 +41,7 @@ func (s *Store) room() int64 {
 // Commit is mailbox.Store's.
 func (s *Store) Commit(now time.Time, changes []mailbox.Change) error {
 	if s.areSilent() {
-		return s.later(changes)
+		return s.putOff(changes)
 	}
 	ctx, cancel := context.WithTimeoutCause(s.serving, patience, errSilent)
 	defer cancel()
@@ -50,7 +50,7 @@ func (s *Store) Commit(now time.Time, changes []mailbox.Change) error {
 	for len(changes) > 0 {
 		n, err := s.part(ctx, now, changes)
 		if errors.Is(err, errSilent) {
-			return s.later(changes)
+			return s.putOff(changes)
 		}
 		if err != nil {
 			return s.fail(err)
@@ -101,27 +101,39 @@ func (s *Store) try(ctx context.Context, now time.Time, changes []mailbox.Change
 	if len(p.Entries) == 0 {
 		return p.Changes, nil
 	}
+	err = s.appendAll(ctx, p.Entries)
+	if errors.Is(err, mailbox.ErrFull) {
+		for _, c := range changes[:p.Changes] {
+			if o := mailbox.OutcomeOf(c); o.Err == nil {
+				o.Err = mailbox.ErrFull
+			}
+		}
+		return p.Changes, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return p.Changes, p.Done()
+}
+
+// appendAll appends entries, until there is an answer. Its error is errBehind or mailbox.ErrFull, and they are not there by it, or the end.
+func (s *Store) appendAll(ctx context.Context, entries []disk.Entry) error {
 	for unsure := false; ; unsure = true {
-		err := s.append(ctx, p.Entries)
+		err := s.append(ctx, entries)
 		var api *jetstream.APIError
 		switch {
 		case err == nil:
-			return p.Changes, p.Done()
+			return nil
 		case errors.As(err, &api) && (api.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence || api.ErrorCode == errCodeWrongLast):
-			return 0, errBehind
+			return errBehind
 		case errors.As(err, &api) && (api.ErrorCode == errCodeResources || api.ErrorCode == errCodeStorage) && !unsure:
 			s.log.Warn("the store's servers have no room", "error", err)
-			for _, c := range changes[:p.Changes] {
-				if o := mailbox.OutcomeOf(c); o.Err == nil {
-					o.Err = mailbox.ErrFull
-				}
-			}
-			return p.Changes, nil
+			return fmt.Errorf("%w: %w", mailbox.ErrFull, err)
 		}
 		s.log.Debug("a commit was not answered", "error", err)
 		select {
 		case <-ctx.Done():
-			return 0, errors.Join(context.Cause(ctx), err)
+			return errors.Join(context.Cause(ctx), err)
 		case <-time.After(settleTime):
 		}
 	}

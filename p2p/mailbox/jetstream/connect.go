@@ -20,8 +20,9 @@ func (s *Store) connect(ctx context.Context) error {
 	}
 	s.use(l)
 	want := StreamConfig(s.cfg.Stream, s.cfg.Replicas)
+	want.FirstSeq, want.Metadata = s.purpose.first, s.metadata()
 	l.stream, err = l.js.Stream(ctx, want.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
+	if errors.Is(err, jetstream.ErrStreamNotFound) && !s.purpose.copies {
 		l.stream, err = l.js.CreateStream(ctx, want)
 		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 			l.stream, err = l.js.Stream(ctx, want.Name) // another process was faster
@@ -44,7 +45,7 @@ func (s *Store) connect(ctx context.Context) error {
 		is.MaxAge != 0 || is.MaxMsgs > 0 || is.MaxBytes > 0 || is.Retention != want.Retention || !is.AllowAtomicPublish || !is.AllowMsgTTL {
 		return fmt.Errorf("jetstream: stream %s is set up otherwise than a relay needs it, which has %d replicas", want.Name, want.Replicas)
 	}
-	return nil
+	return s.mayUse(ctx)
 }
 
 // link is a connection to one of the servers at a time, and the stream as it is reached over it.

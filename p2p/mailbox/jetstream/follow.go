@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/godwit-im/godwit/p2p/mailbox"
@@ -143,24 +144,25 @@ func (s *Store) take(all []jetstream.Msg) error {
 	for _, m := range all {
 		meta, err := m.Metadata()
 		if err != nil {
-			return s.fail(err)
+			s.log.Warn("a message that did not come from the store's stream is passed over", "error", err)
+			continue
 		}
-		e, err := entryOf(meta.Sequence.Stream, m.Headers())
-		if err != nil {
-			return s.fail(err)
-		}
-		entries = append(entries, e)
+		entries = append(entries, s.entryOf(meta.Sequence.Stream, m.Subject(), m.Headers()))
 	}
 	return s.learn(entries)
 }
 
 // learn has the view know what others appended, and those who watch.
 func (s *Store) learn(entries []disk.Applied) error {
-	news, err := s.apply(entries)
+	news, foreign, err := s.apply(entries)
 	if err != nil {
 		return s.fail(err)
 	}
+	if len(foreign) > 0 {
+		s.log.Warn("messages of the store's stream that no relay made are passed over; who else may write there?", "count", len(foreign), "first", foreign[0])
+	}
 	s.mu.Lock()
+	s.foreign += uint64(len(foreign))
 	tell := s.tells
 	s.mu.Unlock()
 	if tell != nil {
@@ -171,7 +173,7 @@ func (s *Store) learn(entries []disk.Applied) error {
 	return nil
 }
 
-func (s *Store) apply(entries []disk.Applied) (map[mailbox.BoxPublic]struct{}, error) {
+func (s *Store) apply(entries []disk.Applied) (map[mailbox.BoxPublic]struct{}, []uint64, error) {
 	s.commit.Lock()
 	defer s.commit.Unlock()
 	var added uint64
@@ -185,17 +187,20 @@ func (s *Store) apply(entries []disk.Applied) (map[mailbox.BoxPublic]struct{}, e
 	return s.view.Apply(entries)
 }
 
-func entryOf(place uint64, h nats.Header) (e disk.Applied, err error) {
-	if e.Head, err = base64.RawStdEncoding.DecodeString(h.Get(headHeader)); err != nil {
-		return e, err
+// entryOf is what a message says. What is not one of ours has no head.
+func (s *Store) entryOf(place uint64, subject string, h nats.Header) disk.Applied {
+	e := disk.Applied{Place: place}
+	what, name, ok := strings.Cut(strings.TrimPrefix(subject, s.cfg.Stream+"."), ".")
+	key, err := base64.RawURLEncoding.DecodeString(name)
+	head, err2 := base64.RawStdEncoding.DecodeString(h.Get(headHeader))
+	size, err3 := 0, error(nil)
+	if text := h.Get(nats.MsgSize); text != "" {
+		size, err3 = strconv.Atoi(text)
 	}
-	if size := h.Get(nats.MsgSize); size != "" {
-		if e.Size, err = strconv.Atoi(size); err != nil {
-			return e, err
-		}
+	if ok && len(what) == 1 && err == nil && err2 == nil && err3 == nil {
+		e.Key, e.Head, e.Size = append([]byte(what), key...), head, size
 	}
-	e.Place = place
-	return e, nil
+	return e
 }
 
 // settle waits until something was taken in, takes in what comes next by itself, or knows
@@ -230,10 +235,7 @@ func (s *Store) settle(ctx context.Context) error {
 	if err != nil {
 		return nil
 	}
-	e, err := entryOf(m.Sequence, m.Header)
-	if err != nil {
-		return s.fail(err)
-	}
+	e := s.entryOf(m.Sequence, m.Subject, m.Header)
 	e.Size = len(m.Data)
 	return s.learn([]disk.Applied{e})
 }
@@ -251,6 +253,7 @@ func (s *Store) look(ctx context.Context) {
 		}
 		if info, err := s.info(ctx); err == nil {
 			s.pursue(ctx, &p, info)
+			s.stillOurs(info)
 			if end, _ := s.view.End(); end < info.State.LastSeq {
 				s.resume(ctx)
 			}

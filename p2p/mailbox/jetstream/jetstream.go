@@ -62,6 +62,7 @@ type Config struct {
 	Creds    string         // file of credentials; none
 	Stream   string         // DefaultStream; made if it is not there
 	Replicas int            // DefaultReplicas
+	Relay    string         // PeerID of the relay whose mail it is; whosever it is
 	Dir      string         // of the index, of this process alone; needed
 	MaxBytes uint64         // cap on what the stream takes of each server's disk; disk.DefaultMaxBytes
 	Quotas   mailbox.Quotas // mailbox.DefaultQuotas
@@ -70,9 +71,10 @@ type Config struct {
 
 // Store is a mailbox.Store in a stream.
 type Store struct {
-	cfg  Config
-	log  *slog.Logger
-	view *disk.View
+	cfg     Config
+	purpose purpose
+	log     *slog.Logger
+	view    *disk.View
 
 	running  context.Context // until Close
 	stop     context.CancelFunc
@@ -87,22 +89,25 @@ type Store struct {
 
 	commit sync.Mutex // held while the view is planned with or added to, and when the link changes
 
-	mu     sync.Mutex // guards what follows
-	link              // see asked
-	broken error
-	used   uint64    // bytes of the stream, as last seen, and added since
-	seen   time.Time // when that was
-	since  time.Time // when the commit under way began; zero: there is none
-	silent time.Time // when the servers last left a commit without an answer; zero: they have been seen to take something since
-	heard  time.Time // when something came last
-	tells  func(mailbox.BoxPublic)
-	linked context.Context // until the connection that there is is lost
-	unlink context.CancelFunc
+	mu      sync.Mutex // guards what follows
+	link               // see asked
+	broken  error
+	used    uint64    // bytes of the stream, as last seen, and added since
+	seen    time.Time // when that was
+	since   time.Time // when the commit under way began; zero: there is none
+	silent  time.Time // when the servers last left a commit without an answer; zero: they have been seen to take something since
+	foreign uint64    // messages passed over that no relay made
+	heard   time.Time // when something came last
+	tells   func(mailbox.BoxPublic)
+	linked  context.Context // until the connection that there is is lost
+	unlink  context.CancelFunc
 }
 
 // Open opens the Store in a stream, or makes one, and reads what it does not know of it yet.
-// Its errors wrap disk.ErrNewer, mailbox.ErrDamaged or NATS's.
-func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
+// Its errors wrap ErrOther, ErrHalf, ErrLeft, disk.ErrNewer, mailbox.ErrDamaged or NATS's.
+func Open(ctx context.Context, cfg Config) (*Store, error) { return openFor(ctx, cfg, purpose{}) }
+
+func openFor(ctx context.Context, cfg Config, p purpose) (_ *Store, err error) {
 	if cfg.Stream == "" {
 		cfg.Stream = DefaultStream
 	}
@@ -118,7 +123,7 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{cfg: cfg, log: cfg.Log, came: make(chan jetstream.Msg, 2*applyMost), moved: make(chan struct{}, 1)}
+	s := &Store{cfg: cfg, purpose: p, log: cfg.Log, came: make(chan jetstream.Msg, 2*applyMost), moved: make(chan struct{}, 1)}
 	s.running, s.stop = context.WithCancel(context.Background())
 	s.serving, s.giveUp = context.WithCancel(s.running)
 	s.linked, s.unlink = context.WithCancel(s.running)
@@ -144,12 +149,16 @@ func Open(ctx context.Context, cfg Config) (_ *Store, err error) {
 	s.ends.Go(func() { s.look(s.running) })
 	for {
 		if end, _ := s.view.End(); end >= info.State.LastSeq {
-			return s, nil
+			break
 		}
 		if err := s.settle(ctx); err != nil {
 			return nil, err
 		}
 	}
+	if p == (purpose{}) {
+		s.ends.Go(func() { s.rewrite(s.running) })
+	}
+	return s, nil
 }
 
 // fail remembers that the Store is of no more use.

@@ -55,6 +55,9 @@ func (s *Store) blob(find func() (disk.Spot, error), good func([]byte) bool) ([]
 		case <-time.After(time.Duration(i) * settleTime):
 		}
 	}
+	if errors.Is(problem, jetstream.ErrMsgNotFound) { // and by the index it is there
+		problem = fmt.Errorf("%w: %w", mailbox.ErrDamaged, problem)
+	}
 	if errors.Is(problem, mailbox.ErrDamaged) {
 		return nil, problem
 	}
@@ -85,9 +88,10 @@ func (s *Store) leaderGet(ctx context.Context, what map[string]any) (*jetstream.
 	var answer struct {
 		Error   *jetstream.APIError `json:"error"`
 		Message *struct {
-			Seq    uint64 `json:"seq"`
-			Header []byte `json:"hdrs"`
-			Data   []byte `json:"data"`
+			Subject string `json:"subject"`
+			Seq     uint64 `json:"seq"`
+			Header  []byte `json:"hdrs"`
+			Data    []byte `json:"data"`
 		} `json:"message"`
 	}
 	switch err := json.Unmarshal(m.Data, &answer); {
@@ -104,7 +108,7 @@ func (s *Store) leaderGet(ctx context.Context, what map[string]any) (*jetstream.
 	if err != nil {
 		return nil, err
 	}
-	return &jetstream.RawStreamMsg{Sequence: answer.Message.Seq, Header: header, Data: answer.Message.Data}, nil
+	return &jetstream.RawStreamMsg{Subject: answer.Message.Subject, Sequence: answer.Message.Seq, Header: header, Data: answer.Message.Data}, nil
 }
 
 // Writable is mailbox.Store's.
@@ -131,7 +135,7 @@ func (s *Store) Usage() mailbox.Usage {
 	u := s.view.Usage()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	u.Disk = s.used
+	u.Disk, u.Foreign = s.used, s.foreign
 	return u
 }
 

@@ -10,9 +10,9 @@ import (
 // errSilent says that the servers did not answer in time.
 var errSilent = errors.New("jetstream: the store's servers do not answer")
 
-// later refuses changes that the servers did not answer, or would not. It may be that they make them all the same, once they
+// putOff refuses changes that the servers did not answer, or would not. It may be that they make them all the same, once they
 // are heard again: who asks again then finds them made.
-func (s *Store) later(changes []mailbox.Change) error {
+func (s *Store) putOff(changes []mailbox.Change) error {
 	if err := s.failed(); err != nil {
 		return err
 	}
