@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -24,7 +25,11 @@ import (
 	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/p2ptest"
 	"github.com/godwit-im/godwit/p2p/relay"
+	"github.com/libp2p/go-libp2p/core/event"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/protocol"
+	"github.com/libp2p/go-libp2p/p2p/protocol/circuitv2/proto"
+	"github.com/libp2p/go-libp2p/p2p/protocol/identify"
 )
 
 // house is a relay in this process.
@@ -179,6 +184,36 @@ func TestRelayLives(t *testing.T) {
 	}
 	if s, err := relay.Status(t.Context(), relay.Socket(dir)); err != nil || s.Cells != 1 {
 		t.Fatalf("%+v %v", s, err)
+	}
+}
+
+// A relay serves what its specification says, and nothing that somebody could have it do for others: it dials nobody on request (AutoNAT,
+// hole punching), and answers no ping.
+func TestWhatARelayServes(t *testing.T) {
+	r := run(t, relay.Config{Data: t.TempDir()})
+	r.until(t, relay.Serving)
+	guest, err := node.New(node.Config{Mode: node.Loopback})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer guest.Close()
+	told, err := guest.Host().EventBus().Subscribe(new(event.EvtPeerIdentificationCompleted))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer told.Close()
+	if err := guest.Dial(t.Context(), r.info()); err != nil {
+		t.Fatal(err)
+	}
+	got := (<-told.Out()).(event.EvtPeerIdentificationCompleted).Protocols
+	slices.Sort(got)
+	want := []protocol.ID{
+		dht.Protocol, identify.ID, identify.IDPush, mailbox.Protocol,
+		proto.ProtoIDv2Hop, proto.ProtoIDv2Stop,
+	}
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("a relay serves %q, want %q", got, want)
 	}
 }
 
