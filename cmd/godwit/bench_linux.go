@@ -15,6 +15,9 @@ import (
 // dataSync has a file's data on disk: fdatasync(2).
 func dataSync(f *os.File) error { return unix.Fdatasync(int(f.Fd())) }
 
+// settleDisk waits until all that was written on this computer before is on disk: it is not what is measured next.
+func settleDisk() { unix.Sync() }
+
 // residentMiB is the resident set of a process, in MiB: VmRSS of proc(5).
 func residentMiB(pid int) (float64, error) {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))

@@ -11,6 +11,9 @@ import (
 // dataSync has a file on disk, as this system knows how.
 func dataSync(f *os.File) error { return f.Sync() }
 
+// settleDisk does so on Linux only.
+func settleDisk() {}
+
 // residentMiB is known on Linux only.
 func residentMiB(int) (float64, error) {
 	return 0, errors.New("the memory of another process is measured on Linux only")

@@ -30,6 +30,7 @@ const (
 	relaySettle  = 5 * time.Second
 	drainLimit   = time.Minute     // within which space is given back
 	steadyTime   = 5 * time.Minute // how long half of full load lasts
+	steadyAppend = time.Minute     // how long the disk is measured alone, before that and after it
 	relayMinutes = 25 * time.Minute
 	steadyDisk   = "1GiB" // so that segments are small enough to be given back meanwhile
 )
@@ -152,7 +153,7 @@ func benchStore(ctx context.Context, report func(figure) error) error {
 }
 
 // benchSteady measures how long deposits take at half of full load, while what came before
-// is fetched and deleted, and its space given back.
+// is fetched and deleted, and its space given back; and, before and after, how long the disk alone takes to append as much.
 func (c *cli) benchSteady(ctx context.Context, report func(figure) error) error {
 	return inWorldFor(ctx, benchLimit+2*c.steady, func(ctx context.Context, w *world) error {
 		r, err := w.start(ctx, "relay", "relay", "--data", filepath.Join(w.dir, "relay"), "--listen", "/ip4/127.0.0.1/tcp/0", "--max-disk", steadyDisk)
@@ -167,16 +168,31 @@ func (c *cli) benchSteady(ctx context.Context, report func(figure) error) error 
 		if err != nil {
 			return err
 		}
-		took, err := relay.Steady(ctx, info, relay.Load{Clients: depositClients, Warm: depositWarm, Measure: c.steady}, full.PerSecond/2)
+		half := full.PerSecond / 2
+		settleDisk()
+		before, err := relay.SteadyAppend(ctx, w.dir, min(c.steady, steadyAppend), half)
 		if err != nil {
 			return err
 		}
+		settleDisk()
+		took, err := relay.Steady(ctx, info, relay.Load{Clients: depositClients, Warm: depositWarm, Measure: c.steady}, half)
+		if err != nil {
+			return err
+		}
+		after, err := relay.SteadyAppend(ctx, w.dir, min(c.steady, steadyAppend), half)
+		if err != nil {
+			return err
+		}
+		syncs := append(before, after...)
+		slices.Sort(syncs)
 		milli := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 		for _, f := range []figure{
 			{"mailbox_deposit_p99_ms", milli(took[len(took)*99/100]), "ms"},
 			{"mailbox_deposit_p50_ms", milli(took[len(took)/2]), "ms"},
 			{"mailbox_deposit_max_ms", milli(took[len(took)-1]), "ms"},
 			{"half_deposits", float64(len(took)) / c.steady.Seconds(), "deposits/s"},
+			{"disk_sync_p99_ms", milli(syncs[len(syncs)*99/100]), "ms"},
+			{"disk_sync_max_ms", milli(syncs[len(syncs)-1]), "ms"},
 		} {
 			if err := report(f); err != nil {
 				return err

@@ -64,6 +64,46 @@ func DepositAppend(ctx context.Context, dir string, load Load) (Rate, error) {
 	})
 }
 
+// appendLap is how long, in bytes, the file of SteadyAppend becomes before it is written from its beginning again.
+const appendLap = 64 << 20
+
+// SteadyAppend is the ground that mailbox_deposit_p99_ms stands on: as many cells a second, each appended to a file in dir with
+// all that came before it and waited, and synced. It returns how long each took from when it was due.
+func SteadyAppend(ctx context.Context, dir string, measure time.Duration, perSecond float64) ([]time.Duration, error) {
+	f, err := os.Create(filepath.Join(dir, "append.log"))
+	if err != nil {
+		return nil, fmt.Errorf("relay: append: %w", err)
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	cells := make([]byte, mailbox.CellSmall*mailbox.MaxBatch)
+	rand.Read(cells) // never fails, see crypto/rand
+	every, began, at := time.Duration(float64(time.Second)/perSecond), time.Now(), int64(0)
+	var took []time.Duration
+	for due := began; due.Sub(began) < measure; {
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(time.Until(due)):
+		}
+		n := min(int(time.Since(due)/every)+1, mailbox.MaxBatch)
+		if _, err = f.WriteAt(cells[:n*mailbox.CellSmall], at); err == nil {
+			err = dataSync(f)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("relay: append: %w", err)
+		}
+		if at += int64(n * mailbox.CellSmall); at >= appendLap {
+			at = 0
+		}
+		for synced := time.Now(); n > 0; n-- {
+			took = append(took, synced.Sub(due))
+			due = due.Add(every)
+		}
+	}
+	return took, nil
+}
+
 // storeClient deposits one cell after the other, in its queues by turns.
 type storeClient struct {
 	queues []mailbox.QID
