@@ -578,7 +578,12 @@ func TestADaysTraffic(t *testing.T) {
 // has left its part is told that the relay is full, whatever it leaves; when it has room again, or a day later, all is as before.
 func TestBytesOfOneCorner(t *testing.T) {
 	var scarce atomic.Bool
-	cfg := mailbox.ServerConfig{GroupBytes: 4 * mailbox.NoticeSize, Scarce: scarce.Load}
+	cfg := mailbox.ServerConfig{GroupBytes: 4 * mailbox.NoticeSize, Room: func() (taken, all uint64) {
+		if scarce.Load() {
+			return 51, 100
+		}
+		return 50, 100
+	}}
 	r := startRelay(t, terms{config: cfg})
 	anna, bob := r.as(t).moveIn(), r.as(t)
 	at := anna.describe()

@@ -2,6 +2,7 @@ package mailbox_test
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"github.com/godwit-im/godwit/p2p/mailbox"
+	"github.com/godwit-im/godwit/p2p/mailbox/mailboxtest"
 	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/p2ptest"
 	ma "github.com/multiformats/go-multiaddr"
@@ -131,6 +133,82 @@ func TestOneGroupDoesNotHaveAllStreams(t *testing.T) {
 			t.Errorf("%d streams of the first flood are left, want half of the 30", left)
 		}
 	})
+}
+
+// Somebody has addresses in forty corners of the network, and fills Bob's relay from each as far as it lets them. No corner
+// has more than its part, all of them do not fill it, and Anna, who comes from yet another, has her message taken when
+// nothing more is taken from any of them.
+func TestManyCornersDoNotFillIt(t *testing.T) {
+	const room, part, corners = 64 << 20, 8 << 20, 40
+	for _, c := range []struct {
+		name  string
+		taken uint64 // before, as far as the relay knows, of ten times the room
+		each  int    // bytes at least that a corner leaves once the last tenth has begun
+	}{{"small", 0, mailbox.CellLarge}, {"large", 9 * room, room / 64 / 2}} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				hosts := pipeHosts(t, corners+3)
+				for i, h := range hosts {
+					h.addr = ma.StringCast(fmt.Sprintf("/ip4/10.%d.0.1/tcp/1", i))
+				}
+				quotas := mailbox.Quotas{Room: mailbox.Room{QueueCells: 4096, QueueBytes: 1 << 30, BoxBytes: 1 << 30, BoxQueues: 100}}
+				store := mailboxtest.NewMemory(quotas, room)
+				all := uint64(room)
+				if c.taken > 0 {
+					all = 10 * room
+				}
+				left := func() (taken, of uint64) { return store.Usage().Disk + c.taken, all }
+				r := serveOn(t, hosts[0], terms{store: store, sign: hosts[0].key, config: mailbox.ServerConfig{Quotas: quotas, GroupBytes: part, Room: left}})
+				bob := r.via(t, hosts[1]).moveIn()
+				d := bob.describe()
+				fill := func(p *person) (bytes int) {
+					t.Helper()
+					for {
+						q := d.Queue(p.Epoch())
+						cell, err := q.Key.Seal(mailboxtest.Random(mailbox.CellLarge - mailbox.CellOverhead))
+						if err != nil {
+							t.Fatal(err)
+						}
+						if _, err := p.Put(t.Context(), q.Write, cell, 0); errors.Is(err, mailbox.ErrFull) {
+							return bytes
+						} else if err != nil {
+							t.Fatal(err)
+						}
+						bytes += mailbox.CellLarge
+					}
+				}
+				last := false
+				before := room
+				for i, h := range hosts[2 : corners+2] {
+					p := r.via(t, h)
+					n := fill(p)
+					taken, _ := left()
+					switch {
+					case taken <= all/2 || i == 0: // the first has all of the first half
+					case n > part:
+						t.Errorf("corner %d left %d bytes, more than its part", i, n)
+					case last && (n > before || n < c.each):
+						t.Errorf("corner %d left %d bytes of the last tenth, the one before it %d", i, n, before)
+					}
+					if last = taken > all/10*9; last && n > 0 {
+						before = max(n, mailbox.CellLarge)
+					}
+					p.Close()
+				}
+				if taken, _ := left(); !last || taken >= all {
+					t.Fatalf("%d bytes are taken of %d", taken, all)
+				}
+				anna, again := r.via(t, hosts[corners+2]), r.via(t, hosts[2])
+				if n := fill(again); n != 0 {
+					t.Errorf("who had left most left %d bytes more", n)
+				}
+				anna.leave(d, message("from elsewhere", mailbox.CellLarge))
+				if n := fill(anna); n > part {
+					t.Errorf("Anna left %d bytes", n)
+				}
+			})
+		})
+	}
 }
 
 // Requests that name hundreds of things are hundreds of looks into the index, done one after the other by who

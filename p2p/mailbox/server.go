@@ -81,10 +81,10 @@ type ServerConfig struct {
 	// GroupBoxes is how many boxes one group of addresses may open in a day that no token paid
 	// for; 0: any number.
 	GroupBoxes int
-	// GroupBytes is how many bytes of cells and notices one group of addresses may leave in a day while Scarce
-	// says that room is scarce; 0: any number. Scarce nil: it never is.
+	// GroupBytes is how many bytes of cells and notices one group of addresses may leave in a day while, by Room, room
+	// is scarce, and less when hardly any is left; 0: any number. Room nil: it never is.
 	GroupBytes uint64
-	Scarce     func() bool
+	Room       func() (taken, all uint64) // bytes
 	// Daily is how many bytes of cells and notices may come and go in a day, of and to all. Those that come have half
 	// of it, so that they can be fetched. It comes back evenly over the day. 0: any number.
 	Daily uint64
@@ -220,7 +220,7 @@ func daily(n uint64) rate.Limit {
 	return rate.Limit{Burst: float64(n), PerSecond: float64(n) / (24 * time.Hour).Seconds()}
 }
 
-// SetTerms changes the terms for streams that begin from now on; Routes, Scarce and Log stay as
+// SetTerms changes the terms for streams that begin from now on; Routes, Room and Log stay as
 // they were, and so does what was told on streams that are there, but for tokens: who has one no more is not
 // given a lease for it, and what a friend had ends, as that of Former ones does. What the Store
 // enforces is its owner's to change. On an error nothing is changed.
@@ -230,7 +230,7 @@ func (s *Server) SetTerms(cfg ServerConfig) error {
 		return err
 	}
 	was := s.cfg.Load()
-	cfg.Routes, cfg.Scarce, cfg.Log = was.Routes, was.Scarce, s.log
+	cfg.Routes, cfg.Room, cfg.Log = was.Routes, was.Room, s.log
 	s.intros.setLeast(cfg.IntroWork)
 	s.boxes.SetLimit(daily(uint64(cfg.GroupBoxes)))
 	s.left.SetLimit(daily(cfg.GroupBytes))

@@ -635,18 +635,30 @@ func (c *session) newBox(now time.Time) error {
 	return nil
 }
 
+// lastParts is the part of what is left of the last tenth of the room that one group of addresses may leave in a day.
+const lastParts = 64
+
 // toCome is the part of ServerConfig.Daily that what comes may use.
 const toCome = 0.5
 
 // leave counts bytes that are to be kept against what may come in a day, and against what its group of addresses may leave in a
-// day, which is asked only while room is scarce: what one corner of the network fills is then left to the others. The
-// error is ErrTryLater or ErrFull.
+// day, which is asked only while room is scarce: what one corner of the network fills is then left to the others. Of the last
+// tenth no group has more than a part of what is left then, so that many together do not fill it either, and who left
+// little is served to the end. The error is ErrTryLater or ErrFull.
 func (c *session) leave(bytes int, now time.Time) error {
 	cfg := c.server.cfg.Load()
 	if err := c.server.carried.take(cfg.Daily, toCome, bytes, now); err != nil {
 		return err
 	}
-	if cfg.GroupBytes == 0 || c.server.left.TakeSome(c.group, float64(bytes), now) || cfg.Scarce == nil || !cfg.Scarce() {
+	if cfg.GroupBytes == 0 || cfg.Room == nil {
+		return nil
+	}
+	taken, all := cfg.Room()
+	most := float64(cfg.GroupBytes)
+	if taken > all/10*9 {
+		most = max(float64(all-min(taken, all))/lastParts, CellLarge)
+	}
+	if c.server.left.TakeWithin(c.group, most, float64(bytes), now) || taken <= all/2 {
 		return nil
 	}
 	return delayed{ErrFull, max(5*time.Minute, time.Duration(float64(bytes)/float64(cfg.GroupBytes)*float64(24*time.Hour)))}

@@ -69,8 +69,20 @@ func (g *Groups) Take(group netip.Prefix, now time.Time) bool { return g.TakeSom
 func (g *Groups) TakeSome(group netip.Prefix, n float64, now time.Time) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	return g.take(group, g.Limit, n, now)
+}
+
+// TakeWithin is TakeSome of a smaller burst than the limit's.
+func (g *Groups) TakeWithin(group netip.Prefix, burst, n float64, now time.Time) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.take(group, Limit{min(burst, g.Burst), g.PerSecond}, n, now)
+}
+
+// take takes n from a group within a limit. The lock is held.
+func (g *Groups) take(group netip.Prefix, l Limit, n float64, now time.Time) bool {
 	group, b := g.bucket(group, now)
-	ok := b.TakeSome(g.Limit, n, now)
+	ok := b.TakeSome(l, n, now)
 	g.buckets[group] = b
 	return ok
 }

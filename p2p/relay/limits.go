@@ -35,7 +35,7 @@ type Limits struct {
 	// for; 256, on loopback any number.
 	GroupBoxes int
 	// GroupBytes is how many bytes of mail one group of addresses may leave in a day while more than half of
-	// MaxDisk is taken; an eighth of MaxDisk, but 64 MiB at the least, on loopback any number.
+	// MaxDisk is taken, and less of its last tenth (SPEC.md of the mailbox, section 3); an eighth of MaxDisk, but 64 MiB at the least, on loopback any number.
 	GroupBytes int64
 	// Daily is how many bytes of mail may come and go in a day, of and to all together, half of them to come; any number.
 	Daily int64
@@ -194,8 +194,10 @@ func (r *Relay) limitStore(from, to Limits) error {
 	return errors.New("a store that relays share takes max_disk and the limits of queues and boxes only when they are started")
 }
 
-// scarce says that more than half of what there may be is taken.
-func (r *Relay) scarce() bool { return int64(r.store.Usage().Disk) > r.Limits().MaxDisk/2 }
+// room is how much of what there may be is taken.
+func (r *Relay) room() (taken, all uint64) {
+	return r.store.Usage().Disk, uint64(r.Limits().MaxDisk)
+}
 
 // Limits are those that hold now.
 func (r *Relay) Limits() Limits {

@@ -253,7 +253,7 @@ func New(cfg Config) (_ *Relay, err error) {
 	}
 	r.holder = circuit.NewHolder(r.node.Host(), circuit.HolderConfig{Mode: cfg.Mode, Peers: r.peers, Find: r.dht.FindRelays, Log: r.log})
 	terms := limits.terms(cfg.Mode)
-	terms.Routes, terms.Scarce, terms.Log = r.holder.Addrs, r.scarce, r.log
+	terms.Routes, terms.Room, terms.Log = r.holder.Addrs, r.room, r.log
 	if r.server, err = mailbox.NewServer(r.node.Host(), key, r.store, terms); err != nil {
 		return nil, err
 	}
