@@ -81,8 +81,31 @@ type box struct {
 	reason string
 	since  time.Time // when the relay was reached; zero: it is not
 	empty  bool      // given up, and nothing can be there any more
+	terms  *terms    // what the relay said of itself; nil: it was not reached in this run
 
 	probing probing
+}
+
+// terms are what a relay says of itself, and what paid for the box.
+type terms struct {
+	limits mailbox.Limits
+	more   mailbox.Allowance
+	token  bool
+}
+
+// learn asks the relay on what terms it keeps mail, to be told in descriptors.
+func (b *box) learn(ctx context.Context, client *mailbox.Client) error {
+	s := &terms{limits: client.Limits()}
+	s.token = len(b.relay.Lease) > 0 && slices.Contains(s.limits.Leases, mailbox.LeaseToken)
+	var err error
+	refused := new(mailbox.Refusal)
+	if s.more, err = client.Allowance(ctx); err != nil && !errors.Is(err, mailbox.ErrOlder) && !errors.As(err, &refused) {
+		return fmt.Errorf("terms: %w", err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.terms = s
+	return nil
 }
 
 // run keeps the box connected until the context ends.
@@ -185,6 +208,9 @@ func (b *box) attend(ctx context.Context) error {
 	}
 	defer end()
 	b.reach()
+	if err := b.learn(ctx, client); err != nil {
+		return err
+	}
 	leased, err := b.enter(ctx, client)
 	if err != nil {
 		return err

@@ -171,6 +171,75 @@ func (s *turned) List(box mailbox.BoxPublic, after uint64, limit int, now time.T
 	return s.Store.List(box, after, limit, now)
 }
 
+// Relays say of themselves that they are for friends alone, keep mail for a day, open few queues or keep little: Alice, who looks for
+// relays, asks nothing of them. One suits; from Alice her contacts hear what that is set to.
+func TestRelaysThatDoNotSuit(t *testing.T) {
+	inWorld(t, func(w *world) {
+		y := new(yard)
+		alice, _ := w.Chooser("alice", y, Pace{})
+		open := mailbox.ServerConfig{Leases: []mailbox.LeaseKind{mailbox.LeaseOpen}}
+		with := func(name string, change func(*mailbox.ServerConfig)) *relay {
+			r, terms := w.Relay(name), open
+			terms.Quotas = mailbox.DefaultQuotas()
+			change(&terms)
+			w.check(r.server.SetTerms(terms))
+			return r
+		}
+		closed := with("for friends", func(c *mailbox.ServerConfig) {
+			c.Leases, c.Tokens = []mailbox.LeaseKind{mailbox.LeaseToken}, [][]byte{[]byte("a friend's token")}
+		})
+		short := with("for a day", func(c *mailbox.ServerConfig) { c.MaxTTL = 24 * time.Hour })
+		narrow := with("for nobody's contacts", func(c *mailbox.ServerConfig) { c.Quotas.BoxQueues = 40 })
+		small := with("for a few words", func(c *mailbox.ServerConfig) { c.Quotas.BoxBytes = 1 << 20 })
+		oak := w.Relay("oak")
+		y.announces(closed, short, narrow, small, oak)
+		bob := w.Person("bob", w.Relay("bob's relay"))
+		alice.Returns()
+		alice.Awaits("a relay", func() bool { return slices.Equal(alice.inUse(), []string{"oak"}) })
+		alice.Meets(bob) // of two contacts' queues
+		w.Advance(lookLast)
+		if names := alice.inUse(); !slices.Equal(names, []string{"oak"}) {
+			w.Errorf("the relays in use are %q", names)
+		}
+		for _, r := range []*relay{closed, short, narrow, small} {
+			if n := len(r.boxes()); n != 0 {
+				w.Errorf("a box was leased at the one %s", r.name)
+			}
+		}
+		// Of one that suits contacts hear what it is set to, and that changes with it.
+		told := func() (d *mailbox.Descriptor) {
+			alice.must(func(t *turn) error {
+				item, err := alice.descriptors(t, bob.me)
+				if err != nil {
+					return err
+				}
+				all, err := content.ParseDescriptors(item.Body)
+				if err != nil {
+					return err
+				}
+				for _, raw := range all.List {
+					one, err := mailbox.ParseDescriptor(raw)
+					if err != nil {
+						return err
+					}
+					if one.Relay == oak.id() {
+						d = one
+					}
+				}
+				return nil
+			})
+			return d
+		}
+		d := told()
+		if d == nil {
+			w.Fatal("Bob was told nothing")
+		}
+		if leases, token, ok := d.Terms(); !ok || token || !slices.Equal(leases, open.Leases) || d.Cells != mailbox.DefaultQuotas().QueueCells {
+			w.Errorf("Bob was told %v %v %v, %d cells", leases, token, ok, d.Cells)
+		}
+	})
+}
+
 // Somebody new has no relay. Three are found, in three corners of the network as far as
 // there are so many, and stay; what contacts leave there arrives.
 func TestThreeAreFound(t *testing.T) {

@@ -402,6 +402,9 @@ func (ch *chooser) add(ctx context.Context, s situation, inUse []chosen, want ch
 			return true, ch.apply(ctx, &addition{candidate, seed}, want.drop)
 		}
 		ch.c.log.Debug("a relay was tried in vain", "relay", peer.ID(candidate.Peer), "err", err)
+		if errors.Is(err, errUnsuited) {
+			candidate.Failed = max(candidate.Failed, 7) // what it says of itself does not change by the hour
+		}
 		candidate.Retry = time.Now().Add(min(trialFirst<<min(candidate.Failed, 10), trialLast))
 		candidate.Failed++
 		if err := ch.c.update(ctx, func(t *turn) error { return t.PutCandidate(candidate) }); err != nil {
@@ -596,6 +599,39 @@ func (c *Chat) noteHints(t *turn, from identity.AccountID, hints []identity.Hint
 // errTrial says that a candidate did not do what a relay is for.
 var errTrial = errors.New("chat: the relay failed its trial")
 
+// errUnsuited says that a relay is of no use to us, whether it does its work or not.
+var errUnsuited = errors.New("chat: the relay does not suit")
+
+const (
+	// leastKeep and leastBox are for how long, and how much, a relay must keep that is chosen; who is given one by hand may
+	// do with less.
+	leastKeep, leastBox = 7 * 24 * time.Hour, 4 << 20
+)
+
+// suits looks at what a candidate says of itself, before anything is asked of it: whether we can have a box there, and one
+// that has room for what our contacts leave while we are away for a week. The error wraps errUnsuited.
+func (ch *chooser) suits(ctx context.Context, l mailbox.Limits) error {
+	var contacts int
+	err := ch.c.store.View(ctx, func(tx *store.Tx) error {
+		devices, err := servedDevices(tx)
+		contacts = len(devices)
+		return err
+	})
+	switch queues := (contacts + 1) * (mailbox.DescriptorEpochs + 1); {
+	case err != nil:
+		return err
+	case !slices.Contains(l.Leases, mailbox.LeaseOpen) && !slices.Contains(l.Leases, mailbox.LeaseWork):
+		return fmt.Errorf("%w: %w", errUnsuited, errNoToken)
+	case l.MaxTTL < leastKeep:
+		return fmt.Errorf("%w: it keeps mail for %v", errUnsuited, l.MaxTTL)
+	case uint64(l.BoxQueues) < uint64(queues):
+		return fmt.Errorf("%w: it opens %d queues, not the %d of all contacts", errUnsuited, l.BoxQueues, queues)
+	case l.BoxBytes < leastBox:
+		return fmt.Errorf("%w: it keeps %d bytes", errUnsuited, l.BoxBytes)
+	}
+	return nil
+}
+
 // try has a candidate keep a cell of ours and give it back, before anybody is told of
 // it, and returns the seed of the box that it leased.
 func (ch *chooser) try(ctx context.Context, k store.Candidate) (seed [32]byte, err error) {
@@ -617,6 +653,9 @@ func (ch *chooser) try(ctx context.Context, k store.Candidate) (seed [32]byte, e
 		return seed, err
 	}
 	defer reader.Close()
+	if err := ch.suits(ctx, reader.Limits()); err != nil {
+		return seed, err
+	}
 	writer, err := mailbox.Dial(ctx, h2, at)
 	if err != nil {
 		return seed, err

@@ -2,6 +2,7 @@ package chat
 
 import (
 	"crypto/rand"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -111,8 +112,14 @@ type withholdingStream struct {
 
 func (s withholdingStream) Write(p []byte) (int, error) {
 	const answersGet = 0x88 // length 4 | kind 1
-	if s.withheld.Load() && len(p) > 4 && p[4] == answersGet {
-		return len(p), nil
+	if !s.withheld.Load() {
+		return s.Stream.Write(p)
+	}
+	for at := 0; at+4 < len(p); at += 4 + int(binary.BigEndian.Uint32(p[at:])) { // several answers may leave in one write
+		if p[at+4] == answersGet {
+			_, err := s.Stream.Write(p[:at])
+			return len(p), err
+		}
 	}
 	return s.Stream.Write(p)
 }

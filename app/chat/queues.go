@@ -92,6 +92,21 @@ func ownDescriptor(q store.OwnQueue, r store.Relay) *mailbox.Descriptor {
 	}
 }
 
+// tellTerms has a descriptor tell what its relay said of itself, if that was reached in this run.
+func (c *Chat) tellTerms(d *mailbox.Descriptor) {
+	c.mu.Lock()
+	b := c.boxes[store.PeerID(d.Relay)]
+	c.mu.Unlock()
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.terms != nil {
+		d.Tell(b.terms.limits, b.terms.more, b.terms.token)
+	}
+}
+
 // queueEnd is until when a queue stays open: its last day, and for the catch-all
 // as long again as a cell is kept, or until when it was prolonged.
 func queueEnd(q store.OwnQueue) time.Time {
@@ -151,7 +166,9 @@ func (c *Chat) descriptors(t *turn, device identity.DevicePublic) (content.Item,
 		if newest == nil {
 			continue
 		}
-		raw, err := ownDescriptor(*newest, r).Marshal()
+		own := ownDescriptor(*newest, r)
+		c.tellTerms(own)
+		raw, err := own.Marshal()
 		if err != nil {
 			return content.Item{}, err
 		}

@@ -1,6 +1,7 @@
 package mailbox
 
 import (
+	"cmp"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
@@ -35,6 +36,43 @@ type Descriptor struct {
 	Cells  uint16 // quota of each queue, in cells
 	Bytes  uint32 // quota of each queue, in bytes of cells
 	Expiry time.Time
+
+	terms uint32 // those of the wire, with termsTold; 0: they are not told, as earlier versions do not
+}
+
+// Terms stand in the last bits of the quota in bytes, of which that needs none: cells have whole multiples of CellSmall.
+// Who does not know them reads a quota that is less than one cell more.
+const (
+	termsMask  = CellSmall - 1
+	termsToken = 1 << 6 // a token paid for the box whose quota it is
+	termsTold  = 1 << 7 // the bits from 0 on are kinds of lease that the relay takes
+)
+
+// Tell has the descriptor tell the quota of a queue in a box at a relay that says this of itself, paid for by a token or not, and what
+// pays for a box there.
+func (d *Descriptor) Tell(l Limits, more Allowance, token bool) {
+	d.Cells, d.Bytes = l.QueueCells, l.QueueBytes
+	if d.terms = termsTold; token {
+		d.terms |= termsToken
+		d.Cells, d.Bytes = cmp.Or(more.Token.QueueCells, d.Cells), cmp.Or(more.Token.QueueBytes, d.Bytes)
+	}
+	d.Bytes &^= termsMask
+	for _, k := range l.Leases {
+		if k < 6 {
+			d.terms |= 1 << k
+		}
+	}
+}
+
+// Terms are what pays for a box at the relay, and whether a token paid for the one of this descriptor. told is false if
+// the descriptor is of an earlier version, which does not say so.
+func (d *Descriptor) Terms() (leases []LeaseKind, token, told bool) {
+	for k := range LeaseKind(6) {
+		if d.terms>>k&1 == 1 {
+			leases = append(leases, k)
+		}
+	}
+	return leases, d.terms&termsToken != 0, d.terms&termsTold != 0
 }
 
 // NewDescriptor makes a descriptor of DescriptorEpochs days that starts on the
@@ -45,7 +83,8 @@ func NewDescriptor(relay peer.AddrInfo, now time.Time, l Limits) (*Descriptor, e
 	if _, err := relayKey(relay.ID); err != nil {
 		return nil, err
 	}
-	d := &Descriptor{Relay: relay.ID, Epoch0: Epoch(now) - 1, N: DescriptorEpochs, Cells: l.QueueCells, Bytes: l.QueueBytes}
+	d := &Descriptor{Relay: relay.ID, Epoch0: Epoch(now) - 1, N: DescriptorEpochs}
+	d.Tell(l, Allowance{}, false)
 	for _, a := range relay.Addrs {
 		if a, _ := peer.SplitAddr(a); a != nil && len(d.Addrs) < MaxAddrs {
 			d.Addrs = append(d.Addrs, a)
@@ -113,7 +152,11 @@ func (d *Descriptor) Marshal() ([]byte, error) {
 	b.AddUint32(d.Epoch0)
 	b.AddUint16(d.N)
 	b.AddUint16(d.Cells)
-	b.AddUint32(d.Bytes)
+	if d.terms&termsTold != 0 {
+		b.AddUint32(d.Bytes&^termsMask | d.terms)
+	} else {
+		b.AddUint32(d.Bytes &^ termsTold) // which would say that they are
+	}
 	b.AddUint64(uint64(d.Expiry.Unix()))
 	b.AddUint8(uint8(min(len(d.Addrs), 255)))
 	for _, a := range d.Addrs {
@@ -146,6 +189,9 @@ func ParseDescriptor(raw []byte) (*Descriptor, error) {
 	if !s.ReadBytes(&relay, relayIDSize) || !s.ReadBytes(&seed, 32) || !s.ReadUint32(&d.Epoch0) || !s.ReadUint16(&d.N) ||
 		!s.ReadUint16(&d.Cells) || !s.ReadUint32(&d.Bytes) || !s.ReadUint64(&expiry) || !s.ReadUint8(&k) {
 		return bad("truncated")
+	}
+	if d.Bytes&termsTold != 0 {
+		d.terms, d.Bytes = d.Bytes&termsMask, d.Bytes&^termsMask
 	}
 	if d.N == 0 || d.N > maxEpochs || d.Epoch0 > CatchAll-uint32(d.N) {
 		return bad("epochs")

@@ -8,12 +8,15 @@ import (
 	"errors"
 	"flag"
 	"os"
+	"reflect"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
+	"golang.org/x/crypto/cryptobyte"
 )
 
 var update = flag.Bool("update", false, "write testdata anew")
@@ -312,10 +315,92 @@ func TestCells(t *testing.T) {
 }
 
 // FuzzDescriptor: a descriptor that is read is the one that would be written.
+// TestDescriptorTellsTerms: what a relay is set to stands in a descriptor, read by who knows of it. A reader of before reads
+// the same descriptor as ever, with a quota that is less than one cell off; and a writer of before tells no terms.
+func TestDescriptorTellsTerms(t *testing.T) {
+	// The reader of before.
+	older := func(raw []byte) (d Descriptor) {
+		s := cryptobyte.String(raw)
+		var version, k uint8
+		var id, seed []byte
+		var expiry uint64
+		if !s.ReadUint8(&version) || version != 1 || !s.ReadBytes(&id, 38) || !s.ReadBytes(&seed, 32) || !s.ReadUint32(&d.Epoch0) || !s.ReadUint16(&d.N) ||
+			!s.ReadUint16(&d.Cells) || !s.ReadUint32(&d.Bytes) || !s.ReadUint64(&expiry) || !s.ReadUint8(&k) {
+			t.Fatal("it cannot be read")
+		}
+		var ok bool
+		if d.Addrs, ok = readAddrs(&s, int(k), isPlace); !ok || !s.Empty() {
+			t.Fatal("its addresses cannot be read")
+		}
+		d.Relay, d.Seed, d.Expiry = peer.ID(id), [32]byte(seed), time.Unix(int64(expiry), 0)
+		return d
+	}
+	limits := Limits{Leases: []LeaseKind{LeaseToken, LeaseWork}, QueueCells: 512, QueueBytes: 8<<20 + 1000}
+	for _, c := range []struct {
+		name  string
+		more  Allowance
+		token bool
+		cells uint16
+		bytes uint32
+	}{
+		{"work paid", Allowance{Token: Room{QueueCells: 4096, QueueBytes: 64 << 20}}, false, 512, 8 << 20},
+		{"a token paid", Allowance{Token: Room{QueueCells: 4096, QueueBytes: 64 << 20}}, true, 4096, 64 << 20},
+		{"a token paid, for more cells", Allowance{Token: Room{QueueCells: 4096}}, true, 4096, 8 << 20},
+		{"a token paid, for no more", Allowance{}, true, 512, 8 << 20},
+	} {
+		d := fixedDescriptor(t)
+		d.Tell(limits, c.more, c.token)
+		raw, err := d.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ParseDescriptor(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leases, token, told := got.Terms()
+		if !told || token != c.token || !slices.Equal(leases, limits.Leases) || got.Cells != c.cells || got.Bytes != c.bytes {
+			t.Errorf("%s: %v %v %v, %d cells and %d bytes", c.name, leases, token, told, got.Cells, got.Bytes)
+		}
+		was := older(raw)
+		if was.Bytes < c.bytes || was.Bytes >= c.bytes+CellSmall {
+			t.Errorf("%s: a reader of before takes the quota for %d bytes", c.name, was.Bytes)
+		}
+		if was.Bytes, got.Bytes, got.terms = 0, 0, 0; !reflect.DeepEqual(&was, got) {
+			t.Errorf("%s: a reader of before reads %+v, not %+v", c.name, was, got)
+		}
+	}
+	raw, err := fixedDescriptor(t).Marshal() // as a writer of before made it, see testdata/vectors.json
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := ParseDescriptor(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if leases, token, told := got.Terms(); told || token || leases != nil || got.Bytes != 8<<20 {
+		t.Errorf("a writer of before told %v %v %v, %d bytes", leases, token, told, got.Bytes)
+	}
+	later := bytes.Clone(raw) // tells what is not known here
+	later[1+38+32+4+2+2+2] |= 0x0f
+	later[1+38+32+4+2+2+3] = 0xff
+	if got, err = ParseDescriptor(later); err != nil || got.Bytes != 8<<20 {
+		t.Fatal(got, err)
+	}
+	if again, err := got.Marshal(); err != nil || !bytes.Equal(again, later) {
+		t.Fatal("what is not known is not passed on", err)
+	}
+}
+
 func FuzzDescriptor(f *testing.F) {
 	d := fixedDescriptor(f)
 	raw, err := d.Marshal()
 	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(raw)
+	d.Tell(Limits{Leases: []LeaseKind{LeaseToken}, QueueCells: 9, QueueBytes: 1 << 20}, Allowance{}, true)
+	if raw, err = d.Marshal(); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(raw)
