@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +23,7 @@ import (
 	"github.com/godwit-im/godwit/app/config"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/store"
+	"github.com/godwit-im/godwit/identity"
 	"github.com/godwit-im/godwit/p2p/mailbox"
 	"github.com/godwit-im/godwit/p2p/node"
 	"github.com/godwit-im/godwit/p2p/relay"
@@ -54,6 +56,21 @@ type wish struct {
 	Daily   int64     `json:"daily"`          // bytes that may come and go in a day; 0: of an earlier version, friendsDaily
 	Secret  []byte    `json:"secret"`         // 32; from which tokens follow
 	Until   time.Time `json:"until,omitzero"` // it is being given up
+	But     but       `json:"but,omitempty"`  // contacts for whom nothing is kept
+}
+
+// but is a chat.But as JSON has it.
+type but map[string]time.Time
+
+// of are the accounts.
+func (b but) of() chat.But {
+	all := make(chat.But)
+	for text, until := range b {
+		if a, err := identity.ParseAccountID(text); err == nil { // it was written by String
+			all[a] = until
+		}
+	}
+	return all
 }
 
 // friendsRelay runs the relay as it is wished. Its mutex is held for each step.
@@ -174,7 +191,7 @@ func (f *friendsRelay) step(ctx context.Context) error {
 	if over {
 		w.Until = now
 	}
-	if err := f.a.chat.TellFriends(ctx, chat.ForFriends{Secret: [32]byte(w.Secret), Relay: f.up.ID(), Addrs: addrs, Until: w.Until}); err != nil || !over {
+	if err := f.a.chat.TellFriends(ctx, chat.ForFriends{Secret: [32]byte(w.Secret), Relay: f.up.ID(), Addrs: addrs, Until: w.Until, But: w.But.of()}); err != nil || !over {
 		return err
 	}
 	f.stop()
@@ -191,7 +208,7 @@ func (f *friendsRelay) limits(ctx context.Context, w wish) (l relay.Limits, err 
 	if w.Own || l.Closed { // what is there of one's own is fetched, too
 		l.Tokens = [][]byte{ownToken(w)}
 	}
-	l.Friends, l.Former, err = f.a.chat.FriendTokens(ctx, [32]byte(w.Secret))
+	l.Friends, l.Former, err = f.a.chat.FriendTokens(ctx, [32]byte(w.Secret), w.But.of())
 	slices.SortFunc(l.Friends, slices.Compare)
 	return l, err
 }
@@ -332,7 +349,11 @@ func (f *friendsRelay) set(ctx context.Context, r api.SetFriendsRelayRequest) er
 		return err
 	}
 	was := w
-	if err := w.change(r); err != nil {
+	if r.Contact != "" {
+		if err := f.forOne(ctx, &w, r); err != nil {
+			return err
+		}
+	} else if err := w.change(r); err != nil {
 		return err
 	}
 	switch {
@@ -355,6 +376,30 @@ func (f *friendsRelay) set(ctx context.Context, r api.SetFriendsRelayRequest) er
 		return err // another run does it
 	}
 	return f.step(ctx)
+}
+
+// forOne changes whether mail is kept for one contact. What lies there for them is given out as long as was promised. Errors:
+// those of find, problem.BadRequest.
+func (f *friendsRelay) forOne(ctx context.Context, w *wish, r api.SetFriendsRelayRequest) error {
+	who, err := f.a.find(ctx, r.Contact)
+	if err != nil {
+		return err
+	}
+	if r.On == nil || r.MaxDisk != nil || r.Share != nil || r.Days != nil || r.Daily != nil || r.Now {
+		return problem.Newf(problem.BadRequest, "for one contact it can be switched on or off, and nothing else")
+	}
+	w.But = maps.Clone(w.But)
+	if *r.On {
+		delete(w.But, who.Account.String())
+		return nil
+	}
+	if w.But == nil {
+		w.But = make(but)
+	}
+	if _, off := w.But[who.Account.String()]; !off {
+		w.But[who.Account.String()] = time.Now().Add(time.Duration(w.Days) * 24 * time.Hour).Truncate(time.Second)
+	}
+	return nil
 }
 
 // change is a wish as it is asked for. Errors: problem.BadRequest.
@@ -402,7 +447,11 @@ func (f *friendsRelay) view(ctx context.Context) (v api.FriendsRelay, err error)
 	if err != nil {
 		return v, err
 	}
-	v = api.FriendsRelay{State: api.FriendsOff, On: w.On, Own: w.Own, MaxDisk: w.MaxDisk, Share: w.Share, Days: w.Days, Daily: w.Daily}
+	not, err := f.names(ctx, w.But.of())
+	if err != nil {
+		return v, err
+	}
+	v = api.FriendsRelay{But: not, State: api.FriendsOff, On: w.On, Own: w.Own, MaxDisk: w.MaxDisk, Share: w.Share, Days: w.Days, Daily: w.Daily}
 	if w.On || !w.Until.IsZero() {
 		v.State, v.Until = api.FriendsWaiting, api.Time{Time: w.Until}
 	}
@@ -433,6 +482,25 @@ func (f *friendsRelay) view(ctx context.Context) (v api.FriendsRelay, err error)
 		}
 	}
 	return v, nil
+}
+
+// names are what contacts are called.
+func (f *friendsRelay) names(ctx context.Context, but chat.But) (list []string, err error) {
+	err = f.a.store.View(ctx, func(tx *store.Tx) error {
+		for account := range but {
+			who, err := tx.ContactByAccount(account)
+			if errors.Is(err, store.ErrNotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			list = append(list, chat.DisplayName(who))
+		}
+		return nil
+	})
+	slices.Sort(list)
+	return list, err
 }
 
 // FriendsRelay implements api.Backend.

@@ -764,6 +764,7 @@ type FriendsRelayRequest struct{}
 // SetFriendsRelayRequest changes what is set; what is nil stays.
 type SetFriendsRelayRequest struct {
 	On      *bool  `json:"on,omitempty"`
+	Contact string `json:"contact,omitempty"`  // On is about this one alone, and nothing else is set
 	MaxDisk *int64 `json:"max_disk,omitempty"` // bytes, 64 MiB to 1 TiB
 	Share   *int64 `json:"share,omitempty"`    // bytes for each contact's device, 1 MiB to MaxDisk
 	Days    *int   `json:"days,omitempty"`     // for which mail is kept, 1 to 30
@@ -791,6 +792,7 @@ type FriendsRelay struct {
 	Bytes   int64         `json:"bytes,omitempty"`  // of cells held
 	Friends int           `json:"friends"`          // contacts' devices that may use it
 	Using   int           `json:"using"`            // that do
+	But     []string      `json:"but,omitempty"`    // names of contacts for whom nothing is kept
 	Month   *FriendsMonth `json:"month,omitempty"`
 	Until   Time          `json:"until,omitzero"` // draining: when it ends, whatever is left
 }

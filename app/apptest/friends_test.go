@@ -3,6 +3,7 @@ package apptest_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -127,6 +128,14 @@ func TestFriendsRelayIsOwnToo(t *testing.T) {
 		t.Fatal(err)
 	}
 	friendsOf(ben, 1)
+	off := false
+	if v, err := anna.SetFriendsRelay(t.Context(), api.SetFriendsRelayRequest{On: &off, Contact: "ben"}); err != nil || !v.On || !slices.Equal(v.But, []string{"ben"}) || v.Friends != 0 {
+		t.Fatalf("%+v, %v", v, err)
+	}
+	friendsOf(ben, 0)
+	if _, err := anna.SetFriendsRelay(t.Context(), api.SetFriendsRelayRequest{On: &off, Contact: "ben", Now: true}); !errors.Is(err, problem.BadRequest) {
+		t.Error(err)
+	}
 	if _, err := anna.RemoveRelay(t.Context(), api.RelayRequest{Relay: home(t, anna).Relay}); err != nil {
 		t.Fatal(err)
 	}

@@ -47,7 +47,12 @@ type ForFriends struct {
 	Relay  peer.ID
 	Addrs  []ma.Multiaddr // without PeerID, and circuits that lead there; none yet: nobody is told
 	Until  time.Time      // it takes nothing more, and will have gone then; zero: it keeps mail
+	But    But            // those for whom it keeps none
 }
+
+// But are contacts for whom nothing is kept though it is for others, by their accounts: until when what lies there is
+// given out.
+type But map[identity.AccountID]time.Time
 
 // friendToken pays for the box of a device.
 func friendToken(secret [32]byte, device identity.DevicePublic) [32]byte {
@@ -58,9 +63,9 @@ func friendToken(secret [32]byte, device identity.DevicePublic) [32]byte {
 	return [32]byte(b)
 }
 
-// FriendTokens are the tokens of all devices of contacts for whom anything is done, and of those for whom
+// FriendTokens are the tokens of all devices of contacts for whom anything is done, but for some, and of those for whom
 // nothing is done any more.
-func (c *Chat) FriendTokens(ctx context.Context, secret [32]byte) (tokens, former [][]byte, err error) {
+func (c *Chat) FriendTokens(ctx context.Context, secret [32]byte, but But) (tokens, former [][]byte, err error) {
 	of := func(devices []identity.DevicePublic) (list [][]byte) {
 		for _, d := range devices {
 			token := friendToken(secret, d)
@@ -73,10 +78,24 @@ func (c *Chat) FriendTokens(ctx context.Context, secret [32]byte) (tokens, forme
 		if err != nil {
 			return err
 		}
-		tokens = of(devices)
-		devices, err = tx.FormerDevices()
-		former = of(devices)
-		return err
+		gone, err := tx.FormerDevices()
+		if err != nil {
+			return err
+		}
+		var friends []identity.DevicePublic
+		for _, d := range devices {
+			who, err := tx.ContactByDevice(d)
+			if err != nil {
+				return err
+			}
+			if _, no := but[who.Account]; no {
+				gone = append(gone, d)
+			} else {
+				friends = append(friends, d)
+			}
+		}
+		tokens, former = of(friends), of(gone)
+		return nil
 	})
 	return tokens, former, err
 }
@@ -162,8 +181,16 @@ func (c *Chat) forgetFormer(ctx context.Context) error {
 
 // tellsFriend is what a device should be told, and whether it is time.
 func (c *Chat) tellsFriend(tx *store.Tx, device identity.DevicePublic, f ForFriends, now time.Time) (body []byte, what [32]byte, due bool, err error) {
-	k := content.Keeping{Relay: []byte(f.Relay), Until: f.Until}
-	if f.Until.IsZero() {
+	until := f.Until
+	if until.IsZero() {
+		who, err := tx.ContactByDevice(device)
+		if err != nil {
+			return nil, what, false, err
+		}
+		until = f.But[who.Account]
+	}
+	k := content.Keeping{Relay: []byte(f.Relay), Until: until}
+	if until.IsZero() {
 		if len(f.Addrs) == 0 {
 			return nil, what, false, nil
 		}
@@ -176,7 +203,7 @@ func (c *Chat) tellsFriend(tx *store.Tx, device identity.DevicePublic, f ForFrie
 	told, at, err := tx.FriendTold(device)
 	switch {
 	case err != nil || told == what:
-	case !f.Until.IsZero():
+	case !until.IsZero():
 		due = told != [32]byte{} // who was never told has nothing there
 	default:
 		due = told == [32]byte{} || now.Sub(at).Abs() >= retellFriends

@@ -21,6 +21,7 @@ type desk struct {
 	secret [32]byte
 	until  time.Time // it is being given up
 	addrs  []ma.Multiaddr
+	but    But
 	daily  uint64 // bytes that may come and go in a day; 0: any number
 }
 
@@ -34,10 +35,10 @@ func (p *person) KeepsMail(r *relay) *desk {
 // tells has the relay know its friends, and the friends it.
 func (d *desk) tells() {
 	d.w.Helper()
-	tokens, former, err := d.of.FriendTokens(d.w.Context(), d.secret)
+	tokens, former, err := d.of.FriendTokens(d.w.Context(), d.secret, d.but)
 	d.w.check(err)
 	d.w.check(d.server.SetTerms(mailbox.ServerConfig{Leases: []mailbox.LeaseKind{mailbox.LeaseToken}, Friends: tokens, Former: former, Closed: !d.until.IsZero(), MaxTTL: 7 * 24 * time.Hour, Daily: d.daily}))
-	d.w.check(d.of.TellFriends(d.w.Context(), ForFriends{Secret: d.secret, Relay: d.id(), Addrs: d.addrs, Until: d.until}))
+	d.w.check(d.of.TellFriends(d.w.Context(), ForFriends{Secret: d.secret, Relay: d.id(), Addrs: d.addrs, Until: d.until, But: d.but}))
 }
 
 // relaysOf are a person's relays, by how they were found.
@@ -124,6 +125,37 @@ func TestFriendIsNoPromise(t *testing.T) {
 		}
 		ben.Returns()
 		carol.Sees(said, api.Delivered)
+	})
+}
+
+// Anna keeps mail for her friends, but no more for Ben, who stays her friend: his device hears of it, has what lies there, and does
+// without; later it may again.
+func TestButForOne(t *testing.T) {
+	inWorld(t, func(w *world) {
+		usual := w.Relay("usual")
+		anna, ben, carol, home := neighbours(w, usual)
+		ben.Leaves()
+		first := carol.Says(ben, "one")
+		carol.Awaits("the extra copy", func() bool { r := carol.state(first).Relays; return r.Kept == 1 && r.Extra == 1 })
+		home.but = But{anna.contact(ben).Account: time.Now().Add(7 * 24 * time.Hour)}
+		home.tells()
+		w.Advance(time.Second)
+		second := carol.Says(ben, "two")
+		if s := carol.Sees(second, api.Kept); s.Relays.Extra != 0 || s.Relays.Kept != 1 {
+			t.Errorf("Anna's computer took more: %+v", s.Relays)
+		}
+		usual.loses()
+		carol.Leaves()
+		ben.Returns()
+		ben.Reads(carol, "one")
+		ben.Awaits("to have given it up", func() bool { f := ben.relaysOf("friend"); return len(f) == 0 || f[0].State == relayDraining })
+		carol.Returns()
+		carol.knowsExtra(ben, 0)
+		ben.Reads(carol, "one", "two")
+		home.but = nil
+		w.Advance(retellFriends)
+		home.tells()
+		carol.knowsExtra(ben, 1)
 	})
 }
 

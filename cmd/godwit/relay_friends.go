@@ -36,12 +36,13 @@ func (c *cli) relayFriendsOn() *cobra.Command {
 	var disk, share, daily string
 	var days int
 	cmd := &cobra.Command{
-		Use:   "on",
+		Use:   "on [CONTACT]",
 		Short: "Begin to keep mail for contacts, or change the limits",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Long:  "Begins to keep mail for contacts, with these limits; those that are not given stay as they are. With CONTACT, mail is kept again for somebody for whom it was switched off.",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			on := true
-			r := api.SetFriendsRelayRequest{On: &on}
+			r := api.SetFriendsRelayRequest{On: &on, Contact: strings.Join(args, "")}
 			for _, s := range []struct {
 				flag, text string
 				to         **int64
@@ -72,14 +73,14 @@ func (c *cli) relayFriendsOn() *cobra.Command {
 func (c *cli) relayFriendsOff() *cobra.Command {
 	var now bool
 	cmd := &cobra.Command{
-		Use:   "off",
+		Use:   "off [CONTACT]",
 		Short: "Keep no more mail for contacts",
 		Long: "Takes no more mail for contacts and tells them so. What is kept is given out first, for as long as the days that were promised: it ends by itself once all is fetched. With --now it ends at once, and\n" +
-			"what nobody has fetched is given out no more; for most of it there are copies at other relays.",
-		Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+			"what nobody has fetched is given out no more; for most of it there are copies at other relays. With CONTACT, nothing more is kept for this one, who hears of it and fetches what is there.",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
 			off := false
-			return c.setFriends(cmd.Context(), api.SetFriendsRelayRequest{On: &off, Now: now})
+			return c.setFriends(cmd.Context(), api.SetFriendsRelayRequest{On: &off, Now: now, Contact: strings.Join(args, "")})
 		},
 	}
 	cmd.Flags().BoolVar(&now, "now", false, "do not wait until what is kept is fetched")
@@ -139,6 +140,9 @@ func humanFriends(w io.Writer, v api.FriendsRelay) {
 		}
 	}
 	row("gives", "%s to each contact, %s in all, for %s; carries %s a day", size(v.Share), size(v.MaxDisk), count(v.Days, "day"), size(v.Daily))
+	if len(v.But) > 0 {
+		row("not for", "%s", visible(strings.Join(v.But, ", ")))
+	}
 	if v.Relay != "" {
 		row("contacts", "%d of %s use it", v.Using, count(v.Friends, "device"))
 		row("disk", "%s of %s, %s of it mail in %s", size(v.Disk), size(v.MaxDisk), size(v.Bytes), count(int(v.Cells), "cell"))
