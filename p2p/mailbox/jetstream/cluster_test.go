@@ -112,6 +112,7 @@ func TestStore(t *testing.T) {
 			if n > 1 {
 				t.Run("rewritten", func(t *testing.T) { rewritten(t, c.URL()) })
 				t.Run("foreign", func(t *testing.T) { foreign(t, c.URL()) })
+				t.Run("fair", func(t *testing.T) { fair(t, c.URL()) })
 				t.Run("leader", func(t *testing.T) { followsTheLeader(t, c.URL()) })
 			}
 		})

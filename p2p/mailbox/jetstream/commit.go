@@ -72,10 +72,16 @@ var errBehind = errors.New("jetstream: the stream has moved on")
 
 // part commits some of the first changes and tells how many.
 func (s *Store) part(ctx context.Context, now time.Time, changes []mailbox.Change) (int, error) {
-	for {
+	defer s.tookTurn()
+	for lost := 1; ; lost++ {
+		s.holdBack(ctx)
+		began := time.Now()
 		n, err := s.try(ctx, now, changes)
 		if !errors.Is(err, errBehind) {
 			return n, err
+		}
+		if lost%losses == 0 {
+			s.askTurn(time.Since(began))
 		}
 		if err := s.settle(ctx); err != nil {
 			return 0, err

@@ -80,6 +80,10 @@ func (s *Store) dial(first int) (l link, err error) {
 		l.nc.Close()
 		return link{}, fmt.Errorf("jetstream: %w", err)
 	}
+	if err := s.hearTurns(l.nc); err != nil {
+		l.nc.Close()
+		return link{}, fmt.Errorf("jetstream: %w", err)
+	}
 	return l, nil
 }
 

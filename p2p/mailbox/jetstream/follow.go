@@ -154,6 +154,7 @@ func (s *Store) take(all []jetstream.Msg) error {
 
 // learn has the view know what others appended, and those who watch.
 func (s *Store) learn(entries []disk.Applied) error {
+	was, _ := s.view.End()
 	news, foreign, err := s.apply(entries)
 	if err != nil {
 		return s.fail(err)
@@ -163,6 +164,9 @@ func (s *Store) learn(entries []disk.Applied) error {
 	}
 	s.mu.Lock()
 	s.foreign += uint64(len(foreign))
+	if len(entries) > 0 && entries[len(entries)-1].Place > was {
+		s.otherCame()
+	}
 	tell := s.tells
 	s.mu.Unlock()
 	if tell != nil {

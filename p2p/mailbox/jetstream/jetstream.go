@@ -97,6 +97,7 @@ type Store struct {
 	since   time.Time // when the commit under way began; zero: there is none
 	silent  time.Time // when the servers last left a commit without an answer; zero: they have been seen to take something since
 	foreign uint64    // messages passed over that no relay made
+	turns   turns
 	heard   time.Time // when something came last
 	tells   func(mailbox.BoxPublic)
 	linked  context.Context // until the connection that there is is lost
@@ -123,7 +124,7 @@ func openFor(ctx context.Context, cfg Config, p purpose) (_ *Store, err error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Store{cfg: cfg, purpose: p, log: cfg.Log, came: make(chan jetstream.Msg, 2*applyMost), moved: make(chan struct{}, 1)}
+	s := &Store{cfg: cfg, purpose: p, turns: newTurns(), log: cfg.Log, came: make(chan jetstream.Msg, 2*applyMost), moved: make(chan struct{}, 1)}
 	s.running, s.stop = context.WithCancel(context.Background())
 	s.serving, s.giveUp = context.WithCancel(s.running)
 	s.linked, s.unlink = context.WithCancel(s.running)
