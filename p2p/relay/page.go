@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"html/template"
+	"math"
 	"net"
 	"net/http"
 	"net/netip"
@@ -122,7 +123,12 @@ func (r *Relay) pageData() pageData {
 		d.Past = "in the last " + InWords(past[len(past)-1].at.Sub(past[0].at).Seconds())
 	}
 	past = append(past, sample{time.Now(), 0, 0, rep.Disk, rep.Peers}) // for the levels, which are known now
-	rate := func(v float64) string { return humanize.FtoaWithDigits(v, 1) + " a minute" }
+	rate := func(v float64) string {
+		if v >= 100 { // of so many nobody counts the tenths
+			return humanize.Comma(int64(math.Round(v))) + " a minute"
+		}
+		return humanize.FtoaWithDigits(v, 1) + " a minute"
+	}
 	d.Lines = []line{
 		drawn("Deposits", perMinute(past[:len(past)-1], func(s sample) int64 { return s.deposits }), rate),
 		drawn("Fetches", perMinute(past[:len(past)-1], func(s sample) int64 { return s.fetches }), rate),
