@@ -183,12 +183,18 @@ func (d *depositor) deposit(ctx context.Context) error {
 }
 
 // fresh deposits a cell that was not deposited before into the next queue.
-func (d *depositor) fresh(ctx context.Context) error {
+func (d *depositor) fresh(ctx context.Context) error { return d.next(d.cell)(ctx) }
+
+// next is fresh for later, in a cell that nothing else uses until then.
+func (d *depositor) next(cell []byte) func(context.Context) error {
 	d.made++
-	binary.BigEndian.PutUint64(d.cell, d.made)
-	_, err := d.client.Put(ctx, d.queues[d.n].Write, d.cell, 0)
+	binary.BigEndian.PutUint64(cell, d.made)
+	queue := d.queues[d.n]
 	d.n++
-	return err
+	return func(ctx context.Context) error {
+		_, err := d.client.Put(ctx, queue.Write, cell, 0)
+		return err
+	}
 }
 
 // openQueues leases a box of a key and opens queues of today in it.

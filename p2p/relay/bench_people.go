@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -151,8 +152,8 @@ const (
 )
 
 // Steady lets clients deposit perSecond cells a second in all, evenly, while the readers of
-// their boxes delete most of what has come. It tells how long each deposit took
-// from when it was due, in order of time taken.
+// their boxes delete most of what has come. Each deposit begins when it is due, whether or not those before it have their
+// receipts, as people do not wait for one another. It tells how long each took from then, in order of time taken.
 func Steady(ctx context.Context, relay peer.AddrInfo, load Load, perSecond float64) ([]time.Duration, error) {
 	type pair struct {
 		writer *depositor
@@ -182,7 +183,8 @@ func Steady(ctx context.Context, relay peer.AddrInfo, load Load, perSecond float
 	defer stop(nil)
 	began := time.Now()
 	every := time.Duration(float64(len(pairs)) / perSecond * float64(time.Second))
-	took := make([][]time.Duration, len(pairs))
+	var mu sync.Mutex // of took
+	var took []time.Duration
 	var working sync.WaitGroup
 	for i, p := range pairs {
 		working.Go(func() {
@@ -194,13 +196,19 @@ func Steady(ctx context.Context, relay peer.AddrInfo, load Load, perSecond float
 				case <-time.After(time.Until(due)):
 				}
 				p.writer.n %= len(p.writer.queues)
-				if err := p.writer.fresh(ctx); err != nil {
-					stop(fmt.Errorf("relay: a deposit at half of full load: %w", err))
-					return
-				}
-				if due.Sub(began) >= load.Warm {
-					took[i] = append(took[i], time.Since(due))
-				}
+				put, due := p.writer.next(bytes.Clone(p.writer.cell)), due
+				working.Go(func() {
+					if err := put(ctx); err != nil {
+						stop(fmt.Errorf("relay: a deposit at half of full load: %w", err))
+						return
+					}
+					if due.Sub(began) >= load.Warm {
+						d := time.Since(due)
+						mu.Lock()
+						took = append(took, d)
+						mu.Unlock()
+					}
+				})
 			}
 		})
 	}
@@ -229,12 +237,11 @@ func Steady(ctx context.Context, relay peer.AddrInfo, load Load, perSecond float
 	if err := context.Cause(ctx); err != nil {
 		return nil, err
 	}
-	all := slices.Concat(took...)
-	slices.Sort(all)
-	if len(all) == 0 {
+	slices.Sort(took)
+	if len(took) == 0 {
 		return nil, errors.New("relay: nothing was deposited")
 	}
-	return all, nil
+	return took, nil
 }
 
 // most deletes most of what is in the box, or all.

@@ -57,7 +57,7 @@ func Start(ctx context.Context, binary, dir string, n int) (_ *Cluster, err erro
 		if err := os.MkdirAll(s.dir, 0o700); err != nil {
 			return nil, fmt.Errorf("servers: %w", err)
 		}
-		conf := fmt.Sprintf("server_name: s%d\nlisten: \"127.0.0.1:%d\"\njetstream { store_dir: %q, sync_interval: always, max_mem: 64MB, max_file: 64GB }\n", i, ports[i], s.dir)
+		conf := fmt.Sprintf("server_name: %s\nlisten: \"127.0.0.1:%d\"\njetstream { store_dir: %q, sync_interval: always, max_mem: 64MB, max_file: 64GB }\n", name(i), ports[i], s.dir)
 		if n > 1 {
 			conf += fmt.Sprintf("cluster { name: godwit, listen: \"127.0.0.1:%d\", routes: [%s] }\n", ports[n+i], strings.Join(routes, ", "))
 		}
@@ -83,6 +83,9 @@ func freePorts(n int) (ports []int, err error) {
 	}
 	return ports, nil
 }
+
+// name is what a server is called in the cluster.
+func name(i int) string { return fmt.Sprint("s", i) }
 
 // URL is where all servers are, for a client.
 func (c *Cluster) URL() string {
@@ -174,9 +177,9 @@ func (c *Cluster) Ready(ctx context.Context) error {
 	}
 }
 
-// Publisher is a client of the servers, with one connection, that has a stream take in messages,
-// each to a subject of its own, and waits for each: the ground that cluster_deposit_ratio
-// stands on.
+// Publisher is a client of the servers, with one connection, to the one that leads the stream as a relay's is, that
+// has the stream take in messages, each to a subject of its own, and waits for each: the ground that
+// cluster_deposit_ratio stands on.
 type Publisher struct {
 	nc   *nats.Conn
 	js   jetstream.JetStream
@@ -186,19 +189,42 @@ type Publisher struct {
 
 // Publisher makes a client for a stream, which it makes too if it is not there.
 func (c *Cluster) Publisher(ctx context.Context, stream jetstream.StreamConfig) (*Publisher, error) {
-	nc, err := nats.Connect(c.URL())
+	p, leader, err := publisher(ctx, c.URL(), stream)
 	if err != nil {
-		return nil, fmt.Errorf("servers: %w", err)
+		return nil, err
 	}
-	p := &Publisher{nc: nc, name: stream.Name + "." + rand.Text()}
-	if p.js, err = jetstream.New(nc); err == nil {
-		_, err = p.js.CreateOrUpdateStream(ctx, stream)
+	for i, s := range c.servers {
+		if leader == name(i) {
+			p.Close()
+			p, _, err = publisher(ctx, s.url, stream)
+			return p, err
+		}
 	}
+	return p, nil // it has one server alone
+}
+
+func publisher(ctx context.Context, url string, stream jetstream.StreamConfig) (_ *Publisher, leader string, err error) {
+	nc, err := nats.Connect(url)
 	if err != nil {
-		nc.Close()
-		return nil, fmt.Errorf("servers: %w", err)
+		return nil, "", fmt.Errorf("servers: %w", err)
 	}
-	return p, nil
+	defer func() {
+		if err != nil {
+			nc.Close()
+		}
+	}()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return nil, "", fmt.Errorf("servers: %w", err)
+	}
+	made, err := js.CreateOrUpdateStream(ctx, stream)
+	if err != nil {
+		return nil, "", fmt.Errorf("servers: %w", err)
+	}
+	if in := made.CachedInfo().Cluster; in != nil {
+		leader = in.Leader
+	}
+	return &Publisher{nc: nc, js: js, name: stream.Name + "." + rand.Text()}, leader, nil
 }
 
 // Publish returns once the servers have the message. Any number may wait at a time.
