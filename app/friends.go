@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -485,7 +486,7 @@ func (f *friendsRelay) view(ctx context.Context) (v api.FriendsRelay, err error)
 }
 
 // names are what contacts are called.
-func (f *friendsRelay) names(ctx context.Context, but chat.But) (list []string, err error) {
+func (f *friendsRelay) names(ctx context.Context, but chat.But) (list []api.Excepted, err error) {
 	err = f.a.store.View(ctx, func(tx *store.Tx) error {
 		for account := range but {
 			who, err := tx.ContactByAccount(account)
@@ -495,11 +496,13 @@ func (f *friendsRelay) names(ctx context.Context, but chat.But) (list []string, 
 			if err != nil {
 				return err
 			}
-			list = append(list, chat.DisplayName(who))
+			list = append(list, api.Excepted{Contact: account.String(), Name: chat.DisplayName(who)})
 		}
 		return nil
 	})
-	slices.Sort(list)
+	slices.SortFunc(list, func(a, b api.Excepted) int {
+		return cmp.Or(strings.Compare(a.Name, b.Name), strings.Compare(a.Contact, b.Contact))
+	})
 	return list, err
 }
 

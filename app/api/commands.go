@@ -792,9 +792,15 @@ type FriendsRelay struct {
 	Bytes   int64         `json:"bytes,omitempty"`  // of cells held
 	Friends int           `json:"friends"`          // contacts' devices that may use it
 	Using   int           `json:"using"`            // that do
-	But     []string      `json:"but,omitempty"`    // names of contacts for whom nothing is kept
+	But     []Excepted    `json:"but,omitempty"`    // contacts for whom nothing is kept, by their names
 	Month   *FriendsMonth `json:"month,omitempty"`
 	Until   Time          `json:"until,omitzero"` // draining: when it ends, whatever is left
+}
+
+// Excepted is a contact for whom nothing is done.
+type Excepted struct {
+	Contact string `json:"contact"` // account id
+	Name    string `json:"name"`
 }
 
 // FriendsMonth is the mail that the relay carried since the first of the month.

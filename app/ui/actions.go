@@ -417,6 +417,45 @@ func (a *account) setTimer(id string, after time.Duration) {
 	})
 }
 
+// mailNames is whether mail for somebody is kept on this computer, in words: it is, and it is not.
+func (a *account) mailNames() []string {
+	return []string{a.l.T("Kept here"), a.l.T("Not kept here")}
+}
+
+// mailFor is which of mailNames holds for a contact.
+func (a *account) mailFor(id string) int {
+	if slices.ContainsFunc(a.status.FriendsRelay.But, func(e api.Excepted) bool { return e.Contact == id }) {
+		return 1
+	}
+	return 0
+}
+
+// chooseMail asks whether mail for whom is spoken to is kept on this computer.
+func (a *account) chooseMail() {
+	id := a.openID
+	if !a.keepsMail() { // it was switched off since
+		a.showPerson()
+		return
+	}
+	at := a.mailFor(id)
+	people.ShowChoice(a.win.Canvas(), a.l, people.Choice{
+		Title: a.l.T("Mail for {name}", "name", a.conversation(id).Name),
+		Says:  a.l.T("This computer keeps sealed mail for contacts while they are away. Who is left out is told so, and fetches what is there."),
+		Names: a.mailNames(), At: at,
+		Set: func(i int) {
+			if i == at {
+				return
+			}
+			on := i == 0
+			a.setFriends(api.SetFriendsRelayRequest{On: &on, Contact: id}, func() {
+				if a.details != nil {
+					a.details()
+				}
+			})
+		},
+	})
+}
+
 // tomorrow is eight in the morning of the next day.
 func tomorrow(now time.Time) time.Time {
 	y, m, d := now.Local().Date()
@@ -483,8 +522,11 @@ func (a *account) showPerson() {
 		}
 		p := people.PersonOf(a.l, v.contact, v.number)
 		p.Timer = chats.TimerName(a.l, time.Duration(a.conversation(c.ID).Timer))
+		if a.keepsMail() {
+			p.Mail = a.mailNames()[a.mailFor(c.ID)]
+		}
 		a.frame.SetDetails(people.NewDetails(a.l, p, people.PersonActions{
-			Close: a.closeDetails, Timer: a.chooseTimer, Introduce: introduce,
+			Close: a.closeDetails, Timer: a.chooseTimer, Mail: a.chooseMail, Introduce: introduce,
 			Verify: func() {
 				a.decide(func(ctx context.Context) error {
 					_, err := a.b.Verify(ctx, api.VerifyRequest{Contact: c.ID, Confirm: true})

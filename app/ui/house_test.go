@@ -70,6 +70,13 @@ func (h *house) Restore(_ context.Context, _, words string) (api.Backend, error)
 func (h *house) SetFriendsRelay(_ context.Context, r api.SetFriendsRelayRequest) (api.FriendsRelay, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if r.Contact != "" {
+		h.friends.But = nil
+		if !*r.On {
+			h.friends.But = []api.Excepted{{Contact: r.Contact, Name: "Anna"}}
+		}
+		return h.friends, nil
+	}
 	if r.On != nil {
 		h.friends.On, h.friends.State, h.friends.Relay = *r.On, api.FriendsOn, "12D3KooWhome"
 		if !*r.On {

@@ -7,6 +7,7 @@ import (
 
 	"fyne.io/fyne/v2"
 
+	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/ui/lang"
 	"github.com/godwit-im/godwit/app/ui/shell"
@@ -19,7 +20,10 @@ func TestEveryLanguageFits(t *testing.T) {
 	least := fyne.NewSize(theme.WindowMinW, theme.WindowMinH)
 	for _, tag := range lang.Available() {
 		t.Run(tag, func(t *testing.T) {
-			s := look(t, harbour(), least, func(o *Options) {
+			h := harbour()
+			h.friends.On, h.friends.State, h.friends.Relay, h.friends.Own = true, api.FriendsSpent, "12D3KooWhome", true
+			h.friends.But = []api.Excepted{{Contact: "ben", Name: "Wilhelmina Gräfin von Hohenstein"}}
+			s := look(t, h, least, func(o *Options) {
 				o.Languages = []string{tag}
 				o.Session, o.Notices = &session{}, newScreen()
 			})
@@ -48,6 +52,12 @@ func TestEveryLanguageFits(t *testing.T) {
 			}
 			s.inner.open("anna")
 			fits("a chat")
+			s.inner.showPerson()
+			s.until("the details", func() bool { return s.inner.details != nil })
+			fits("details")
+			s.inner.chooseMail()
+			fits("a choice")
+			s.win.Canvas().Overlays().Remove(s.win.Canvas().Overlays().Top())
 			s.item("words").Do.Run()
 			fits("a question")
 		})

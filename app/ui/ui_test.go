@@ -595,6 +595,45 @@ func TestMailIsKeptForContacts(t *testing.T) {
 	s.until("it is emptied", func() bool { return s.says("3 messages (12 KiB) wait to be fetched") && !s.inner.keepsMail() })
 }
 
+// It is switched off for one contact, in their details, and on again. While mail is kept for nobody they say nothing of it.
+func TestMailIsKeptForContactsButOne(t *testing.T) {
+	h := harbour()
+	s := look(t, h, wide)
+	s.until("the list", func() bool { return s.says("Anna") && s.inner.status != nil })
+	s.inner.open("anna")
+	s.inner.showPerson()
+	s.until("the details", func() bool { return s.says("Disappearing messages") })
+	if s.says("Mail for them") {
+		t.Error("mail is kept for nobody, and the details are about it")
+	}
+	s.inner.keepMail(true)
+	s.until("it is on", func() bool { return s.inner.keepsMail() })
+	s.inner.showPerson()
+	s.until("the details with it", func() bool { return s.says("Mail for them") && s.says("Kept here") })
+	s.press("Mail for them, Kept here")
+	if !s.says("Mail for Anna") || !s.says("Who is left out is told so") {
+		t.Errorf("%q", s.words())
+	}
+	s.press("Not kept here")
+	s.until("it is off", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return s.says("Not kept here") && len(h.friends.But) == 1 && h.friends.But[0].Contact == "anna"
+	})
+	s.inner.showFriends()
+	s.until("the settings tell it", func() bool { return s.says("Nothing is kept for Anna; that is set in their details.") })
+	s.inner.open("anna")
+	s.inner.showPerson()
+	s.until("the details", func() bool { return s.says("Not kept here") })
+	s.press("Mail for them, Not kept here")
+	s.press("Kept here")
+	s.until("it is on again", func() bool {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return s.says("Kept here") && !s.says("Not kept here") && len(h.friends.But) == 0
+	})
+}
+
 // A link that comes while a passphrase is asked for is followed once the account is open.
 func TestALinkWaitsForThePassphrase(t *testing.T) {
 	h := harbour()

@@ -141,7 +141,11 @@ func humanFriends(w io.Writer, v api.FriendsRelay) {
 	}
 	row("gives", "%s to each contact, %s in all, for %s; carries %s a day", size(v.Share), size(v.MaxDisk), count(v.Days, "day"), size(v.Daily))
 	if len(v.But) > 0 {
-		row("not for", "%s", visible(strings.Join(v.But, ", ")))
+		var names []string
+		for _, who := range v.But {
+			names = append(names, who.Name)
+		}
+		row("not for", "%s", visible(strings.Join(names, ", ")))
 	}
 	if v.Relay != "" {
 		row("contacts", "%d of %s use it", v.Using, count(v.Friends, "device"))

@@ -8,6 +8,7 @@ import (
 	"github.com/godwit-im/godwit/app/api"
 	"github.com/godwit-im/godwit/app/ui/lang"
 	"github.com/godwit-im/godwit/app/ui/problems"
+	"github.com/godwit-im/godwit/app/ui/widget"
 )
 
 // Size is a number of bytes as it is shown.
@@ -72,6 +73,16 @@ func FriendsOf(l *lang.Lang, v api.FriendsRelay) string {
 		if m := v.Month; m != nil {
 			say(l.T("This month {taken} came and {given} went.", "taken", Size(m.Taken), "given", Size(m.Given)))
 		}
+	}
+	open = false
+	if n := len(v.But); n > 3 {
+		say(l.N("Nothing is kept for {n} contacts; that is set in their details.", n))
+	} else if n > 0 {
+		var names []string
+		for _, who := range v.But {
+			names = append(names, who.Name)
+		}
+		say(l.T("Nothing is kept for {names}; that is set in their details.", "names", widget.OneLine(strings.Join(names, ", "))))
 	}
 	open = false
 	if v.Own {

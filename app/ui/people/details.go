@@ -24,6 +24,7 @@ type Person struct {
 	Number   string // safety number; empty: not known yet
 	By       string // who introduced them; empty: nobody
 	Timer    string // after how long messages disappear, in words
+	Mail     string // whether mail for them is kept on this computer, in words; empty: it is for nobody
 }
 
 // PersonOf is a contact with the safety number shared with them.
@@ -54,8 +55,8 @@ func Groups(number string) string {
 
 // PersonActions is what can be done from the details of a contact.
 type PersonActions struct {
-	Close, Verify, Timer, Rename, Block, Unblock, Remove func()
-	Introduce                                            func() // nil: there is nobody to introduce them to
+	Close, Verify, Timer, Mail, Rename, Block, Unblock, Remove func()
+	Introduce                                                  func() // nil: there is nobody to introduce them to
 }
 
 // NewDetails is the pane of a contact's details.
@@ -85,6 +86,9 @@ func NewDetails(l *lang.Lang, p Person, do PersonActions) fyne.CanvasObject {
 	if !p.Blocked && !p.Frozen {
 		column.Add(widget.Gap(0, theme.Space2))
 		column.Add(widget.NewOption("timer", l.T("Disappearing messages"), p.Timer, do.Timer))
+		if p.Mail != "" {
+			column.Add(widget.NewOption("relay", l.T("Mail for them"), p.Mail, do.Mail))
+		}
 	}
 	if p.Number != "" {
 		column.Add(widget.Gap(0, theme.Space2))
