@@ -92,6 +92,9 @@ func (c *cli) relay(ctx context.Context, data string) error {
 	}
 	var keep func(relay.StoreConfig) (relay.Store, error)
 	if cfg.Store != "" {
+		if relay.OwnMail(data) {
+			return app.RelayProblem(relay.ErrOwnMail)
+		}
 		if keep, err = sharedStore(ctx, cfg.Store); err != nil {
 			return c.badSetting("store", err)
 		}
@@ -160,9 +163,6 @@ func sharedStore(ctx context.Context, url string) (func(relay.StoreConfig) (rela
 		return nil, err
 	}
 	return func(c relay.StoreConfig) (relay.Store, error) {
-		if _, err := os.Stat(filepath.Join(c.Dir, "log")); err == nil { // of package disk
-			return nil, relay.ErrOwnMail
-		}
 		s, err := jetstream.Open(ctx, natsMail{cfg}.of(c))
 		if err != nil {
 			return nil, storeError(err)

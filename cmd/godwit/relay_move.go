@@ -67,14 +67,17 @@ func (c *cli) relayExportCommand() *cobra.Command {
 			if relay.OwnMail(data) {
 				shared = nil // it is not in the store yet
 			}
-			if shared != nil && move {
+			switch {
+			case shared != nil && move:
 				e, err = relay.MoveShared(cmd.Context(), data, out, keep, shared, limits)
-			} else if shared != nil {
+			case shared != nil:
 				e, err = relay.ExportShared(cmd.Context(), data, out, shared, limits)
-			} else if move {
+			case move:
 				e, err = relay.Move(data, out, keep)
-			} else if e, err = relay.ExportRunning(cmd.Context(), socket, out); errors.Is(err, relay.ErrNotRunning) {
-				e, err = relay.Export(data, out)
+			default:
+				if e, err = relay.ExportRunning(cmd.Context(), socket, out); errors.Is(err, relay.ErrNotRunning) {
+					e, err = relay.Export(data, out)
+				}
 			}
 			var place *fs.PathError
 			if errors.As(err, &place) && place.Path == args[0] {

@@ -17,15 +17,21 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// systemd starts a relay, has it reload, and stops it: it is told each step, and gets signs of life.
-func TestSystemdIsToldHowARelayDoes(t *testing.T) {
-	dir := t.TempDir()
-	socket := filepath.Join(dir, "notify")
-	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
+// notified is the socket in a directory by which systemd is told.
+func notified(t *testing.T, dir string) (_ *net.UnixConn, path string) {
+	path = filepath.Join(dir, "notify")
+	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer systemd.Close()
+	t.Cleanup(func() { systemd.Close() })
+	return systemd, path
+}
+
+// systemd starts a relay, has it reload, and stops it: it is told each step, and gets signs of life.
+func TestSystemdIsToldHowARelayDoes(t *testing.T) {
+	dir := t.TempDir()
+	systemd, socket := notified(t, dir)
 	said := make(chan string, 1000)
 	go func() {
 		buf := make([]byte, 4096)
@@ -150,12 +156,7 @@ func TestUnitForSystemd(t *testing.T) {
 // of its own here, which ends at this computer: its ports are those of a relay that may run already.
 func TestTheUnitsRelayStarts(t *testing.T) {
 	dir := t.TempDir()
-	socket := filepath.Join(dir, "notify")
-	systemd, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: socket, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer systemd.Close()
+	systemd, socket := notified(t, dir)
 	start := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/(.*)$`).FindStringSubmatch(strings.ReplaceAll(unit(t), "\\\n", ""))
 	if start == nil {
 		t.Fatal("the unit starts nothing")

@@ -128,24 +128,32 @@ func admitted(group []*batch, changes []Change) []Change {
 	good := changes[:0:0]
 	for _, b := range group {
 		for i, c := range b.changes {
-			if b.from != nil && b.asked[i].claim != nil {
-				if c.change().Err = b.asked[i].claim.outcome(); c.change().Err != nil {
-					continue
-				}
+			if c.change().Err = b.refusal(i, now); c.change().Err == nil {
+				good = append(good, c)
 			}
-			// Looked at here, too: what ended a friend's lease may have overtaken this.
-			if g, ok := c.(*GrantLease); ok && g.Token && !b.from.server.cfg.Load().takes(b.from.server.relay, g.Box, b.asked[i].token) {
-				g.Err = ErrLease
-				continue
-			}
-			if b.late(c, now) {
-				c.change().Err = ErrTryLater
-				continue
-			}
-			good = append(good, c)
 		}
 	}
 	return good
+}
+
+// refusal is why change i of a batch, whose claims are verified, is not to be committed, or nil.
+func (b *batch) refusal(i int, now time.Time) error {
+	c := b.changes[i]
+	if b.from != nil {
+		if claim := b.asked[i].claim; claim != nil {
+			if err := claim.outcome(); err != nil {
+				return err
+			}
+		}
+		// Looked at here, too: what ended a friend's lease may have overtaken this.
+		if g, ok := c.(*GrantLease); ok && g.Token && !b.from.server.cfg.Load().takes(b.from.server.relay, g.Box, b.asked[i].token) {
+			return ErrLease
+		}
+	}
+	if b.late(c, now) {
+		return ErrTryLater
+	}
+	return nil
 }
 
 // claimsOf are those on which something in a group rests.

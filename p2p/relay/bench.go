@@ -179,13 +179,10 @@ func (d *depositor) deposit(ctx context.Context) error {
 	if d.n == len(d.queues) {
 		return errors.New("relay: the bench ran out of queues; measure for a shorter time")
 	}
-	return d.fresh(ctx)
+	return d.next(d.cell)(ctx)
 }
 
-// fresh deposits a cell that was not deposited before into the next queue.
-func (d *depositor) fresh(ctx context.Context) error { return d.next(d.cell)(ctx) }
-
-// next is fresh for later, in a cell that nothing else uses until then.
+// next has a cell that was not deposited before ready for the next queue. Nothing else uses the cell until it is there.
 func (d *depositor) next(cell []byte) func(context.Context) error {
 	d.made++
 	binary.BigEndian.PutUint64(cell, d.made)

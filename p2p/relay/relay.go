@@ -275,6 +275,12 @@ func New(cfg Config) (_ *Relay, err error) {
 	return r, nil
 }
 
+// OwnMail says whether the mail of the relay of a directory is there.
+func OwnMail(data string) bool {
+	_, err := os.Stat(filepath.Join(data, "mail", "log")) // of package disk
+	return err == nil
+}
+
 // isShared says whether the mail of the relay of a directory is in a store that relays share, of which there is a
 // view alone (package disk).
 func isShared(data string) bool {

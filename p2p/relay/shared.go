@@ -18,12 +18,6 @@ import (
 // Own is a store of a relay's own, in its directory.
 type Own = disk.Store
 
-// OwnMail says whether the mail of the relay of a directory is there.
-func OwnMail(data string) bool {
-	_, err := os.Stat(filepath.Join(data, "mail", "log"))
-	return err == nil
-}
-
 // Shared is such a store, as far as mail is moved into it and out of it.
 type Shared interface {
 	// Import has the store keep all that another keeps. name tells imports apart: one that was cut off is begun again.

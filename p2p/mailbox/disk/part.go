@@ -199,6 +199,18 @@ func (v *View) PlanPart(now time.Time, part *Part) (*Plan, error) {
 	return p.planned()
 }
 
+// beside gives each row of a table of one index with that of the same key in another, if there is one.
+func beside[T any](db, other *pebble.DB, table byte, parse func([]byte) (T, bool), look func(k []byte, here, there T, ok bool) error) error {
+	return each(db, key(table), func(k, raw []byte) error {
+		here, good := parse(raw)
+		there, ok, err := load(other, k, parse)
+		if err != nil || !good {
+			return errors.Join(err, errRecord)
+		}
+		return look(k, here, there, ok)
+	})
+}
+
 // Extra is what a View has that a Store does not, or has otherwise, as changes that remove it: a first part of it, none if there is
 // nothing. It is so of a View that took Parts of the Store before this changed.
 func (v *View) Extra(s *Store) (changes []mailbox.Change, err error) {
@@ -209,12 +221,7 @@ func (v *View) Extra(s *Store) (changes []mailbox.Change, err error) {
 		return nil
 	}
 	// Boxes first: with one goes all that is in it.
-	err = each(v.db, key('b'), func(k, raw []byte) error {
-		is, good := parseBox(raw)
-		was, ok, err := load(s.db, k, parseBox)
-		if err != nil || !good {
-			return errors.Join(err, errRecord)
-		}
+	err = beside(v.db, s.db, 'b', parseBox, func(k []byte, is, was box, ok bool) error {
 		if !ok || was.until < is.until || was.until == is.until && is.token && !was.token {
 			changes = append(changes, &mailbox.ReleaseBox{Box: mailbox.BoxPublic(k[1:])})
 			return errEnough // which is a group by itself
@@ -222,12 +229,7 @@ func (v *View) Extra(s *Store) (changes []mailbox.Change, err error) {
 		return nil
 	})
 	if err == nil {
-		err = each(v.db, key('q'), func(k, raw []byte) error {
-			is, good := parseQueue(raw)
-			was, ok, err := load(s.db, k, parseQueue)
-			if err != nil || !good {
-				return errors.Join(err, errRecord)
-			}
+		err = beside(v.db, s.db, 'q', parseQueue, func(k []byte, is, was queue, ok bool) error {
 			if !ok || was.box != is.box || was.class != is.class || was.until < is.until {
 				return note(&mailbox.CloseQueues{Box: is.box, Queues: []mailbox.QID{mailbox.QID(k[1:])}})
 			}
@@ -235,12 +237,7 @@ func (v *View) Extra(s *Store) (changes []mailbox.Change, err error) {
 		})
 	}
 	if err == nil {
-		err = each(v.db, key('n'), func(k, raw []byte) error {
-			is, good := parseNotice(raw)
-			was, ok, err := load(s.db, k, parseNotice)
-			if err != nil || !good {
-				return errors.Join(err, errRecord)
-			}
+		err = beside(v.db, s.db, 'n', parseNotice, func(k []byte, is, was notice, ok bool) error {
 			if !ok || was.box != is.box {
 				return note(&mailbox.RemoveNotice{Box: is.box, ID: mailbox.NoticeID(k[1:])})
 			}
@@ -248,12 +245,7 @@ func (v *View) Extra(s *Store) (changes []mailbox.Change, err error) {
 		})
 	}
 	if err == nil {
-		err = each(v.db, key('c'), func(k, raw []byte) error {
-			is, good := parseCell(raw)
-			was, ok, err := load(s.db, k, parseCell)
-			if err != nil || !good {
-				return errors.Join(err, errRecord)
-			}
+		err = beside(v.db, s.db, 'c', parseCell, func(k []byte, is, was cell, ok bool) error {
 			if !ok || was.sequence != is.sequence || was.expiry < is.expiry {
 				return note(&mailbox.Delete{Box: mailbox.BoxPublic(k[1:33]), Cells: []mailbox.CellID{mailbox.CellID(k[33:])}})
 			}
@@ -268,47 +260,32 @@ func (v *View) Extra(s *Store) (changes []mailbox.Change, err error) {
 
 // Same is nil if a View has what a Store has, and nothing else.
 func (v *View) Same(s *Store) error {
-	differs := func(what string, k []byte) error { return fmt.Errorf("disk: a %s differs: %x", what, k[1:9]) }
-	err := each(s.db, key('b'), func(k, raw []byte) error {
-		was, good := parseBox(raw)
-		is, ok, err := load(v.db, k, parseBox)
-		if err == nil && (!good || !ok || is.until != was.until || is.token != was.token) {
-			err = differs("box", k)
+	same := func(what string, k []byte, same bool) error {
+		if same {
+			return nil
 		}
-		return err
+		return fmt.Errorf("disk: a %s differs: %x", what, k[1:9])
+	}
+	err := beside(s.db, v.db, 'b', parseBox, func(k []byte, was, is box, ok bool) error {
+		return same("box", k, ok && is.until == was.until && is.token == was.token)
 	})
 	if err == nil {
-		err = each(s.db, key('q'), func(k, raw []byte) error {
-			was, good := parseQueue(raw)
-			is, ok, err := load(v.db, k, parseQueue)
+		err = beside(s.db, v.db, 'q', parseQueue, func(k []byte, was, is queue, ok bool) error {
 			// One that was closed and opened again counts what came since.
 			is.cells, is.bytes = was.cells, was.bytes
-			if err == nil && (!good || !ok || is != was) {
-				err = differs("queue", k)
-			}
-			return err
+			return same("queue", k, ok && is == was)
 		})
 	}
 	if err == nil {
-		err = each(s.db, key('n'), func(k, raw []byte) error {
-			was, good := parseNotice(raw)
-			is, ok, err := load(v.db, k, parseNotice)
+		err = beside(s.db, v.db, 'n', parseNotice, func(k []byte, was, is notice, ok bool) error {
 			is.at, is.sum = was.at, was.sum
-			if err == nil && (!good || !ok || is != was) {
-				err = differs("notice", k)
-			}
-			return err
+			return same("notice", k, ok && is == was)
 		})
 	}
 	if err == nil {
-		err = each(s.db, key('c'), func(k, raw []byte) error {
-			was, good := parseCell(raw)
-			is, ok, err := load(v.db, k, parseCell)
+		err = beside(s.db, v.db, 'c', parseCell, func(k []byte, was, is cell, ok bool) error {
 			is.at = was.at
-			if err == nil && (!good || !ok || is != was) {
-				err = differs("cell", k)
-			}
-			return err
+			return same("cell", k, ok && is == was)
 		})
 	}
 	if err != nil {
