@@ -30,7 +30,9 @@ const (
 	relaySettle  = 5 * time.Second
 	drainLimit   = time.Minute     // within which space is given back
 	steadyTime   = 5 * time.Minute // how long half of full load lasts
-	steadyAppend = time.Minute     // how long the disk is measured alone, before that and after it
+	steadyShort  = time.Minute     // how long the disk is measured alone, before that and after it, and a higher rate
+	steadyWarm   = 3 * time.Second // until those who fetch have begun, and there is something to delete
+	steadyFull   = 20 * time.Second
 	relayMinutes = 25 * time.Minute
 	steadyDisk   = "1GiB" // so that segments are small enough to be given back meanwhile
 )
@@ -156,7 +158,8 @@ func benchStore(ctx context.Context, report func(figure) error) error {
 }
 
 // benchSteady measures how long deposits take at half of full load, while what came before
-// is fetched and deleted, and its space given back; and, before and after, how long the disk alone takes to append as much.
+// is fetched and deleted, and its space given back; and, before and after, how long the disk alone takes to append as much. Full load is
+// what the relay takes in when all of that is done as fast as it goes. Then the same, for less long, at half of what it takes in when nothing is fetched or deleted, which is more.
 func (c *cli) benchSteady(ctx context.Context, report func(figure) error) error {
 	return inWorldFor(ctx, benchLimit+2*c.steady, func(ctx context.Context, w *world) error {
 		r, err := w.start(ctx, "relay", "relay", "--data", filepath.Join(w.dir, "relay"), "--listen", "/ip4/127.0.0.1/tcp/0", "--max-disk", steadyDisk)
@@ -167,27 +170,35 @@ func (c *cli) benchSteady(ctx context.Context, report func(figure) error) error 
 		if err != nil {
 			return err
 		}
-		full, err := relay.Deposit(ctx, info, relay.Load{Clients: depositClients, Warm: depositWarm, Measure: depositMeasure})
+		full, err := relay.DepositMixed(ctx, info, relay.Load{Clients: depositClients, Warm: steadyWarm, Measure: steadyFull})
 		if err != nil {
 			return err
 		}
-		half := full.PerSecond / 2
+		short := min(c.steady, steadyShort)
 		settleDisk()
-		before, err := relay.SteadyAppend(ctx, w.dir, min(c.steady, steadyAppend), half)
+		before, err := relay.SteadyAppend(ctx, w.dir, short, full.PerSecond/2)
 		if err != nil {
 			return err
 		}
 		settleDisk()
-		took, err := relay.Steady(ctx, info, relay.Load{Clients: depositClients, Warm: depositWarm, Measure: c.steady}, half)
+		took, err := relay.Steady(ctx, info, relay.Load{Clients: depositClients, Warm: steadyWarm, Measure: c.steady}, full.PerSecond/2)
 		if err != nil {
 			return err
 		}
-		after, err := relay.SteadyAppend(ctx, w.dir, min(c.steady, steadyAppend), half)
+		after, err := relay.SteadyAppend(ctx, w.dir, short, full.PerSecond/2)
 		if err != nil {
 			return err
 		}
 		syncs := append(before, after...)
 		slices.Sort(syncs)
+		alone, err := relay.Deposit(ctx, info, relay.Load{Clients: depositClients, Warm: depositWarm, Measure: depositMeasure})
+		if err != nil {
+			return err
+		}
+		more, err := relay.Steady(ctx, info, relay.Load{Clients: depositClients, Warm: steadyWarm, Measure: short}, alone.PerSecond/2)
+		if err != nil {
+			return err
+		}
 		milli := func(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 		for _, f := range []figure{
 			{"mailbox_deposit_p99_ms", milli(took[len(took)*99/100]), "ms"},
@@ -196,6 +207,8 @@ func (c *cli) benchSteady(ctx context.Context, report func(figure) error) error 
 			{"half_deposits", float64(len(took)) / c.steady.Seconds(), "deposits/s"},
 			{"disk_sync_p99_ms", milli(syncs[len(syncs)*99/100]), "ms"},
 			{"disk_sync_max_ms", milli(syncs[len(syncs)-1]), "ms"},
+			{"half_alone_p99_ms", milli(more[len(more)*99/100]), "ms"},
+			{"half_alone_deposits", float64(len(more)) / short.Seconds(), "deposits/s"},
 		} {
 			if err := report(f); err != nil {
 				return err

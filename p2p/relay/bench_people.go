@@ -151,15 +151,21 @@ const (
 	leftBehind = 8
 )
 
-// Steady lets clients deposit perSecond cells a second in all, evenly, while the readers of
-// their boxes delete most of what has come. Each deposit begins when it is due, whether or not those before it have their
-// receipts, as people do not wait for one another. It tells how long each took from then, in order of time taken.
-func Steady(ctx context.Context, relay peer.AddrInfo, load Load, perSecond float64) ([]time.Duration, error) {
-	type pair struct {
-		writer *depositor
-		reader *collector
-	}
-	pairs := make([]pair, load.Clients)
+// pair is one who deposits, and one who reads the box, each over a connection of their own.
+type pair struct {
+	writer *depositor
+	reader *collector
+}
+
+// deposit makes one deposit, and the next when it is asked for again.
+func (p pair) deposit(cell []byte) func(context.Context) error {
+	p.writer.n %= len(p.writer.queues)
+	return p.writer.next(cell)
+}
+
+// mixed has pairs deposit as is told, while the readers delete most of what has come.
+func mixed(ctx context.Context, relay peer.AddrInfo, clients int, deposit func(context.Context, []pair) error) error {
+	pairs := make([]pair, clients)
 	defer func() {
 		for _, p := range pairs {
 			if p.writer != nil {
@@ -177,42 +183,12 @@ func Steady(ctx context.Context, relay peer.AddrInfo, load Load, perSecond float
 		}
 		return err
 	}); err != nil {
-		return nil, err
+		return err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	began := time.Now()
-	every := time.Duration(float64(len(pairs)) / perSecond * float64(time.Second))
-	var mu sync.Mutex // of took
-	var took []time.Duration
-	var working sync.WaitGroup
-	for i, p := range pairs {
-		working.Go(func() {
-			due := began.Add(time.Duration(i) * every / time.Duration(len(pairs)))
-			for ; due.Sub(began) < load.Warm+load.Measure; due = due.Add(every) {
-				select {
-				case <-ctx.Done():
-					return
-				case <-time.After(time.Until(due)):
-				}
-				p.writer.n %= len(p.writer.queues)
-				put, due := p.writer.next(bytes.Clone(p.writer.cell)), due
-				working.Go(func() {
-					if err := put(ctx); err != nil {
-						stop(fmt.Errorf("relay: a deposit at half of full load: %w", err))
-						return
-					}
-					if due.Sub(began) >= load.Warm {
-						d := time.Since(due)
-						mu.Lock()
-						took = append(took, d)
-						mu.Unlock()
-					}
-				})
-			}
-		})
-	}
 	reading, leave := context.WithCancel(ctx)
+	defer leave()
 	var collecting sync.WaitGroup
 	for i, p := range pairs {
 		collecting.Go(func() {
@@ -225,23 +201,78 @@ func Steady(ctx context.Context, relay peer.AddrInfo, load Load, perSecond float
 				}
 				wait = collectEvery
 				if err := p.reader.most(reading, n%10 == 9); err != nil && reading.Err() == nil {
-					stop(fmt.Errorf("relay: collect at half of full load: %w", err))
+					stop(fmt.Errorf("relay: collect beside deposits: %w", err))
 					return
 				}
 			}
 		})
 	}
-	working.Wait()
+	err := deposit(ctx, pairs)
 	leave()
 	collecting.Wait()
-	if err := context.Cause(ctx); err != nil {
-		return nil, err
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
 	}
+	return err
+}
+
+// DepositMixed is Deposit while the readers of the boxes delete most of what has come.
+func DepositMixed(ctx context.Context, relay peer.AddrInfo, load Load) (rate Rate, err error) {
+	err = mixed(ctx, relay, load.Clients, func(ctx context.Context, pairs []pair) (err error) {
+		work := make([]func() error, len(pairs))
+		for i, p := range pairs {
+			work[i] = func() error { return p.deposit(p.writer.cell)(ctx) }
+		}
+		rate, err = load.Run(ctx, work)
+		return err
+	})
+	return rate, err
+}
+
+// Steady lets clients deposit perSecond cells a second in all, evenly, while the readers of
+// their boxes delete most of what has come. Each deposit begins when it is due, whether or not those before it have their
+// receipts, as people do not wait for one another. It tells how long each took from then, in order of time taken.
+func Steady(ctx context.Context, relay peer.AddrInfo, load Load, perSecond float64) (took []time.Duration, err error) {
+	err = mixed(ctx, relay, load.Clients, func(ctx context.Context, pairs []pair) error {
+		ctx, stop := context.WithCancelCause(ctx)
+		defer stop(nil)
+		began := time.Now()
+		every := time.Duration(float64(len(pairs)) / perSecond * float64(time.Second))
+		var mu sync.Mutex // of took
+		var working sync.WaitGroup
+		for i, p := range pairs {
+			working.Go(func() {
+				due := began.Add(time.Duration(i) * every / time.Duration(len(pairs)))
+				for ; due.Sub(began) < load.Warm+load.Measure; due = due.Add(every) {
+					select {
+					case <-ctx.Done():
+						return
+					case <-time.After(time.Until(due)):
+					}
+					put, due := p.deposit(bytes.Clone(p.writer.cell)), due
+					working.Go(func() {
+						if err := put(ctx); err != nil {
+							stop(fmt.Errorf("relay: a deposit at a steady rate: %w", err))
+							return
+						}
+						if due.Sub(began) >= load.Warm {
+							d := time.Since(due)
+							mu.Lock()
+							took = append(took, d)
+							mu.Unlock()
+						}
+					})
+				}
+			})
+		}
+		working.Wait()
+		if len(took) == 0 && ctx.Err() == nil {
+			return errors.New("relay: nothing was deposited")
+		}
+		return context.Cause(ctx)
+	})
 	slices.Sort(took)
-	if len(took) == 0 {
-		return nil, errors.New("relay: nothing was deposited")
-	}
-	return took, nil
+	return took, err
 }
 
 // most deletes most of what is in the box, or all.
