@@ -361,6 +361,9 @@ func (s *sight) words() (list []string) {
 		}
 		return false
 	})
+	for i, w := range list {
+		list[i] = strings.ReplaceAll(w, "\u00a0", " ")
+	}
 	return list
 }
 
@@ -386,7 +389,7 @@ func (s *sight) press(name string) {
 	var found fyne.Tappable
 	s.each(func(o fyne.CanvasObject) bool {
 		if p, ok := o.(fyne.Tappable); ok && found == nil {
-			if a, ok := o.(fyne.Accessible); ok && a.AccessibilityLabel() == name {
+			if a, ok := o.(fyne.Accessible); ok && strings.ReplaceAll(a.AccessibilityLabel(), "\u00a0", " ") == name {
 				found = p
 			}
 		}

@@ -182,7 +182,7 @@ func (a *account) friendsItems() []settings.Item {
 		return nil
 	}
 	v := *a.status.FriendsRelay
-	items := []settings.Item{{ID: "friends", Name: l.T("Keep mail for contacts"), Help: network.FriendsOf(l, v), Switch: &settings.Switch{On: v.On, Set: a.keepMail}}}
+	items := []settings.Item{{ID: "friends", Name: l.T("Keep mail for contacts"), Help: network.FriendsOf(l, v).String(), Switch: &settings.Switch{On: v.On, Set: a.keepMail}}}
 	if !v.On {
 		return items
 	}
@@ -193,7 +193,7 @@ func (a *account) friendsItems() []settings.Item {
 		}
 		var names []string
 		for _, n := range steps {
-			names = append(names, network.Size(n))
+			names = append(names, l.Size(n))
 		}
 		return settings.Item{ID: id, Name: name, Help: help, Choice: &settings.Choice{Names: names, At: slices.Index(steps, at), Usual: slices.Index(steps, usual), Set: func(n int) { a.setFriends(set(steps[n]), func() {}) }}}
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/godwit-im/godwit/app/link"
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/app/ui/compose"
+	"github.com/godwit-im/godwit/app/ui/network"
 	"github.com/godwit-im/godwit/app/ui/shell"
 	"github.com/godwit-im/godwit/app/ui/theme"
 	"github.com/godwit-im/godwit/app/ui/timeline"
@@ -578,11 +579,14 @@ func TestMailIsKeptForContacts(t *testing.T) {
 		return s.says("This computer can keep sealed mail for your contacts") && s.says("The computer of Anna") && s.says("It is off, or cannot be reached. Nothing rests on it.")
 	})
 	s.press("Mail for contacts: settings")
-	s.until("the settings", func() bool { return s.says("up to 1.0 GiB a day") && !s.says("Room for each contact") })
+	s.until("the settings", func() bool { return s.says("up to 1 GiB a day") && !s.says("Room for each contact") })
 	s.press("Keep mail for contacts: off")
 	s.until("what it costs", func() bool {
-		return s.says("Mail is kept for your contacts here.") && s.says("34 MiB of 1.0 GiB are used.") && s.says("Devices of contacts that use it: 7 of 12.") && s.says("Today 5.0 MiB of 1.0 GiB came and went.") && s.says("This month 41 MiB came and 39 MiB went.") && s.says("learn this computer's address")
+		return s.says("Mail is kept for your contacts here.") && s.says("34 MiB of 1 GiB are used.") && s.says("Devices of contacts that use it: 7 of 12.") && s.says("Today 5 MiB of 1 GiB came and went.") && s.says("This month 41 MiB came and 39 MiB went.") && s.says("learn this computer's address")
 	})
+	if f := network.FriendsOf(s.l, *s.inner.status.FriendsRelay); len(f.Figures) != 4 || len(f.Notes) != 1 {
+		t.Errorf("%+v", f)
+	}
 	s.press("256 MiB")
 	s.press("7 days")
 	s.until("the limits", func() bool {

@@ -20,6 +20,8 @@ import (
 
 	"golang.org/x/text/feature/plural"
 	"golang.org/x/text/language"
+	"golang.org/x/text/message"
+	"golang.org/x/text/number"
 
 	"github.com/godwit-im/godwit/assets"
 )
@@ -125,6 +127,21 @@ func (l *Lang) N(english string, n int, pairs ...any) string {
 		}
 	}
 	return fill(text, append([]any{"n", n}, pairs...))
+}
+
+// Size is a number of bytes in a unit in which it is short, such as "1.5 GiB", which no line breaks.
+func (l *Lang) Size(bytes int64) string {
+	size, unit := float64(max(bytes, 0)), 0
+	for ; size >= 1023.5 && unit < 4; unit++ {
+		size /= 1024
+	}
+	digits := 0
+	if size < 9.95 {
+		digits = 1
+	}
+	n := message.NewPrinter(l.tag).Sprint(number.Decimal(size, number.MaxFractionDigits(digits)))
+	text := [...]string{l.T("{n} B", "n", n), l.T("{n} KiB", "n", n), l.T("{n} MiB", "n", n), l.T("{n} GiB", "n", n), l.T("{n} TiB", "n", n)}[unit]
+	return strings.ReplaceAll(text, " ", "\u00a0")
 }
 
 // fill puts values in place of names, in one pass.

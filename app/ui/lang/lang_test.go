@@ -179,6 +179,21 @@ func TestNumbersHaveTheFormsOfTheirLanguage(t *testing.T) {
 	}
 }
 
+func TestSizesAreInTheWordsOfTheLanguage(t *testing.T) {
+	for _, c := range []struct {
+		tag  string
+		n    int64
+		want string
+	}{
+		{"en", -1, "0 B"}, {"en", 1000, "1,000 B"}, {"en", 1 << 10, "1 KiB"}, {"en", 1<<20 - 1, "1 MiB"}, {"en", 34 << 20, "34 MiB"}, {"en", 3 << 29, "1.5 GiB"}, {"en", 1 << 62, "4,194,304 TiB"},
+		{"de", 3 << 29, "1,5 GiB"}, {"fr", 3 << 29, "1,5 Gio"}, {"fr", 12, "12 o"}, {"es", 5 << 20, "5 MiB"},
+	} {
+		if got := New(c.tag).Size(c.n); got != strings.ReplaceAll(c.want, " ", "\u00a0") {
+			t.Errorf("%s: %d bytes are %q, and not %q", c.tag, c.n, got, c.want)
+		}
+	}
+}
+
 func TestUnknownLanguagesAreEnglish(t *testing.T) {
 	for _, want := range [][]string{nil, {"tlh"}, {"C"}, {"not a language"}, {"en_US.UTF-8"}, {"en-GB"}} {
 		if got := New(want...).Tag(); got != "en" {

@@ -35,9 +35,10 @@ type Report struct {
 	Relays   []Relay
 	Alarms   []string
 	Tried    string // what a test saw of the DHT; empty: none was made
-	Friends  string // how it stands with mail kept for contacts here; empty: it is not known
-	Keeps    bool   // it is kept
-	Trouble  bool   // and something is wrong with that
+	Friends  Friends
+	Keeps    bool // mail is kept for contacts
+	Spent    bool // but takes no more for some hours
+	Trouble  bool // and something is wrong with that
 }
 
 // Add puts what a test saw beside what is known.
@@ -110,6 +111,7 @@ func ReportOf(l *lang.Lang, s api.Status) Report {
 	}
 	if f := s.FriendsRelay; f != nil {
 		r.Friends, r.Keeps = FriendsOf(l, *f), f.On
+		r.Spent = f.State == api.FriendsSpent
 		r.Trouble = f.State == api.FriendsFailed || f.State == api.FriendsFull || f.On && f.Reason != ""
 	}
 	fact := func(label, value string) { r.Facts = append(r.Facts, [2]string{label, value}) }
@@ -234,7 +236,7 @@ func (v *Page) Set(r Report) {
 		v.column.Add(v.relay(one))
 	}
 	v.column.Add(widget.Row(theme.Space4, widget.NewButton(l.T("Add a relay address"), widget.Plain, v.do.Add)))
-	if r.Friends != "" {
+	if r.Friends.State != "" {
 		v.column.Add(widget.NewText(l.T("Mail for contacts"), theme.TextTitle, theme.Text).Bold())
 		v.column.Add(v.friends(r))
 	}
@@ -257,18 +259,28 @@ func (v *Page) friends(r Report) fyne.CanvasObject {
 	switch {
 	case r.Trouble:
 		icon, colour = "alert", theme.Warn
-	case !r.Keeps:
+	case !r.Keeps || r.Spent:
 		icon, colour = "clock", theme.Dim
 	}
-	words := widget.Col(theme.Space4, widget.NewPara(r.Friends, theme.TextBody, theme.Text), widget.Row(0, widget.NewButton(v.l.T("Mail for contacts: settings"), widget.Plain, v.do.Friends)))
+	words := widget.Col(theme.Space4, widget.NewPara(r.Friends.State, theme.TextBody, theme.Text))
+	if len(r.Friends.Figures) > 0 {
+		words.Add(widget.NewPara(strings.Join(r.Friends.Figures, "\n"), theme.TextBody, theme.Text))
+	}
+	if len(r.Friends.Notes) > 0 {
+		words.Add(widget.NewPara(strings.Join(r.Friends.Notes, "\n"), theme.TextSecondary, theme.Dim))
+	}
+	words.Add(widget.Row(0, widget.NewButton(v.l.T("Mail for contacts: settings"), widget.Plain, v.do.Friends)))
 	body := widget.Edge(nil, nil, widget.Inset(0, 0, theme.Space4, 0, widget.ColumnTop(20, widget.NewIcon(icon, 20, colour))), nil, words)
 	return widget.Stack(widget.NewFill(theme.Pane, theme.RadiusCard).Edged(theme.Line), widget.Inset(theme.Space5, theme.Space4, theme.Space4, theme.Space4, body))
 }
 
 func (v *Page) relay(r Relay) fyne.CanvasObject {
 	colour := theme.OK
-	if r.Bad {
+	switch {
+	case r.Bad:
 		colour = theme.Warn
+	case r.Icon == "clock": // nothing is wrong, nor does it work
+		colour = theme.Dim
 	}
 	words := widget.Col(theme.Space1, widget.Row(0, widget.NewText(r.Name, theme.TextBody, theme.Text).Bold().Shrink()), widget.NewPara(r.State, theme.TextSecondary, theme.Dim))
 	if r.Why != "" {

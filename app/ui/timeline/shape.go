@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"fyne.io/fyne/v2"
-	"github.com/dustin/go-humanize"
 
 	"github.com/godwit-im/godwit/app/ui/emoji"
 	"github.com/godwit-im/godwit/app/ui/lang"
@@ -177,7 +176,7 @@ func (m *measurer) bubble(r *Row) *shape {
 	last := &s.body.Rows[len(s.body.Rows)-1]
 	metaInside, beside := false, false
 	if doc.Left > 0 {
-		s.more = m.lang.T("Show more ({size} left)", "size", humanize.IBytes(uint64(doc.Left)))
+		s.more = m.lang.T("Show more ({size} left)", "size", m.lang.Size(int64(doc.Left)))
 		s.moreAt = fyne.NewPos(padX, y+5)
 		y += 22
 		if need := m.words(s.more)*1.2 + metaGap + s.metaW; need <= room {

@@ -3,6 +3,7 @@ package widget
 import (
 	"sort"
 	"strings"
+	"unicode"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -121,6 +122,9 @@ func (r *paraRenderer) MinSize() fyne.Size {
 func (r *paraRenderer) Objects() []fyne.CanvasObject { return r.lines }
 func (r *paraRenderer) Destroy()                     {}
 
+// breaks says whether a line may end at a space: all but those that hold together what is at both sides.
+func breaks(r rune) bool { return unicode.IsSpace(r) && r != '\u00a0' && r != '\u202f' }
+
 // Wrap breaks text into lines that fit a width: at spaces, or inside of a word that is
 // too long for a line of its own. Breaks in the text stay.
 func Wrap(text string, width float32, measure func(string) float32) (lines []string) {
@@ -129,7 +133,7 @@ func Wrap(text string, width float32, measure func(string) float32) (lines []str
 	}
 	for _, para := range strings.Split(text, "\n") {
 		line := ""
-		for word := range strings.FieldsSeq(para) {
+		for word := range strings.FieldsFuncSeq(para, breaks) {
 			next := word
 			if line != "" {
 				next = line + " " + word

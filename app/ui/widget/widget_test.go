@@ -3,8 +3,10 @@ package widget
 import (
 	"image/color"
 	"math"
+	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"fyne.io/fyne/v2"
 	"fyne.io/fyne/v2/canvas"
@@ -131,6 +133,14 @@ func TestLongNamesEndInAnEllipsis(t *testing.T) {
 	}
 	if got := Cut("abc", 0, func(s string) float32 { return float32(len(s)) }); got != "…" {
 		t.Errorf("no room at all: %q", got)
+	}
+}
+
+func TestANumberStaysWithItsUnit(t *testing.T) {
+	count := func(s string) float32 { return float32(utf8.RuneCountInString(s)) }
+	got := Wrap("it takes 34\u00a0MiB", 12, count)
+	if want := []string{"it takes", "34\u00a0MiB"}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }
 
