@@ -179,6 +179,9 @@ func openIndex(fs *ballasted, dir string, log *slog.Logger) (db *pebble.DB, err 
 
 		MemTableStopWritesThreshold: memtables,
 	}
+	// Cells come and go all over the index. Where most of what is flushed says that something is gone, Pebble would merge it at
+	// once, and write all that is below anew, when so little of it is dead; nobody reads over many of those rows.
+	o.Experimental.TombstoneDenseCompactionThreshold = -1
 	for i := range o.Levels {
 		o.Levels[i].IndexBlockSize = tableIndex
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(10) // most cells are new: their absence is then known without reading
