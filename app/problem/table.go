@@ -104,6 +104,7 @@ const (
 	RelayShared    Code = "REL-34"
 	RelayOwnMail   Code = "REL-35"
 	RelayMoved     Code = "REL-36"
+	NoRelayData    Code = "REL-37"
 
 	ConfigSyntax  Code = "CFG-01"
 	ConfigUnknown Code = "CFG-02"
@@ -331,6 +332,9 @@ var table = [...]Problem{
 	{RelayMoved, ExitConfig, "The relay of this directory was moved away",
 		"What is here is a copy from then. Started beside the one that goes on elsewhere it would promise to keep mail that the other does not have. Nothing was touched.",
 		"Start it where it went, and remove this directory. If it never ran there, and never will, remove the file `moved` and start it here again."},
+	{NoRelayData, ExitFailed, "There is no relay in this directory",
+		"It does not hold a relay's key, so there is nothing to copy. No file was made.",
+		"Name the relay's directory with --data."},
 	{RelayDir, ExitCannotMake, "The relay's directory cannot be made",
 		"The place is a file, is read-only, is full, or belongs to somebody else.",
 		"Choose another --data, or mend the permissions."},

@@ -84,7 +84,7 @@ func (c *cli) relayExportCommand() *cobra.Command {
 				return problem.New(problem.FileThere, err) // it is the disk under it that is full
 			}
 			if errors.Is(err, fs.ErrNotExist) {
-				return problem.Newf(problem.NoRelayHere, "%s", data)
+				return problem.Newf(problem.NoRelayData, "%s", data)
 			}
 			if err == nil && !move {
 				err = keep()

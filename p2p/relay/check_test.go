@@ -52,6 +52,8 @@ func TestCheckOfAGoodRelay(t *testing.T) {
 	}
 	if s, err := relay.Status(t.Context(), relay.Socket(dir)); err != nil || s.Cells != 0 || s.Queues != 0 || s.Boxes != 0 || s.Deposits != 5 || s.Allows.QueueBytes != 8<<20 {
 		t.Errorf("it left %+v, %v", s, err)
+	} else if s.Refusals != 0 {
+		t.Errorf("it refused %v", s.Refused)
 	}
 }
 

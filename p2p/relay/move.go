@@ -26,7 +26,7 @@ import (
 )
 
 // An export is a tar of a relay's directory, by which the relay goes on elsewhere: its key,
-// where it listens, what it knows of the DHT, and the mail (p2p/mailbox/disk, FORMAT.md).
+// where it listens, what it knows of the DHT, what it did (history), and the mail (p2p/mailbox/disk, FORMAT.md).
 // Its last file, end, holds
 //
 //	version 1 (=1) ‖ time 8 (unix milliseconds) ‖ cells 8 ‖ SHA-256 32
@@ -81,7 +81,7 @@ func parseEnd(raw []byte) (e Exported, sum []byte, err error) {
 }
 
 // small are the files beside the mail.
-var small = regexp.MustCompile(`^(relay\.key|(listen|dht)\.(public|lan|loopback))$`)
+var small = regexp.MustCompile(`^(relay\.key|history|(listen|dht)\.(public|lan|loopback))$`)
 
 // mail are those of the store.
 var mail = regexp.MustCompile(`^mail/(log/[0-9]{16}\.log|index/[A-Za-z0-9][A-Za-z0-9._-]{0,60})$`)
