@@ -2,7 +2,10 @@ package relay_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -85,6 +88,22 @@ func TestForFriends(t *testing.T) {
 	before := h.Report()
 	if d := before.Day; d == nil || d.Limit != daily || d.Used < int64(kept)*mailbox.CellLarge || d.Spent() {
 		t.Errorf("%+v of a day's traffic", d)
+	}
+	// What a crash would forget of it is little: it is on the disk soon.
+	end := time.Now().Add(10 * time.Second)
+	for tick := time.Tick(100 * time.Millisecond); ; <-tick {
+		var onDisk struct{ Day struct{ Used int64 } }
+		if raw, err := os.ReadFile(filepath.Join(dir, "history")); err == nil {
+			if err := json.Unmarshal(raw, &onDisk); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if onDisk.Day.Used >= before.Day.Used-before.Day.Used/100-4<<20 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("of %d bytes that were used %d are on the disk", before.Day.Used, onDisk.Day.Used)
+		}
 	}
 	if f := before.Friends; f == nil || *f != (relay.Friends{Tokens: 2, Using: 1, Mail: 1}) {
 		t.Errorf("%+v", f)

@@ -15,6 +15,9 @@ const (
 	samples     = 24*60 + 1
 	// saveEvery is how often that is written to the disk, for the next run.
 	saveEvery = 10 * time.Minute
+	// What counts for a day is written sooner, as a crash forgets it: after so many bytes, of which the file is
+	// a small part, or if any came or went in carryEvery.
+	carryBytes, carryEvery = 4 << 20, time.Minute
 	// historyVersion is of the file.
 	historyVersion = 1
 )
@@ -44,6 +47,20 @@ type history struct {
 	deposits, fetches int64
 	taken, given      int64
 	day               day
+	carried, kept     int64 // bytes that came and went in this run, and those of them when it was saved
+}
+
+// carry notes what came and went in this run, and how much of Limits.Daily is used.
+func (h *history) carry(now time.Time, bytes, used int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.carried, h.day = bytes, day{Used: used, At: now.Unix()}
+}
+
+// due says whether it is time to write it.
+func (h *history) due(now time.Time) bool {
+	since, more := now.Sub(h.saved).Abs(), h.carried-h.kept
+	return since >= saveEvery || more >= carryBytes || more > 0 && since >= carryEvery
 }
 
 // day is what of Limits.Daily was used at a time.
@@ -74,9 +91,6 @@ func (h *history) note(now time.Time, end bool, take func() Report) {
 	h.month.Taken += r.Taken - h.taken
 	h.month.Given += r.Given - h.given
 	h.taken, h.given = r.Taken, r.Given
-	if h.day = (day{At: now.Unix()}); r.Day != nil {
-		h.day.Used = r.Day.Used
-	}
 	if !due {
 		return
 	}
@@ -149,11 +163,11 @@ func (h *history) load(path string, now time.Time) error {
 // save writes it, if it is time or always.
 func (h *history) save(path string, now time.Time, always bool) error {
 	h.mu.Lock()
-	if !always && now.Sub(h.saved).Abs() < saveEvery {
+	if !always && !h.due(now) {
 		h.mu.Unlock()
 		return nil
 	}
-	h.saved = now
+	h.saved, h.kept = now, h.carried
 	f := historyFile{Version: historyVersion, Month: h.month, Day: h.day, Past: [][5]int64{}}
 	for _, s := range h.past {
 		f.Past = append(f.Past, [5]int64{s.at.Unix(), s.deposits, s.fetches, s.disk, s.peers})

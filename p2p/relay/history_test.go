@@ -7,6 +7,42 @@ import (
 	"time"
 )
 
+// After a crash little is forgotten of what came and went in a day: it is written when that is some MiB, or
+// a minute old, and while nothing comes not more often than the rest.
+func TestACrashForgetsLittleOfADay(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "history")
+	now := time.Date(2026, 10, 31, 23, 30, 0, 0, time.UTC)
+	var h history
+	look := func(after time.Duration, bytes int64) (used int64) {
+		t.Helper()
+		h.carry(now.Add(after), bytes, bytes)
+		if err := h.save(path, now.Add(after), false); err != nil {
+			t.Fatal(err)
+		}
+		var next history // of who starts after a crash
+		if err := next.load(path, now.Add(after)); err != nil {
+			t.Fatal(err)
+		}
+		used, _ = next.lastDay()
+		return used
+	}
+	const mib = 1 << 20
+	for _, c := range []struct {
+		after       time.Duration
+		bytes, want int64
+	}{{0, 0, 0}, {2 * time.Second, mib, 0}, {4 * time.Second, 4 * mib, 4 * mib}, {6 * time.Second, 5 * mib, 4 * mib}, {70 * time.Second, 5*mib + 1, 5*mib + 1}, {90 * time.Second, 5*mib + 2, 5*mib + 1}, {3 * time.Minute, 5*mib + 2, 5*mib + 2}} {
+		if used := look(c.after, c.bytes); used != c.want {
+			t.Errorf("after %v %d bytes came, and %d are remembered, not %d", c.after, c.bytes, used, c.want)
+		}
+	}
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if used := look(14*time.Minute, 5*mib+2); used == 0 || h.due(now.Add(15*time.Minute)) {
+		t.Error("it is written at the wrong times while nothing comes")
+	}
+}
+
 // What the page shows goes on over a restart, though counts begin anew; a month begins on its
 // first, and a file that is no history is none.
 func TestHistoryGoesOn(t *testing.T) {

@@ -472,6 +472,10 @@ func (r *Relay) historyFile() string { return filepath.Join(r.cfg.Data, "history
 // note notes how it does, and writes that down if it is time or at the end.
 func (r *Relay) note(end bool) {
 	now := time.Now()
+	if r.Limits().Daily > 0 {
+		s := r.server.Stats()
+		r.history.carry(now, int64(s.Taken+s.Given), int64(s.Day))
+	}
 	r.history.note(now, end, r.Report)
 	if err := r.history.save(r.historyFile(), now, end); err != nil {
 		r.log.Debug("what the status page shows could not be written", "error", err) // the disk is full, which is told elsewhere
