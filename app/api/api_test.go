@@ -486,7 +486,7 @@ func post(t testing.TB, h http.Handler, path string, body io.Reader) (int, []byt
 }
 
 func TestWhatIsNotUnderstoodIsRefused(t *testing.T) {
-	h := (&Server{backend: &fake{}, version: "v"}).handler()
+	h := (&Server{backend: &fake{}, version: "v", waits: usual}).handler()
 	for _, c := range []struct{ path, body string }{
 		{"/v1/send", `{"contact":"bob","txt":"hi"}`},
 		{"/v1/send", `{"contact":"bob"} {}`},
@@ -589,7 +589,7 @@ func FuzzRequest(f *testing.F) {
 	}
 	f.Add(byte(11), []byte(`{"timeout":"9223372036854775808ns"}`))
 	f.Add(byte(11), []byte(strings.Repeat(`{"contact":`, 10001)))
-	h := (&Server{backend: &fake{}, version: "v"}).handler()
+	h := (&Server{backend: &fake{}, version: "v", waits: usual}).handler()
 	f.Fuzz(func(t *testing.T, which byte, body []byte) {
 		req := httptest.NewRequest("POST", "/v1/"+paths[int(which)%len(paths)], bytes.NewReader(body))
 		w := &deadlines{httptest.NewRecorder()}
@@ -600,7 +600,8 @@ func FuzzRequest(f *testing.F) {
 	})
 }
 
-// deadlines lets a recorder take a read deadline, as a connection does.
+// deadlines lets a recorder take deadlines, as a connection does.
 type deadlines struct{ *httptest.ResponseRecorder }
 
-func (deadlines) SetReadDeadline(time.Time) error { return nil }
+func (deadlines) SetReadDeadline(time.Time) error  { return nil }
+func (deadlines) SetWriteDeadline(time.Time) error { return nil }

@@ -48,6 +48,7 @@ func Dial(ctx context.Context, path string) (*Client, error) {
 		},
 		DisableCompression:  true,
 		MaxIdleConnsPerHost: 256,
+		IdleConnTimeout:     idleTime / 2,
 	}
 	c := &Client{http: &http.Client{Transport: transport}}
 	ctx, cancel := context.WithTimeoutCause(ctx, greetTime, problem.New(problem.NodeSilent, nil))

@@ -11,18 +11,34 @@ import (
 	"os"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/godwit-im/godwit/app/problem"
 	"github.com/godwit-im/godwit/p2p/local"
 )
 
 // Bounds of the server.
 const (
-	maxBody      = 1 << 20          // bytes of a request's JSON
-	headerTime   = 5 * time.Second  // for a request's head
-	bodyTime     = 10 * time.Second // for a request's body
-	writeTime    = 30 * time.Second // for one event to leave, or a client is too slow
-	shutdownTime = 2 * time.Second  // for requests that are under way when the server ends
+	maxBody      = 1 << 20         // bytes of a request's JSON
+	idleTime     = 2 * time.Minute // between requests; a Client lets go sooner
+	shutdownTime = 2 * time.Second // for requests that are under way when the server ends
+
+	// Programs of one person are few; one of them may have lost its mind. Who comes when maxConns have a connection
+	// waits for one to end. A quarter of them may be streams of events, which end by themselves never.
+	maxConns, maxStreams = 512, 128
+	// Of what is large few may be on the way at a time, in either direction: requests of more than largeBody, and answers
+	// of more than largeAnswer, which no socket takes at once from a server that wants to go on.
+	largeBody, largeAnswer, maxLarge = 16 << 10, 256 << 10, 64 // bytes, bytes
 )
+
+// patience is how long a Server waits for a program.
+type patience struct {
+	head  time.Duration // for a request's head
+	whole time.Duration // for a request
+	taken time.Duration // for one event or answer to leave, or a client is too slow
+}
+
+var usual = patience{head: 5 * time.Second, whole: 10 * time.Second, taken: 30 * time.Second}
 
 // Version is what GET /v1/version answers.
 type Version struct {
@@ -36,6 +52,7 @@ type Server struct {
 	show     func(context.Context, ShowWindowRequest) (Shown, error)
 	version  string
 	listener net.Listener
+	waits    patience
 }
 
 // Listen opens the local API at a unix socket's path, or a pipe's name on
@@ -46,7 +63,7 @@ func Listen(path string, b Backend, version string) (*Server, error) {
 	if err != nil {
 		return nil, problem.Newf(problem.CannotMakeDir, "local API: %w", err)
 	}
-	return &Server{backend: b, show: b.ShowWindow, version: version, listener: l}, nil
+	return &Server{backend: b, show: b.ShowWindow, version: version, listener: l, waits: usual}, nil
 }
 
 // ListenWindow opens the part of the API that shows a window, for one that has no account
@@ -56,7 +73,7 @@ func ListenWindow(path string, show func(context.Context, ShowWindowRequest) (Sh
 	if err != nil {
 		return nil, problem.Newf(problem.CannotMakeDir, "window: %w", err)
 	}
-	return &Server{show: show, version: version, listener: l}, nil
+	return &Server{show: show, version: version, listener: l, waits: usual}, nil
 }
 
 // Run answers until the context ends, then gives requests under way a moment,
@@ -66,12 +83,14 @@ func (s *Server) Run(ctx context.Context) error {
 	defer stop(nil)
 	srv := &http.Server{
 		Handler:           s.handler(),
-		ReadHeaderTimeout: headerTime,
+		ReadHeaderTimeout: s.waits.head,
+		ReadTimeout:       s.waits.whole,
+		IdleTimeout:       idleTime,
 		MaxHeaderBytes:    16 << 10,
 		BaseContext:       func(net.Listener) context.Context { return requests },
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- srv.Serve(s.listener) }()
+	go func() { ended <- srv.Serve(netutil.LimitListener(s.listener, maxConns)) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("local API: %w", err)
@@ -91,7 +110,7 @@ func (s *Server) Run(ctx context.Context) error {
 
 // handler is the table of endpoints: SPEC.md in code.
 func (s *Server) handler() http.Handler {
-	b, mux := s.backend, http.NewServeMux()
+	b, mux := s.backend, table{http.NewServeMux(), make(slots, maxLarge), s.waits.taken}
 	mux.HandleFunc("GET /v1/version", func(w http.ResponseWriter, r *http.Request) {
 		reply(w, http.StatusOK, Version{Version: s.version, PID: os.Getpid()})
 	})
@@ -102,7 +121,15 @@ func (s *Server) handler() http.Handler {
 	if b == nil {
 		return mux
 	}
-	mux.HandleFunc("GET /v1/events", s.events)
+	streams := make(slots, maxStreams)
+	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) {
+		if !streams.take() {
+			refuse(w, problem.New(problem.NodeBusy, nil))
+			return
+		}
+		defer streams.free()
+		s.events(w, r)
+	})
 	one(mux, "status", b.Status)
 	one(mux, "invite", b.Invite)
 	many(mux, "invites", b.Invites)
@@ -151,15 +178,51 @@ func (s *Server) handler() http.Handler {
 	return mux
 }
 
+// table is where the endpoints stand.
+type table struct {
+	*http.ServeMux
+	large slots
+	taken time.Duration // of patience
+}
+
+// begin gives an answer its time. The error is that the connection is gone.
+func (t table) begin(w http.ResponseWriter) error {
+	return http.NewResponseController(w).SetWriteDeadline(time.Now().Add(t.taken))
+}
+
+// ServeHTTP implements http.Handler.
+func (t table) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if t.begin(w) == nil {
+		t.ServeMux.ServeHTTP(w, r)
+	}
+}
+
+// slots is room for as many as its capacity.
+type slots chan struct{}
+
+func (s slots) take() bool {
+	select {
+	case s <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (s slots) free() { <-s }
+
 // one serves a method that answers one value.
-func one[Req, Resp any](mux *http.ServeMux, name string, method func(context.Context, Req) (Resp, error)) {
+func one[Req, Resp any](mux table, name string, method func(context.Context, Req) (Resp, error)) {
 	mux.HandleFunc("POST /v1/"+name, func(w http.ResponseWriter, r *http.Request) {
 		var req Req
-		if err := read(w, r, &req); err != nil {
+		if err := mux.read(w, r, &req); err != nil {
 			refuse(w, err)
 			return
 		}
 		resp, err := method(r.Context(), req)
+		if mux.begin(w) != nil { // anew: it may have taken long
+			return
+		}
 		if err != nil {
 			if errors.Is(err, context.Canceled) {
 				err = context.Cause(r.Context()) // the client is gone, or the server ends
@@ -167,7 +230,7 @@ func one[Req, Resp any](mux *http.ServeMux, name string, method func(context.Con
 			refuse(w, err)
 			return
 		}
-		reply(w, http.StatusOK, resp)
+		mux.answer(w, resp)
 	})
 }
 
@@ -177,7 +240,7 @@ type list[T any] struct {
 }
 
 // many serves a method that answers a list.
-func many[Req, T any](mux *http.ServeMux, name string, method func(context.Context, Req) ([]T, error)) {
+func many[Req, T any](mux table, name string, method func(context.Context, Req) ([]T, error)) {
 	one(mux, name, func(ctx context.Context, req Req) (list[T], error) {
 		items, err := method(ctx, req)
 		if items == nil {
@@ -187,9 +250,12 @@ func many[Req, T any](mux *http.ServeMux, name string, method func(context.Conte
 	})
 }
 
-func read(w http.ResponseWriter, r *http.Request, into any) error {
-	if err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTime)); err != nil {
-		return problem.New(problem.BadRequest, err)
+func (t table) read(w http.ResponseWriter, r *http.Request, into any) error {
+	if r.ContentLength < 0 || r.ContentLength > largeBody {
+		if !t.large.take() {
+			return problem.New(problem.NodeBusy, nil)
+		}
+		defer t.large.free()
 	}
 	dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxBody))
 	dec.DisallowUnknownFields()
@@ -199,12 +265,33 @@ func read(w http.ResponseWriter, r *http.Request, into any) error {
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return problem.Newf(problem.BadRequest, "%s: more than one JSON value", r.URL.Path)
 	}
-	// The body is whole. From here a read is how the server notices that the
-	// client went away, however long the answer takes.
+	return awaitEnd(w)
+}
+
+// awaitEnd says that a request is whole. From here a read is how the server notices that the
+// client went away, however long the answer takes.
+func awaitEnd(w http.ResponseWriter) error {
 	if err := http.NewResponseController(w).SetReadDeadline(time.Time{}); err != nil {
 		return problem.New(problem.BadRequest, err)
 	}
 	return nil
+}
+
+// answer is reply of what may be large.
+func (t table) answer(w http.ResponseWriter, v any) {
+	line, err := Encode(v)
+	if err != nil {
+		refuse(w, err)
+		return
+	}
+	if len(line) > largeAnswer {
+		if !t.large.take() {
+			refuse(w, problem.New(problem.NodeBusy, nil))
+			return
+		}
+		defer t.large.free()
+	}
+	write(w, http.StatusOK, line)
 }
 
 func reply(w http.ResponseWriter, status int, v any) {
@@ -213,6 +300,10 @@ func reply(w http.ResponseWriter, status int, v any) {
 		refuse(w, err)
 		return
 	}
+	write(w, status, line)
+}
+
+func write(w http.ResponseWriter, status int, line []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(line, '\n')) // a client that went away is not told
@@ -276,13 +367,21 @@ func refuse(w http.ResponseWriter, err error) {
 // each has the kind as its event field and one line of JSON as its data. A
 // stream that cannot go on ends with an event `problem`.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		refuse(w, problem.Newf(problem.BadRequest, "%s: it has a body", r.URL.Path))
+		return
+	}
+	if err := awaitEnd(w); err != nil {
+		refuse(w, err)
+		return
+	}
 	rc := http.NewResponseController(w)
 	send := func(kind string, v any) error {
 		line, err := Encode(v)
 		if err != nil {
 			return err
 		}
-		if err := rc.SetWriteDeadline(time.Now().Add(writeTime)); err != nil {
+		if err := rc.SetWriteDeadline(time.Now().Add(s.waits.taken)); err != nil {
 			return err
 		}
 		if _, err := fmt.Fprintf(w, "event: %s\ndata: %s\n\n", kind, line); err != nil {

@@ -131,6 +131,7 @@ const (
 	NodeStopped Code = "API-05"
 	NoWindow    Code = "API-06"
 	BadLink     Code = "API-07"
+	NodeBusy    Code = "API-08"
 
 	Unexpected   Code = "SYS-01"
 	Interrupted  Code = "SYS-02"
@@ -486,6 +487,9 @@ var table = [...]Problem{
 	{EventsLost, ExitTryAgain, "Events came faster than they were read",
 		"The stream was ended rather than skipping events in silence. No message is lost: all are in the history.",
 		"Read the history with `godwit messages`, and listen again."},
+	{NodeBusy, ExitTryAgain, "The node has too much to answer at once",
+		"Programs of yours have as many streams of events, or as many large requests and answers, under way as it bears.",
+		"Try again; if it stays so, end the program that does not read what it asked for."},
 	{NodeStopped, ExitUnavailable, "The node was stopped",
 		"It ended while the command was waiting for it. What was committed stays.",
 		"Start it again, and look whether the command was done before you repeat it."},

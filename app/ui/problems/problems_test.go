@@ -16,7 +16,7 @@ import (
 // with. A new one is listed here, or has its words in the window.
 var elsewhere = []problem.Code{
 	problem.Usage, problem.NotYet, problem.NoSuchID, problem.WaitTimedOut, problem.NoRelayHere,
-	problem.CheckUnreached, problem.CheckBusy, problem.CheckToken, problem.CheckFails, problem.RelayStore, problem.LimitsStay, problem.RelayShared, problem.RelayOwnMail, problem.RelayMoved, problem.NoRelayData,
+	problem.CheckUnreached, problem.CheckBusy, problem.CheckToken, problem.CheckFails, problem.RelayStore, problem.LimitsStay, problem.RelayShared, problem.RelayOwnMail, problem.RelayMoved, problem.NoRelayData, problem.NodeBusy,
 	problem.RelayThere, problem.BadExport, problem.FileThere,
 	problem.ConfigUnknown, problem.ConfigValue, problem.NoWindow,
 	problem.DemoFailed, problem.BenchFailed, problem.OutputLost, problem.NoDisplay,
