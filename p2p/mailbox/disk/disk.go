@@ -196,6 +196,7 @@ func (s *Store) load() error {
 	if s.totals, s.came, ok, err = loadTotals(s.db); err != nil {
 		return err
 	}
+	s.recent.cells = countCells(s.db, s.totals.cells)
 	if ok {
 		// Also when that segment is deleted: what is below its number is not read again.
 		s.next = s.totals.end.segment + 1

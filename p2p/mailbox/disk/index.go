@@ -95,9 +95,18 @@ func key(prefix byte, parts ...[]byte) []byte {
 
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-func keyTotals() []byte                    { return key('p') }
-func keyBox(b mailbox.BoxPublic) []byte    { return key('b', b[:]) }
-func keyQueue(q mailbox.QID) []byte        { return key('q', q[:]) }
+func keyTotals() []byte                 { return key('p') }
+func keyBox(b mailbox.BoxPublic) []byte { return key('b', b[:]) }
+func keyQueue(q mailbox.QID) []byte     { return key('q', q[:]) }
+
+// parseCellKey reads what keyCell wrote.
+func parseCellKey(k []byte) (c cellKey, ok bool) {
+	if len(k) != 49 {
+		return c, false
+	}
+	return cellKey{mailbox.BoxPublic(k[1:33]), mailbox.CellID(k[33:])}, true
+}
+
 func keyCell(k cellKey) []byte             { return key('c', k.box[:], k.id[:]) }
 func keyNotice(n mailbox.NoticeID) []byte  { return key('n', n[:]) }
 func keyLive(segment uint64) []byte        { return key('g', number(segment)) }
@@ -309,6 +318,7 @@ func load[V any](db *pebble.DB, key []byte, parse func([]byte) (V, bool)) (v V, 
 type row[V any] struct {
 	v         V
 	ok, dirty bool
+	was       bool // ok when it was read
 }
 
 // txn makes one group's changes in the index: read through, written at the end
@@ -331,10 +341,11 @@ type txn struct {
 	err     error
 }
 
-// recents are the rows that deposits need.
+// recents spare those who deposit a look at the index.
 type recents struct {
 	queues recent[mailbox.QID, queue]
 	boxes  recent[mailbox.BoxPublic, box]
+	cells  filter
 }
 
 func newTxn(db *pebble.DB, recent *recents, totals totals, now time.Time) *txn {
@@ -356,6 +367,7 @@ func see[K comparable, V any](t *txn, rows map[K]*row[V], known *recent[K, V], k
 	if r.v, r.ok, err = loadRecent(t.db, known, k, key, parse); err != nil && t.err == nil {
 		t.err = err
 	}
+	r.was = r.ok
 	rows[k] = r
 	return r
 }
@@ -384,7 +396,12 @@ func (t *txn) box(b mailbox.BoxPublic) *row[box] {
 	return see(t, t.boxes, &t.recent.boxes, b, keyBox, parseBox)
 }
 
-func (t *txn) cell(k cellKey) *row[cell] { return see(t, t.cells, nil, k, keyCell, parseCell) }
+func (t *txn) cell(k cellKey) *row[cell] {
+	if t.cells[k] == nil && t.recent.cells.lacks(k) {
+		t.cells[k] = new(row[cell])
+	}
+	return see(t, t.cells, nil, k, keyCell, parseCell)
+}
 
 func (t *txn) notice(n mailbox.NoticeID) *row[notice] {
 	return see(t, t.notices, nil, n, keyNotice, parseNotice)
@@ -470,6 +487,11 @@ func (t *txn) commit(end location, now time.Time, lives map[uint64]int64, came *
 	}
 	t.recent.queues.committed(t.queues)
 	t.recent.boxes.committed(t.boxes)
+	for k, r := range t.cells {
+		if r.ok != r.was {
+			t.recent.cells.count(k, r.ok)
+		}
+	}
 	return nil
 }
 

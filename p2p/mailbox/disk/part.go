@@ -100,10 +100,10 @@ func parts(db pebble.Reader, cell func(cellKey) ([]byte, error), notice func(mai
 	}
 	err = each(db, key('c'), func(k, raw []byte) error {
 		c, ok := parseCell(raw)
-		if !ok || len(k) != 49 {
+		name, good := parseCellKey(k)
+		if !ok || !good {
 			return errRecord
 		}
-		name := cellKey{mailbox.BoxPublic(k[1:33]), mailbox.CellID(k[33:])}
 		b, err := cell(name)
 		if errors.Is(err, mailbox.ErrNotFound) {
 			return nil

@@ -68,6 +68,7 @@ func OpenView(dir string, quotas mailbox.Quotas, log *slog.Logger) (*View, error
 	if v.totals, v.came, _, err = loadTotals(v.db); err != nil {
 		return nil, errors.Join(err, v.db.Close())
 	}
+	v.recent.cells = countCells(v.db, v.totals.cells)
 	return v, nil
 }
 
