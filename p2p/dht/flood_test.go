@@ -59,12 +59,13 @@ func TestRecordsInAFlood(t *testing.T) {
 			return line(&pb.Message{Type: pb.Message_ADD_PROVIDER, Key: key[:], ProviderPeers: []*pb.Message_Peer{who}})
 		}
 	}
+	enough := func() bool { s := bob.Status(); return s.Refused >= 20 && s.Records == room && s.Providers > 0 }
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	var flooding, reading sync.WaitGroup
 	for n := range 8 {
 		flooding.Go(func() {
-			for i := n; ctx.Err() == nil && bob.Status().Refused < 20; {
+			for i := n; ctx.Err() == nil && !enough(); {
 				s, err := eve.Host().NewStream(ctx, bob.host.ID(), Protocol)
 				if err != nil {
 					return // it has enough of her
@@ -74,7 +75,7 @@ func TestRecordsInAFlood(t *testing.T) {
 					s.Write([]byte{0x80, 0x20, 0})
 					<-ctx.Done()
 				}
-				for err == nil && bob.Status().Refused < 20 {
+				for err == nil && !enough() {
 					_, err = s.Write(request(i))
 					i += 8
 				}
@@ -83,7 +84,7 @@ func TestRecordsInAFlood(t *testing.T) {
 		})
 	}
 	late := time.After(60 * time.Second)
-	for tick := time.Tick(50 * time.Millisecond); bob.Status().Refused < 20; {
+	for tick := time.Tick(50 * time.Millisecond); !enough(); {
 		if err := cleo.messenger.Ping(within(t, 5*time.Second), bob.host.ID()); err != nil {
 			t.Fatalf("Cleo is not answered: %v", err)
 		}
@@ -92,12 +93,9 @@ func TestRecordsInAFlood(t *testing.T) {
 		}
 		select {
 		case <-late:
-			t.Fatalf("Eve may bring as much as she likes: %+v", bob.Status())
+			t.Fatalf("Eve may bring as much as she likes, or nothing: %+v", bob.Status())
 		case <-tick:
 		}
-	}
-	if s := bob.Status(); s.Records != room || s.Providers == 0 {
-		t.Errorf("%+v", s)
 	}
 	stop()
 	eve.Host().Network().ClosePeer(bob.host.ID())
