@@ -57,10 +57,4 @@ func (g *gater) InterceptSecured(_ network.Direction, p peer.ID, _ network.ConnM
 	return ed25519ID(p)
 }
 
-// InterceptUpgraded tells the Guard how a connection is ended.
-func (g *gater) InterceptUpgraded(c network.Conn) (bool, control.DisconnectReason) {
-	if v := VisitorOf(c); v != nil {
-		v.closes(func() { _ = c.Close() })
-	}
-	return true, 0
-}
+func (g *gater) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return true, 0 }

@@ -533,6 +533,18 @@ func (v *Visitor) closes(end func()) {
 	}
 }
 
+// ends tells the Guard how a connection is ended. It does so no earlier than the swarm tells
+// everybody of the connection: one that is closed before the swarm (libp2p v0.51) counted it
+// stays in its list for good, and where the swarm closes meanwhile its count falls below none
+// and it panics.
+type ends struct{ network.NoopNotifiee }
+
+func (*ends) Connected(_ network.Network, c network.Conn) {
+	if v := VisitorOf(c); v != nil {
+		v.closes(func() { _ = c.Close() })
+	}
+}
+
 // SetPeer says who a visitor is, which ends its handshake.
 func (v *Visitor) SetPeer(id peer.ID) error {
 	if err := v.ConnManagementScope.SetPeer(id); err != nil {

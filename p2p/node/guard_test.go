@@ -16,6 +16,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
 	manet "github.com/multiformats/go-multiaddr/net"
+	"golang.org/x/sync/errgroup"
 )
 
 // guarded is a relay's Guard, and who comes to it.
@@ -664,11 +665,13 @@ func TestVisitorsOverBoth(t *testing.T) {
 			t.Fatal(err)
 		}
 		id := guest.Host().ID()
-		until("the visitor of "+a.String(), func() bool { return len(n.guard.peers[id]) == 1 })
+		until("the visitor of "+a.String(), func() bool {
+			return len(n.guard.peers[id]) == 1 && n.guard.peers[id][0].close != nil && len(n.Host().Network().ConnsToPeer(id)) == 1
+		})
 		n.guard.mu.Lock()
 		v := n.guard.peers[id][0]
 		n.guard.mu.Unlock()
-		if c := n.Host().Network().ConnsToPeer(id); len(c) == 0 || VisitorOf(c[0]) != v {
+		if VisitorOf(n.Host().Network().ConnsToPeer(id)[0]) != v {
 			t.Errorf("%s: the connection is not that of the visitor", a)
 		}
 		v.Prove()
@@ -764,6 +767,67 @@ func TestHalfOpenOverQUIC(t *testing.T) {
 	defer n.guard.mu.Unlock()
 	if g := n.guard.greeting; g == 0 || g > freelyGreeted+1 { // and Bob
 		t.Errorf("%d handshakes are under way", g)
+	}
+}
+
+// passing is a connection that the swarm has yet to count.
+type passing struct {
+	network.Conn
+	v      *Visitor
+	closed bool
+}
+
+func (c *passing) Scope() network.ConnScope { return c.v }
+func (c *passing) Close() error             { c.closed = true; return nil }
+
+// Somebody who comes over QUIC is to make room before the swarm has counted the connection.
+func TestMustGoBeforeItIsCounted(t *testing.T) {
+	g := guard(t, Bounds{Connections: 8, Group: 8, Rate: 100})
+	scope, err := g.OpenConnection(network.DirInbound, false, ma.StringCast("/ip4/127.0.0.1/udp/4001/quic-v1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &passing{v: scope.(*Visitor)}
+	c.v.leave()
+	if newGater(Loopback, false).InterceptUpgraded(c); c.closed {
+		t.Error("it is closed before the swarm knows of it, and stays in its list")
+	}
+	if new(ends).Connected(nil, c); !c.closed {
+		t.Error("it goes on")
+	}
+	c.v.Done()
+}
+
+// Of people who come over QUIC in a rush, and of whom most must make room, none stays in the
+// list of those who are connected.
+func TestNobodyIsLeftOfARush(t *testing.T) {
+	n, err := New(Config{Mode: Loopback, Listen: []string{"/ip4/127.0.0.1/udp/0/quic-v1"}, Circuits: true, Bounds: Bounds{Connections: 8, Group: 8, Rate: 1000}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer n.Close()
+	var people errgroup.Group
+	for range 8 {
+		people.Go(func() error {
+			guest, err := New(Config{Mode: Loopback, mute: true})
+			if err != nil {
+				return err
+			}
+			defer guest.Close()
+			for range 40 {
+				_ = guest.Dial(t.Context(), peer.AddrInfo{ID: n.Host().ID(), Addrs: n.Host().Addrs()})
+				_ = guest.Host().Network().ClosePeer(n.Host().ID())
+			}
+			return nil
+		})
+	}
+	if err := people.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(time.Minute); len(n.Host().Network().Conns()) > 0; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d connections of people who have long gone", len(n.Host().Network().Conns()))
+		}
 	}
 }
 

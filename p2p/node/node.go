@@ -149,6 +149,7 @@ func New(cfg Config) (*Node, error) {
 	if err != nil {
 		return nil, fmt.Errorf("node: start host: %w", err)
 	}
+	h.Network().Notify(new(ends))
 	// What somebody asked for is had, or the node says why not. Of our own wishes one is enough:
 	// there are systems and networks without UDP.
 	if err := listen(h, cfg.listen(), cfg.Mode == Public && len(cfg.Options) == 0, len(cfg.Listen) > 0); err != nil {
