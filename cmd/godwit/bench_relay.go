@@ -25,16 +25,18 @@ import (
 
 // Measures of a relay for very many.
 const (
-	relayPeople  = 2000
-	relayQueues  = 50 // contacts of each
-	relaySettle  = 5 * time.Second
-	drainLimit   = time.Minute     // within which space is given back
-	steadyTime   = 5 * time.Minute // how long half of full load lasts
-	steadyShort  = time.Minute     // how long the disk is measured alone, before that and after it, and a higher rate
-	steadyWarm   = 3 * time.Second // until those who fetch have begun, and there is something to delete
-	steadyFull   = 20 * time.Second
-	relayMinutes = 25 * time.Minute
-	steadyDisk   = "1GiB" // so that segments are small enough to be given back meanwhile
+	relayPeople = 2000
+	relayQueues = 50 // contacts of each
+	relaySettle = 5 * time.Second
+	drainLimit  = time.Minute     // within which space is given back
+	steadyTime  = 5 * time.Minute // how long half of full load lasts
+	steadyShort = time.Minute     // how long the disk is measured alone, before that and after it, and a higher rate
+	steadyWarm  = 3 * time.Second // until those who fetch have begun, and there is something to delete
+	steadyFull  = 20 * time.Second
+	// clusterRounds is how often relay and servers take turns: what their disks do differs from second to second.
+	clusterRounds = 7
+	relayMinutes  = 25 * time.Minute
+	steadyDisk    = "1GiB" // so that segments are small enough to be given back meanwhile
 )
 
 // benchStock is a million cells in 100,000 queues.
@@ -86,10 +88,15 @@ func (c *cli) benchCluster(ctx context.Context, report func(figure) error) error
 			publishers = append(publishers, func() error { return p.Publish(context.WithoutCancel(ctx), cell) })
 		}
 		apart, together := publishers[1:], slices.Repeat(publishers[:1], depositClients)
+		work, done, err := relay.Depositors(ctx, info, depositClients)
+		if err != nil {
+			return err
+		}
+		defer done()
 		load := relay.Load{Clients: depositClients, Warm: depositWarm, Measure: depositMeasure}
 		var deposits, aparts, togethers []float64
-		for range depositRounds {
-			d, err := relay.Deposit(ctx, info, load)
+		for range clusterRounds {
+			d, err := load.Run(ctx, work)
 			if err != nil {
 				return err
 			}
@@ -106,7 +113,7 @@ func (c *cli) benchCluster(ctx context.Context, report func(figure) error) error
 		for _, all := range [][]float64{deposits, aparts, togethers} {
 			slices.Sort(all)
 		}
-		const mid = depositRounds / 2
+		const mid = clusterRounds / 2
 		d, a, t := deposits[mid], aparts[mid], togethers[mid]
 		for _, f := range []figure{
 			{"cluster_deposit_ratio", d / a, "ratio"}, {"cluster_deposit_ratio_to_one_client", d / t, "ratio"},

@@ -43,51 +43,75 @@ type Rate struct {
 
 const (
 	// queuesPerSecond is how many queues each client has for each second of a
-	// Load: with 64 clients enough for 12,800 deposits a second.
+	// Load: with 64 clients enough for 12,800 deposits a second. What is faster comes to the first again,
+	// and proves it again: that many a relay does not remember as proven.
 	queuesPerSecond = 200
 	// settle is what a relay is left, after the queues were opened and before
 	// the Load, to finish what that gave it to do.
 	settle = time.Second
 )
 
-// queues is how many deposits one client can make.
+// queues is how many queues one client deposits into.
 func (l Load) queues() int { return int((l.Warm+l.Measure).Seconds()*queuesPerSecond) + 1 }
 
 // Deposit loads a relay in loopback mode that runs in another process. Every
 // receipt is verified. An error ends it: nothing may be refused.
 func Deposit(ctx context.Context, relay peer.AddrInfo, load Load) (Rate, error) {
-	clients := make([]*depositor, load.Clients)
-	errs := make([]error, load.Clients)
-	var making sync.WaitGroup
-	at := make(chan struct{}, 8) // hosts made at once
-	for i := range clients {
-		making.Go(func() {
-			at <- struct{}{}
-			defer func() { <-at }()
-			clients[i], errs[i] = newDepositor(ctx, relay, mailbox.GenerateBox(), load.queues())
-		})
-	}
-	making.Wait()
-	defer func() {
-		for _, c := range clients {
-			if c != nil {
-				c.close()
-			}
-		}
-	}()
-	if err := errors.Join(errs...); err != nil {
+	clients, done, err := depositors(ctx, relay, load.Clients, load.queues())
+	if err != nil {
 		return Rate{}, err
 	}
+	defer done()
 	work := make([]func() error, len(clients))
 	for i, c := range clients {
 		work[i] = func() error { return c.deposit(ctx) }
 	}
-	select {
-	case <-ctx.Done():
-		return Rate{}, context.Cause(ctx)
-	case <-time.After(settle):
-	}
 	return load.Run(ctx, work)
+}
+
+// Depositors are the clients of a Deposit who stay for several Loads, each with what it is to
+// do in them: a deposit into the next of its queues, by turns. Each proves them anew. They stay until
+// done is called.
+func Depositors(ctx context.Context, relay peer.AddrInfo, clients int) (work []func() error, done func(), err error) {
+	all, done, err := depositors(ctx, relay, clients, steadyQueues)
+	for _, d := range all {
+		work = append(work, func() error { return d.deposit(ctx) })
+	}
+	return work, done, err
+}
+
+// depositors are clients with so many queues each, at a relay that has had time to finish what
+// these gave it to do.
+func depositors(ctx context.Context, relay peer.AddrInfo, clients, queues int) (_ []*depositor, done func(), err error) {
+	all := make([]*depositor, clients)
+	done = func() {
+		for _, d := range all {
+			if d != nil {
+				d.close()
+			}
+		}
+	}
+	errs := make([]error, clients)
+	var making sync.WaitGroup
+	at := make(chan struct{}, 8) // hosts made at once
+	for i := range all {
+		making.Go(func() {
+			at <- struct{}{}
+			defer func() { <-at }()
+			all[i], errs[i] = newDepositor(ctx, relay, mailbox.GenerateBox(), queues)
+		})
+	}
+	making.Wait()
+	if err = errors.Join(errs...); err == nil {
+		select {
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		case <-time.After(settle):
+			return all, done, nil
+		}
+	}
+	done()
+	return nil, nil, err
 }
 
 // Run lets each client do its work, again and again until the time is over. An error ends it.
@@ -175,18 +199,14 @@ func (d *depositor) close() {
 }
 
 // deposit makes one deposit into the next queue.
-func (d *depositor) deposit(ctx context.Context) error {
-	if d.n == len(d.queues) {
-		return errors.New("relay: the bench ran out of queues; measure for a shorter time")
-	}
-	return d.next(d.cell)(ctx)
-}
+func (d *depositor) deposit(ctx context.Context) error { return d.next(d.cell)(ctx) }
 
-// next has a cell that was not deposited before ready for the next queue. Nothing else uses the cell until it is there.
+// next has a cell that was not deposited before ready for the next queue; the first follows the last. Nothing else uses
+// the cell until it is there.
 func (d *depositor) next(cell []byte) func(context.Context) error {
 	d.made++
 	binary.BigEndian.PutUint64(cell, d.made)
-	queue := d.queues[d.n]
+	queue := d.queues[d.n%len(d.queues)]
 	d.n++
 	return func(ctx context.Context) error {
 		_, err := d.client.Put(ctx, queue.Write, cell, 0)
@@ -410,13 +430,10 @@ func DepositBare(ctx context.Context, addr string, load Load) (Rate, error) {
 		request, answer, n := make([]byte, bareRequest), make([]byte, bareAnswer), 0
 		rand.Read(request)
 		work[i] = func() error {
-			if n == len(keys) {
-				return errors.New("relay: the bench ran out of queues; measure for a shorter time")
-			}
-			k := keys[n]
+			k := keys[n%len(keys)]
 			n++
 			copy(request, k[32:])
-			copy(request[32:], ed25519.Sign(k, append(greeting[:32:32], k[32:]...)))
+			copy(request[32:], voi.Sign(voi.PrivateKey(k), append(greeting[:32:32], k[32:]...)))
 			if _, err := conn.Write(request); err != nil {
 				return err
 			}

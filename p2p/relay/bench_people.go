@@ -141,8 +141,8 @@ func Meet(ctx context.Context, relay peer.AddrInfo, people, queues int) (done fu
 }
 
 const (
-	// steadyQueues is how many queues each client of Steady deposits into by turns: more than
-	// a relay remembers as proven.
+	// steadyQueues is how many queues each client deposits into by turns where it stays: more
+	// than a relay remembers as proven.
 	steadyQueues = 300
 	// collectEvery is how often its readers collect.
 	collectEvery = time.Second
@@ -155,12 +155,6 @@ const (
 type pair struct {
 	writer *depositor
 	reader *collector
-}
-
-// deposit makes one deposit, and the next when it is asked for again.
-func (p pair) deposit(cell []byte) func(context.Context) error {
-	p.writer.n %= len(p.writer.queues)
-	return p.writer.next(cell)
 }
 
 // mixed has pairs deposit as is told, while the readers delete most of what has come.
@@ -221,7 +215,7 @@ func DepositMixed(ctx context.Context, relay peer.AddrInfo, load Load) (rate Rat
 	err = mixed(ctx, relay, load.Clients, func(ctx context.Context, pairs []pair) (err error) {
 		work := make([]func() error, len(pairs))
 		for i, p := range pairs {
-			work[i] = func() error { return p.deposit(p.writer.cell)(ctx) }
+			work[i] = func() error { return p.writer.deposit(ctx) }
 		}
 		rate, err = load.Run(ctx, work)
 		return err
@@ -249,7 +243,7 @@ func Steady(ctx context.Context, relay peer.AddrInfo, load Load, perSecond float
 						return
 					case <-time.After(time.Until(due)):
 					}
-					put, due := p.deposit(bytes.Clone(p.writer.cell)), due
+					put, due := p.writer.next(bytes.Clone(p.writer.cell)), due
 					working.Go(func() {
 						if err := put(ctx); err != nil {
 							stop(fmt.Errorf("relay: a deposit at a steady rate: %w", err))
