@@ -806,6 +806,13 @@ func TestNobodyIsLeftOfARush(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer n.Close()
+	gone := make(chan struct{}, 1)
+	n.Host().Network().Notify(&network.NotifyBundle{DisconnectedF: func(network.Network, network.Conn) {
+		select {
+		case gone <- struct{}{}:
+		default:
+		}
+	}})
 	var people errgroup.Group
 	for range 8 {
 		people.Go(func() error {
@@ -824,8 +831,10 @@ func TestNobodyIsLeftOfARush(t *testing.T) {
 	if err := people.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	for end := time.Now().Add(time.Minute); len(n.Host().Network().Conns()) > 0; time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(end) {
+	for late := time.After(time.Minute); len(n.Host().Network().Conns()) > 0; {
+		select {
+		case <-gone:
+		case <-late:
 			t.Fatalf("%d connections of people who have long gone", len(n.Host().Network().Conns()))
 		}
 	}

@@ -57,15 +57,11 @@ func (l Load) queues() int { return int((l.Warm+l.Measure).Seconds()*queuesPerSe
 // Deposit loads a relay in loopback mode that runs in another process. Every
 // receipt is verified. An error ends it: nothing may be refused.
 func Deposit(ctx context.Context, relay peer.AddrInfo, load Load) (Rate, error) {
-	clients, done, err := depositors(ctx, relay, load.Clients, load.queues())
+	work, done, err := depositors(ctx, relay, load.Clients, load.queues())
 	if err != nil {
 		return Rate{}, err
 	}
 	defer done()
-	work := make([]func() error, len(clients))
-	for i, c := range clients {
-		work[i] = func() error { return c.deposit(ctx) }
-	}
 	return load.Run(ctx, work)
 }
 
@@ -73,16 +69,12 @@ func Deposit(ctx context.Context, relay peer.AddrInfo, load Load) (Rate, error) 
 // do in them: a deposit into the next of its queues, by turns. Each proves them anew. They stay until
 // done is called.
 func Depositors(ctx context.Context, relay peer.AddrInfo, clients int) (work []func() error, done func(), err error) {
-	all, done, err := depositors(ctx, relay, clients, steadyQueues)
-	for _, d := range all {
-		work = append(work, func() error { return d.deposit(ctx) })
-	}
-	return work, done, err
+	return depositors(ctx, relay, clients, steadyQueues)
 }
 
-// depositors are clients with so many queues each, at a relay that has had time to finish what
+// depositors is Depositors with so many queues each, at a relay that has had time to finish what
 // these gave it to do.
-func depositors(ctx context.Context, relay peer.AddrInfo, clients, queues int) (_ []*depositor, done func(), err error) {
+func depositors(ctx context.Context, relay peer.AddrInfo, clients, queues int) (work []func() error, done func(), err error) {
 	all := make([]*depositor, clients)
 	done = func() {
 		for _, d := range all {
@@ -107,7 +99,10 @@ func depositors(ctx context.Context, relay peer.AddrInfo, clients, queues int) (
 		case <-ctx.Done():
 			err = context.Cause(ctx)
 		case <-time.After(settle):
-			return all, done, nil
+			for _, d := range all {
+				work = append(work, func() error { return d.deposit(ctx) })
+			}
+			return work, done, nil
 		}
 	}
 	done()

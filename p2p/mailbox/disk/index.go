@@ -95,9 +95,14 @@ func key(prefix byte, parts ...[]byte) []byte {
 
 func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
 
-func keyTotals() []byte                 { return key('p') }
-func keyBox(b mailbox.BoxPublic) []byte { return key('b', b[:]) }
-func keyQueue(q mailbox.QID) []byte     { return key('q', q[:]) }
+func keyTotals() []byte                    { return key('p') }
+func keyBox(b mailbox.BoxPublic) []byte    { return key('b', b[:]) }
+func keyQueue(q mailbox.QID) []byte        { return key('q', q[:]) }
+func keyCell(k cellKey) []byte             { return key('c', k.box[:], k.id[:]) }
+func keyNotice(n mailbox.NoticeID) []byte  { return key('n', n[:]) }
+func keyLive(segment uint64) []byte        { return key('g', number(segment)) }
+func keyCame(minute int64) []byte          { return key('a', number(uint64(minute))) }
+func keyEnd(when int64, row []byte) []byte { return key('x', number(uint64(when)), row) }
 
 // parseCellKey reads what keyCell wrote.
 func parseCellKey(k []byte) (c cellKey, ok bool) {
@@ -106,12 +111,6 @@ func parseCellKey(k []byte) (c cellKey, ok bool) {
 	}
 	return cellKey{mailbox.BoxPublic(k[1:33]), mailbox.CellID(k[33:])}, true
 }
-
-func keyCell(k cellKey) []byte             { return key('c', k.box[:], k.id[:]) }
-func keyNotice(n mailbox.NoticeID) []byte  { return key('n', n[:]) }
-func keyLive(segment uint64) []byte        { return key('g', number(segment)) }
-func keyCame(minute int64) []byte          { return key('a', number(uint64(minute))) }
-func keyEnd(when int64, row []byte) []byte { return key('x', number(uint64(when)), row) }
 
 // keyIn is of a queue or notice of a box.
 func keyIn(b mailbox.BoxPublic, row []byte) []byte { return key('o', b[:], row) }
