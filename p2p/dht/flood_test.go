@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"io"
+	"net/netip"
 	"runtime"
 	"sync"
 	"testing"
@@ -19,13 +20,17 @@ import (
 
 // Attack 26: Eve brings a relay records without end, good ones and such that are none, and announces herself under every key, as fast as it
 // reads, and holds requests open that do not end. It keeps as many as it has room for and one announcement of hers a key, refuses what is too
-// much, and answers Cleo meanwhile; when Eve has gone, nothing of it is left but the records.
+// much, and answers Cleo, who has a box there, meanwhile; when Eve has gone, nothing of it is left but the records.
 func TestRecordsInAFlood(t *testing.T) {
 	const room = 10
 	bob := join(t, p2ptest.Start(t, node.Config{Mode: node.Loopback, Circuits: true, Bounds: node.Bounds{Connections: 64, Group: 64, Rate: 1}}).Host(), Config{MaxRecords: room, Relay: true})
-	cleo, eve := loopback(t, Config{}), p2ptest.Loopback(t)
+	cleo := join(t, p2ptest.Start(t, node.Config{Mode: node.Loopback, From: netip.MustParseAddr("127.0.0.2")}).Host(), Config{})
+	eve := p2ptest.Loopback(t)
 	if err := cleo.host.Connect(t.Context(), infoOf(bob.host)); err != nil {
 		t.Fatal(err)
+	}
+	for _, c := range bob.host.Network().ConnsToPeer(cleo.host.ID()) {
+		node.VisitorOf(c).Prove()
 	}
 	if err := eve.Dial(t.Context(), infoOf(bob.host)); err != nil {
 		t.Fatal(err)
@@ -84,7 +89,7 @@ func TestRecordsInAFlood(t *testing.T) {
 		})
 	}
 	late := time.After(60 * time.Second)
-	for tick := time.Tick(50 * time.Millisecond); !enough(); {
+	for tick := time.Tick(200 * time.Millisecond); !enough(); {
 		if err := cleo.messenger.Ping(within(t, 5*time.Second), bob.host.ID()); err != nil {
 			t.Fatalf("Cleo is not answered: %v", err)
 		}
