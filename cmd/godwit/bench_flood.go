@@ -19,8 +19,8 @@ import (
 	"github.com/godwit-im/godwit/p2p/relay"
 )
 
-// The flood, and those beside it. The flooding process has the lowest priority: in life it has
-// processors of its own, and here it is to have what the others leave.
+// The flood, and those beside it. In life the flooding process has
+// processors of its own; here it has what the others leave.
 const (
 	floodPeople = 100
 	floodEvery  = time.Second // from one message of each to the next
@@ -38,6 +38,7 @@ func benchedFlood() relay.Flood {
 // benchFlood measures how long mail takes from one to another beside a flood, against how
 // long it takes without, at a relay with the bounds of one in public.
 func benchFlood(ctx context.Context, report func(figure) error) error {
+	defer collectRarely()()
 	return inWorld(ctx, func(ctx context.Context, w *world) error {
 		r, err := w.start(ctx, "relay", "relay", "--data", filepath.Join(w.dir, "relay"), "--listen", "/ip4/127.0.0.1/tcp/0", "--connections", "4096")
 		if err != nil {

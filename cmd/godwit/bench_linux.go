@@ -96,7 +96,8 @@ func socketBytes(pid int) (map[string]uint64, error) {
 	return sockets, nil
 }
 
-// lowest gives all threads of this process, and those that they start, the lowest priority.
+// lowest leaves all threads of this process, and those that they start, what others do not want of the
+// processors: SCHED_IDLE of sched(7), which yields at once, where the highest nice value ends its turn first.
 func lowest() error {
 	threads, err := os.ReadDir("/proc/self/task")
 	if err != nil {
@@ -105,7 +106,7 @@ func lowest() error {
 	for _, t := range threads {
 		id, err := strconv.Atoi(t.Name())
 		if err == nil {
-			err = unix.Setpriority(unix.PRIO_PROCESS, id, 19)
+			err = unix.SchedSetAttr(id, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0)
 		}
 		if err != nil && !errors.Is(err, unix.ESRCH) { // which ended meanwhile
 			return err

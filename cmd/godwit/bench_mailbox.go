@@ -22,13 +22,14 @@ const (
 	depositClients = 64
 	depositWarm    = 500 * time.Millisecond
 	depositMeasure = 2 * time.Second
-	depositRounds  = 3
+	depositRounds  = 7
 )
 
 // benchMailbox measures durable 4 KiB deposits into distinct queues at a relay,
 // against a bare server that does for the same clients what no relay can leave
 // out. Both are processes of their own; the clients are in this one.
 func benchMailbox(ctx context.Context, report func(figure) error) error {
+	defer collectRarely()()
 	return inWorld(ctx, func(ctx context.Context, w *world) error {
 		bare, err := w.start(ctx, "bare", "bench", "bare-server", w.dir)
 		if err != nil {
@@ -42,12 +43,17 @@ func benchMailbox(ctx context.Context, report func(figure) error) error {
 		if err != nil {
 			return err
 		}
+		work, done, err := relay.Depositors(ctx, info, depositClients)
+		if err != nil {
+			return err
+		}
+		defer done()
 		load := relay.Load{Clients: depositClients, Warm: depositWarm, Measure: depositMeasure}
 		measured := load
 		measured.CPU = func() (time.Duration, error) { return cpuTime(r.cmd.Process.Pid) }
 		var deposits, bares []relay.Rate
 		for range depositRounds {
-			d, err := relay.Deposit(ctx, info, measured)
+			d, err := measured.Run(ctx, work)
 			if err != nil {
 				return err
 			}

@@ -29,5 +29,5 @@ func socketBytes(int) (map[string]uint64, error) {
 	return nil, errors.New("what passes the sockets of another process is measured on Linux only")
 }
 
-// lowest gives this process the lowest priority; elsewhere than on Linux it stays as it is.
+// lowest leaves this process what others do not want of the processors; elsewhere than on Linux it stays as it is.
 func lowest() error { return nil }

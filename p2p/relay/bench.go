@@ -42,22 +42,18 @@ type Rate struct {
 }
 
 const (
-	// queuesPerSecond is how many queues each client has for each second of a
-	// Load: with 64 clients enough for 12,800 deposits a second. What is faster comes to the first again,
-	// and proves it again: that many a relay does not remember as proven.
-	queuesPerSecond = 200
+	// clientQueues is how many queues each client deposits into by turns: more than a relay
+	// remembers as proven.
+	clientQueues = 300
 	// settle is what a relay is left, after the queues were opened and before
 	// the Load, to finish what that gave it to do.
 	settle = time.Second
 )
 
-// queues is how many queues one client deposits into.
-func (l Load) queues() int { return int((l.Warm+l.Measure).Seconds()*queuesPerSecond) + 1 }
-
 // Deposit loads a relay in loopback mode that runs in another process. Every
 // receipt is verified. An error ends it: nothing may be refused.
 func Deposit(ctx context.Context, relay peer.AddrInfo, load Load) (Rate, error) {
-	work, done, err := depositors(ctx, relay, load.Clients, load.queues())
+	work, done, err := Depositors(ctx, relay, load.Clients)
 	if err != nil {
 		return Rate{}, err
 	}
@@ -66,15 +62,9 @@ func Deposit(ctx context.Context, relay peer.AddrInfo, load Load) (Rate, error) 
 }
 
 // Depositors are the clients of a Deposit who stay for several Loads, each with what it is to
-// do in them: a deposit into the next of its queues, by turns. Each proves them anew. They stay until
-// done is called.
+// do in them: a deposit into the next of its queues, which is proven anew. They stay until
+// done is called. The relay has had time to finish what their coming gave it to do.
 func Depositors(ctx context.Context, relay peer.AddrInfo, clients int) (work []func() error, done func(), err error) {
-	return depositors(ctx, relay, clients, steadyQueues)
-}
-
-// depositors is Depositors with so many queues each, at a relay that has had time to finish what
-// these gave it to do.
-func depositors(ctx context.Context, relay peer.AddrInfo, clients, queues int) (work []func() error, done func(), err error) {
 	all := make([]*depositor, clients)
 	done = func() {
 		for _, d := range all {
@@ -83,18 +73,10 @@ func depositors(ctx context.Context, relay peer.AddrInfo, clients, queues int) (
 			}
 		}
 	}
-	errs := make([]error, clients)
-	var making sync.WaitGroup
-	at := make(chan struct{}, 8) // hosts made at once
-	for i := range all {
-		making.Go(func() {
-			at <- struct{}{}
-			defer func() { <-at }()
-			all[i], errs[i] = newDepositor(ctx, relay, mailbox.GenerateBox(), queues)
-		})
-	}
-	making.Wait()
-	if err = errors.Join(errs...); err == nil {
+	if err = each(clients, func(i int) (err error) {
+		all[i], err = newDepositor(ctx, relay, mailbox.GenerateBox())
+		return err
+	}); err == nil {
 		select {
 		case <-ctx.Done():
 			err = context.Cause(ctx)
@@ -168,10 +150,10 @@ type depositor struct {
 	n      int    // the next queue
 }
 
-func newDepositor(ctx context.Context, relay peer.AddrInfo, box mailbox.BoxPrivate, queues int) (_ *depositor, err error) {
+func newDepositor(ctx context.Context, relay peer.AddrInfo, box mailbox.BoxPrivate) (_ *depositor, err error) {
 	d := &depositor{cell: make([]byte, mailbox.CellSmall)}
 	rand.Read(d.cell) // never fails, see crypto/rand
-	if d.queues, err = openQueues(ctx, relay, box, queues); err != nil {
+	if d.queues, err = openQueues(ctx, relay, box, clientQueues); err != nil {
 		return nil, err
 	}
 	if d.node, err = quietNode(); err != nil {
@@ -416,7 +398,7 @@ func DepositBare(ctx context.Context, addr string, load Load) (Rate, error) {
 		if err != nil {
 			return Rate{}, fmt.Errorf("relay: bare client: %w", err)
 		}
-		keys := make([]ed25519.PrivateKey, load.queues())
+		keys := make([]ed25519.PrivateKey, clientQueues)
 		for i := range keys {
 			var seed [ed25519.SeedSize]byte
 			rand.Read(seed[:]) // never fails, see crypto/rand

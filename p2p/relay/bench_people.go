@@ -141,9 +141,6 @@ func Meet(ctx context.Context, relay peer.AddrInfo, people, queues int) (done fu
 }
 
 const (
-	// steadyQueues is how many queues each client deposits into by turns where it stays: more
-	// than a relay remembers as proven.
-	steadyQueues = 300
 	// collectEvery is how often its readers collect.
 	collectEvery = time.Second
 	// leftBehind is the part of what is there that a reader leaves for later, one of so
@@ -172,7 +169,7 @@ func mixed(ctx context.Context, relay peer.AddrInfo, clients int, deposit func(c
 	}()
 	if err := each(len(pairs), func(i int) (err error) {
 		key := mailbox.GenerateBox()
-		if pairs[i].writer, err = newDepositor(ctx, relay, key, steadyQueues); err == nil {
+		if pairs[i].writer, err = newDepositor(ctx, relay, key); err == nil {
 			pairs[i].reader, err = collect(ctx, relay, key)
 		}
 		return err
@@ -184,16 +181,13 @@ func mixed(ctx context.Context, relay peer.AddrInfo, clients int, deposit func(c
 	reading, leave := context.WithCancel(ctx)
 	defer leave()
 	var collecting sync.WaitGroup
+	began := time.Now()
 	for i, p := range pairs {
 		collecting.Go(func() {
-			wait := collectEvery * time.Duration(i) / time.Duration(len(pairs)) // by turns
-			for n := i; ; n++ {
-				select {
-				case <-reading.Done():
-					return
-				case <-time.After(wait):
-				}
-				wait = collectEvery
+			// By turns, and each time when it is due: otherwise all who were held up by the same thing
+			// would come together from then on.
+			due := began.Add(collectEvery * time.Duration(i) / time.Duration(len(pairs)))
+			for n := i; wait(reading, time.Until(due)); n, due = n+1, due.Add(collectEvery) {
 				if err := p.reader.most(reading, n%10 == 9); err != nil && reading.Err() == nil {
 					stop(fmt.Errorf("relay: collect beside deposits: %w", err))
 					return

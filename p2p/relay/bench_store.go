@@ -19,7 +19,7 @@ import (
 func DepositStore(ctx context.Context, store mailbox.Store, load Load) (Rate, error) {
 	clients := make([]*storeClient, load.Clients)
 	for i := range clients {
-		box, queues := storeBox(uint64(i), load.queues())
+		box, queues := storeBox(uint64(i), clientQueues)
 		if err := openBox(store, box, queues); err != nil {
 			return Rate{}, err
 		}
