@@ -35,7 +35,7 @@ const (
 	steadyWarm  = 3 * time.Second // until those who fetch have begun, and there is something to delete
 	steadyFull  = 20 * time.Second
 	// clusterRounds is how often relay and servers take turns: what their disks do differs from second to second.
-	clusterRounds = 7
+	clusterRounds = 11
 	relayMinutes  = 25 * time.Minute
 	steadyDisk    = "1GiB" // so that segments are small enough to be given back meanwhile
 )
