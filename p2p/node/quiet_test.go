@@ -33,12 +33,16 @@ func TestTCPFirst(t *testing.T) {
 		"refused over TCP": {[]ma.Multiaddr{ma.StringCast("/ip4/127.0.0.1/tcp/1"), quic}, ma.P_QUIC_V1},
 		"silent over TCP":  {[]ma.Multiaddr{ma.StringCast(fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", silent.Addr().(*net.TCPAddr).Port)), quic}, ma.P_QUIC_V1},
 	} {
-		alice := loopback(t)
-		if err := alice.Dial(context.Background(), peer.AddrInfo{ID: bob.Host().ID(), Addrs: c.at}); err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
+		// TCP has a head start, and no more: where the machine is held up for so long QUIC joins in. Five times in a row it hardly is.
+		var at ma.Multiaddr
+		for try, is := 0, error(nil); try == 0 || is != nil && try < 5; try++ {
+			alice := loopback(t)
+			if err := alice.Dial(context.Background(), peer.AddrInfo{ID: bob.Host().ID(), Addrs: c.at}); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			at = alice.Host().Network().ConnsToPeer(bob.Host().ID())[0].RemoteMultiaddr()
+			_, is = at.ValueForProtocol(c.over)
 		}
-		at := alice.Host().Network().ConnsToPeer(bob.Host().ID())[0].RemoteMultiaddr()
 		if _, err := at.ValueForProtocol(c.over); err != nil {
 			t.Errorf("%s: connected to %s", name, at)
 		}
