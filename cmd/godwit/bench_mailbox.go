@@ -49,15 +49,18 @@ func benchMailbox(ctx context.Context, report func(figure) error) error {
 		}
 		defer done()
 		load := relay.Load{Clients: depositClients, Warm: depositWarm, Measure: depositMeasure}
-		measured := load
-		measured.CPU = func() (time.Duration, error) { return cpuTime(r.cmd.Process.Pid) }
+		by := func(p *process) relay.Load {
+			l := load
+			l.CPU = func() (time.Duration, error) { return cpuTime(p.cmd.Process.Pid) }
+			return l
+		}
 		var deposits, bares []relay.Rate
 		for range depositRounds {
-			d, err := measured.Run(ctx, work)
+			d, err := by(r).Run(ctx, work)
 			if err != nil {
 				return err
 			}
-			b, err := relay.DepositBare(ctx, bare.ready.Addrs[0], load)
+			b, err := relay.DepositBare(ctx, bare.ready.Addrs[0], by(bare))
 			if err != nil {
 				return err
 			}
@@ -72,6 +75,7 @@ func benchMailbox(ctx context.Context, report func(figure) error) error {
 			{"mailbox_deposits", d.PerSecond, "deposits/s"},
 			{"bare_deposits", b.PerSecond, "deposits/s"},
 			{"mailbox_deposit_cpu_us", micros(d.CPU), "cpu-us"},
+			{"bare_deposit_cpu_us", micros(b.CPU), "cpu-us"},
 		} {
 			if err := report(f); err != nil {
 				return err

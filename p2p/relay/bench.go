@@ -24,8 +24,8 @@ import (
 )
 
 // Load is what Deposit and DepositBare put on a server: Clients connections,
-// each with one deposit under way at a time, every deposit of 4 KiB into a queue of
-// its own that is proven with it. Warm is not counted, Measure is.
+// each with one deposit under way at a time, every deposit of 4 KiB into the next of the
+// client's queues, which is proven with it. Warm is not counted, Measure is.
 type Load struct {
 	Clients       int
 	Warm, Measure time.Duration
