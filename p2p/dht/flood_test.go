@@ -29,9 +29,11 @@ func TestRecordsInAFlood(t *testing.T) {
 	if err := cleo.host.Connect(t.Context(), infoOf(bob.host)); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range bob.host.Network().ConnsToPeer(cleo.host.ID()) {
-		node.VisitorOf(c).Prove()
+	conns := bob.host.Network().ConnsToPeer(cleo.host.ID())
+	if len(conns) != 1 {
+		t.Fatalf("%d connections of Cleo", len(conns))
 	}
+	node.VisitorOf(conns[0]).Prove()
 	if err := eve.Dial(t.Context(), infoOf(bob.host)); err != nil {
 		t.Fatal(err)
 	}
