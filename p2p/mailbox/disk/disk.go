@@ -45,7 +45,7 @@ const (
 	memtables = 8
 	// tables is how many flushed memtables come together before they are merged with what is below: each time much of
 	// that is written anew.
-	tables = 4
+	tables = 8
 	// tableIndex is the size, in bytes, from which a table's own index is cut in two levels, of which each costs every look.
 	tableIndex = 256 << 10
 )
