@@ -12,10 +12,8 @@ SHELL := bash
 # migrated_fynedo: all that changes a widget runs on the window's thread.
 export GOFLAGS := -trimpath -tags=no_emoji,no_animations,migrated_fynedo $(GOFLAGS)
 
-# The headless program is static on every system, and the compiler is told where a relay spends its time, which
-# spares it a few hundredths of that.
-PROFILE := cmd/godwit/relay.pgo
-STATIC := CGO_ENABLED=0 go build -pgo=$(PROFILE) -ldflags='-s -w'
+# The headless program is static on every system.
+STATIC := CGO_ENABLED=0 go build -ldflags='-s -w'
 PLATFORMS := linux/amd64 linux/arm64 windows/amd64 windows/arm64 darwin/amd64 darwin/arm64
 FUZZTIME ?= 20s
 SOAK ?= 10m
@@ -136,10 +134,6 @@ screens: build desktop ## two people at two windows, driven by keys; pictures in
 .PHONY: bench
 bench: build ## measure the real program: lines of `name value unit`
 	@bin/godwit bench
-
-.PHONY: profile
-profile: need-go ## find out anew where a relay under full load spends its time, for the compiler (takes two minutes)
-	GODWIT_TEST_PROFILE=$(CURDIR)/$(PROFILE) go test -run '^$$' -bench Deposit -benchtime 6x ./p2p/relay
 
 .PHONY: bench-desktop
 bench-desktop: build desktop ## measure the window, on a screen in memory: lines of `name value unit` (takes two minutes)

@@ -45,6 +45,7 @@ func (c *cli) benches() []bench {
 		{"idle", "the last part of find alone (takes minutes)", c.benchTraffic, true},
 		{"store", "a relay's store alone, a part of relay", benchStore, true},
 		{"steady", "half of full load at a relay, and the disk alone before and after it, a part of relay (takes minutes)", c.benchSteady, true},
+		{"people", "2,000 people at a relay, a part of relay", benchPeople, true},
 		{"million", "a million cells at a relay that are fetched and deleted, a part of relay (takes minutes)", benchMillion, true},
 		{"cluster", "deposits at a relay whose mail three servers keep, a part of relay", c.benchCluster, true},
 	}

@@ -1,8 +1,6 @@
 package relay_test
 
 import (
-	"errors"
-	"syscall"
 	"testing"
 	"time"
 
@@ -29,9 +27,5 @@ func BenchmarkDeposit(b *testing.B) {
 		b.ReportMetric(ground.PerSecond, "bare/s")
 		b.ReportMetric(float64(rate.CPU.Microseconds()), "cpu-us")
 		b.ReportMetric(float64(ground.CPU.Microseconds()), "bare-cpu-us")
-	}
-	// An orderly end, so that what profileEnv asks for is written whole.
-	if err := errors.Join(r.cmd.Process.Signal(syscall.SIGTERM), r.cmd.Wait()); err != nil {
-		b.Fatal(err)
 	}
 }

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
-	"runtime/pprof"
 	"strconv"
 	"strings"
 	"sync"
@@ -51,9 +50,6 @@ func (b busy) Run(ctx context.Context) error {
 // diskEnv is how many bytes the relay may use on disk, if not as many as it uses by itself.
 const diskEnv = "GODWIT_TEST_MAX_DISK"
 
-// profileEnv is where the relay writes a profile of its processor time, if anywhere.
-const profileEnv = "GODWIT_TEST_PROFILE"
-
 func TestMain(m *testing.M) {
 	if role := os.Getenv(roleEnv); role != "" {
 		if err := play(role, os.Getenv(dirEnv)); err != nil {
@@ -93,17 +89,6 @@ func play(role, dir string) error {
 	})
 	if err != nil {
 		return err
-	}
-	if path := os.Getenv(profileEnv); path != "" {
-		f, err := os.Create(path)
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		if err := pprof.StartCPUProfile(f); err != nil {
-			return err
-		}
-		defer pprof.StopCPUProfile()
 	}
 	return r.Run(ctx)
 }
