@@ -44,7 +44,7 @@ const (
 	// gets an answer. On a full disk they wait for room; what changes there is little, as the log has none.
 	memtables = 8
 	// tables is how many flushed memtables come together before they are merged with what is below: each time much of
-	// that is written anew.
+	// that is written anew. Twice as many spared nothing more, and who reads looks into each.
 	tables = 8
 	// tableIndex is the size, in bytes, from which a table's own index is cut in two levels, of which each costs every look.
 	tableIndex = 256 << 10
