@@ -25,43 +25,76 @@ const (
 	reliefTime = 2 * time.Second
 )
 
-// A heap tells how much memory is taken: at most, some of it by garbage, and at least, without that. collect collects it, and
-// gives what is free back to the system.
+// Go lets a program grow to twice what it needs before it collects garbage, and keeps what it had. A relay whose people are there
+// and silent, as they are most of the time, gives that back, so that what it takes is what they need.
+
+const (
+	// atRest is how many bytes a program at rest allocates in each of restLooks looks, at most.
+	atRest, restLooks = 1 << 20, 3
+	// spare is how much is left to it, and a quarter of what it needs.
+	spare = 8 << 20
+)
+
+// usage is what a program has in memory, in bytes.
+type usage struct {
+	most, least uint64 // taken: some of it by garbage, and what the last collection found without that
+	free        uint64 // held of the system, with nothing in it
+	allocated   uint64 // since the program began
+}
+
+// waste is what collecting gives back, about.
+func (u usage) waste() uint64 { return u.most - min(u.most, u.least) + u.free }
+
+// A heap tells how much memory is taken. collect collects garbage, and gives what is free back to the system.
 type heap struct {
-	taken   func() (most, least uint64)
+	usage   func() usage
 	collect func()
 }
 
 func ownHeap() heap {
-	return heap{taken: func() (most, least uint64) {
-		s := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"}}
+	return heap{usage: func() usage {
+		s := []metrics.Sample{
+			{Name: "/memory/classes/heap/objects:bytes"}, {Name: "/gc/heap/live:bytes"},
+			{Name: "/memory/classes/heap/free:bytes"}, {Name: "/gc/heap/allocs:bytes"},
+		}
 		metrics.Read(s)
-		return s[0].Value.Uint64(), s[1].Value.Uint64()
+		return usage{most: s[0].Value.Uint64(), least: s[1].Value.Uint64(), free: s[2].Value.Uint64(), allocated: s[3].Value.Uint64()}
 	}, collect: func() {
 		runtime.GC()
 		debug.FreeOSMemory()
 	}}
 }
 
-// watch ends connections while more memory is taken than limit says, until the context ends.
+// watch ends connections while more memory is taken than limit says, and gives back what the program does not need while it is at rest,
+// until the context ends.
 func (g *Guard) watch(ctx context.Context, h heap, limit func() uint64) {
 	tick := time.NewTicker(lookAtMemory)
 	defer tick.Stop()
 	var collected time.Time
+	var before usage
+	rests := 0
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		most, _ := h.taken()
-		if l := limit(); most <= l || !g.bounded() || most <= l+l/4 && time.Since(collected) < collectAgain {
+		u := h.usage()
+		if rests++; u.allocated-before.allocated > atRest {
+			rests = 0
+		}
+		before = u
+		if rests >= restLooks && u.waste() > spare+u.least/4 {
+			h.collect()
+			continue
+		}
+		if l := limit(); u.most <= l || !g.bounded() || u.most <= l+l/4 && time.Since(collected) < collectAgain {
 			continue
 		}
 		for {
 			h.collect()
 			collected = time.Now()
-			if _, least := h.taken(); least <= limit() || g.relieve(collected) == 0 {
+			if h.usage().least <= limit() || g.relieve(collected) == 0 {
 				break
 			}
 			wait := time.NewTimer(reliefTime)

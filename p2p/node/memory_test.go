@@ -21,15 +21,16 @@ func TestMemoryIsGivenBack(t *testing.T) {
 		var mu sync.Mutex // of what follows
 		var garbage uint64
 		held := make(map[*guest]uint64)
-		h := heap{taken: func() (most, least uint64) {
+		h := heap{usage: func() (u usage) {
 			mu.Lock()
 			defer mu.Unlock()
 			for v, n := range held {
 				if !v.out {
-					least += n
+					u.least += n
 				}
 			}
-			return least + garbage, least
+			u.most = u.least + garbage
+			return u
 		}, collect: func() {
 			mu.Lock()
 			defer mu.Unlock()
@@ -107,5 +108,48 @@ func TestMemoryIsGivenBack(t *testing.T) {
 		if n := g.Turned().Memory; n != 3*20+2 {
 			t.Errorf("%d went, or were not taken, for memory", n)
 		}
+	})
+}
+
+// While people come and go a relay collects its garbage when it likes. Once they are silent it gives back what they do not need,
+// once; and again when there is enough to be worth it.
+func TestRelayAtRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := guard(t, Bounds{Connections: 256, Group: 64, Rate: 1000})
+		const need, spared = 100 << 20, spare + 25<<20
+		var mu sync.Mutex // of what follows
+		u, rate, collections := usage{least: need, most: need + spared, free: spared}, uint64(2*atRest), 0
+		h := heap{usage: func() usage {
+			mu.Lock()
+			defer mu.Unlock()
+			u.allocated += rate
+			u.most += rate
+			return u
+		}, collect: func() {
+			mu.Lock()
+			defer mu.Unlock()
+			u.most, u.free = u.least, 0
+			collections++
+		}}
+		go g.watch(t.Context(), h, func() uint64 { return 1 << 40 })
+		goesOn := func(d time.Duration, bytes uint64, want int) {
+			t.Helper()
+			mu.Lock()
+			rate = bytes
+			mu.Unlock()
+			time.Sleep(d)
+			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			if collections != want {
+				t.Errorf("collected %d times, want %d", collections, want)
+			}
+		}
+		goesOn(time.Minute, 2*atRest, 0)
+		goesOn((restLooks+1)*lookAtMemory, 0, 1)
+		goesOn(time.Hour, 0, 1)
+		goesOn(spared/atRest*lookAtMemory, atRest, 1)
+		goesOn(2*lookAtMemory, atRest, 2)
+		goesOn(time.Hour, 2*atRest, 2)
 	})
 }
