@@ -19,6 +19,9 @@ const (
 	overBytes = 1 << 20
 	// zeroBytes is how much of it is written at a time.
 	zeroBytes = 1 << 20
+	// warmSegments is of how many segments before the active one the system may hold what it has in memory. What lies farther
+	// back is rarely fetched soon, and memory for what comes is had faster where what was there is given up.
+	warmSegments = 2
 )
 
 // segment is a file of the log.
@@ -30,6 +33,7 @@ type segment struct {
 	zeroed int64 // bytes up to which it was written through when it was begun
 
 	damaged bool // a group in it does not fit its checksum
+	cooled  bool // the system was asked to give up its memory of it; under Store.mu
 
 	reading sync.RWMutex // held while a cell is read, so that nothing is read of a closed file
 	closed  bool
@@ -186,6 +190,7 @@ func (s *Store) prepareOne(ctx context.Context) error {
 	s.next++
 	s.commit.Unlock()
 
+	s.cool() // first, so that what this gives up is what the new one takes
 	seg, err := s.create(ctx, n, length)
 	if err != nil {
 		return err
@@ -207,6 +212,26 @@ func (s *Store) prepareOne(ctx context.Context) error {
 		return s.discard(old)
 	}
 	return nil
+}
+
+// cool gives up what the system has in memory of segments that were full a while ago.
+func (s *Store) cool() {
+	var full []*segment
+	s.mu.Lock()
+	for n, seg := range s.segments {
+		if s.active != nil && n+warmSegments < s.active.number && !seg.cooled {
+			seg.cooled = true
+			full = append(full, seg)
+		}
+	}
+	s.mu.Unlock()
+	for _, seg := range full {
+		seg.reading.RLock()
+		if !seg.closed {
+			uncache(seg.file.Fd())
+		}
+		seg.reading.RUnlock()
+	}
 }
 
 // wanted is the length at which a segment is to be begun ahead; 0: none. s.commit is held.
