@@ -64,11 +64,12 @@ type Reader struct {
 	r, w    int    // buf[r:w] came and was not handed out
 	full    bool   // the last read filled buf, so more is likely to wait
 	closed  bool
+	until   deadline
 }
 
 // NewReader reads frames of up to max bytes (without their header). If timeout
 // is not 0 it bounds the time from the moment Next starts to wait until the
-// frame is whole, however slowly its bytes trickle; if it is 0 the stream's own
+// frame is whole, however slowly its bytes trickle, to that or up to an eighth less; if it is 0 the stream's own
 // deadline, set by the caller, holds.
 func NewReader(src Source, max int, timeout time.Duration) *Reader {
 	return &Reader{src: src, max: max, timeout: timeout}
@@ -122,7 +123,7 @@ func (r *Reader) Next() ([]byte, error) {
 		}
 		if !waiting && r.timeout > 0 {
 			waiting = true
-			if err := r.src.SetReadDeadline(time.Now().Add(r.timeout)); err != nil {
+			if err := r.until.renew(r.timeout, r.src.SetReadDeadline); err != nil {
 				return nil, fmt.Errorf("frame: set read deadline: %w", err)
 			}
 		}
@@ -186,10 +187,11 @@ type Writer struct {
 	buf     []byte // from the pool, held only while frames wait in it
 	n       int
 	err     error // the first failure; the stream is unusable after it
+	until   deadline
 }
 
 // NewWriter writes frames of up to max bytes (without their header). If timeout
-// is not 0 it bounds the time of each write to the stream: a peer that does not
+// is not 0 it bounds the time of each write to the stream, to that or up to an eighth less: a peer that does not
 // read in that time is given up.
 func NewWriter(dst Sink, max int, timeout time.Duration) *Writer {
 	return &Writer{dst: dst, max: max, timeout: timeout}
@@ -234,7 +236,7 @@ func (w *Writer) Flush() error {
 		return w.err
 	}
 	if w.timeout > 0 {
-		w.err = w.dst.SetWriteDeadline(time.Now().Add(w.timeout))
+		w.err = w.until.renew(w.timeout, w.dst.SetWriteDeadline)
 	}
 	if w.err == nil {
 		_, w.err = w.dst.Write(w.buf[:w.n])
@@ -248,6 +250,20 @@ func (w *Writer) release() {
 		pool.Put(w.buf)
 	}
 	w.buf, w.n = nil, 0
+}
+
+// A deadline is that of a stream, as it was set last. To set one stops a timer and starts another, which costs as much as a
+// small frame, so that it is done only when an eighth of the time has passed.
+type deadline time.Time
+
+// renew sets the deadline, by set, if it is not far enough off, or farther than timeout.
+func (d *deadline) renew(timeout time.Duration, set func(time.Time) error) error {
+	now := time.Now()
+	if left := time.Time(*d).Sub(now); left > timeout-timeout/8 && left <= timeout {
+		return nil
+	}
+	*d = deadline(now.Add(timeout))
+	return set(time.Time(*d))
 }
 
 // Close drops what was not flushed and gives the buffer back. The stream stays

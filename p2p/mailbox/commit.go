@@ -33,6 +33,10 @@ type batch struct {
 	asked   []asked // one for each change, if from is not nil
 	bytes   int64   // of the requests, held of Server.waiting
 	done    func()  // if from is nil
+
+	// One change is what most have; it needs no room of its own.
+	oneChange [1]Change
+	oneAsked  [1]asked
 }
 
 // asked is a request that waits for its answer.
@@ -125,7 +129,7 @@ func (c *crowd) came(group []*batch) {
 func admitted(group []*batch, changes []Change) []Change {
 	verify(claimsOf(group))
 	now := time.Now()
-	good := changes[:0:0]
+	good := make([]Change, 0, len(changes))
 	for _, b := range group {
 		for i, c := range b.changes {
 			if c.change().Err = b.refusal(i, now); c.change().Err == nil {
@@ -180,15 +184,14 @@ func (s *Server) waitingBatch() *batch {
 
 // settle answers a group after its commit.
 func (s *Server) settle(group []*batch, changes []Change, broken error) {
-	var kept []Deposit
-	var leaves [][32]byte
+	kept, leaves := make([]*Deposit, 0, len(changes)), make([][32]byte, 0, len(changes))
 	news := make(map[BoxPublic]struct{})
 	for _, c := range changes {
 		if broken != nil {
 			c.change().Err = broken
 		}
 		if d, ok := c.(*Deposit); ok && d.Err == nil {
-			kept = append(kept, *d)
+			kept = append(kept, d)
 			leaves = append(leaves, leafHash(d.promise(), d.Queue, d.ID, d.Until))
 			if d.New {
 				news[d.Box] = struct{}{}
@@ -256,7 +259,7 @@ func (c *session) proved(by Change) {
 }
 
 // receipts makes the receipts of one group, in the order of its leaves.
-func (s *Server) receipts(kept []Deposit, leaves [][32]byte) ([]Receipt, error) {
+func (s *Server) receipts(kept []*Deposit, leaves [][32]byte) ([]Receipt, error) {
 	if len(leaves) == 0 {
 		return nil, nil
 	}

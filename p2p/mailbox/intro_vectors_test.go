@@ -57,7 +57,7 @@ func TestIntroVectors(t *testing.T) {
 func TestEvictableIsNotKept(t *testing.T) {
 	k, relay := newRelay(t)
 	s := &Server{key: k, relay: relay}
-	kept := []Deposit{{Queue: QID{1}, ID: CellID{1}, Until: time.Unix(2e9, 0)}, {Queue: QID{2}, ID: CellID{2}, Until: time.Unix(2e9, 0), Work: 1}}
+	kept := []*Deposit{{Queue: QID{1}, ID: CellID{1}, Until: time.Unix(2e9, 0)}, {Queue: QID{2}, ID: CellID{2}, Until: time.Unix(2e9, 0), Work: 1}}
 	var leaves [][32]byte
 	for _, d := range kept {
 		leaves = append(leaves, leafHash(d.promise(), d.Queue, d.ID, d.Until))

@@ -78,7 +78,8 @@ func newTree(leaves [][32]byte) tree {
 
 func (t tree) root() [32]byte { return t[len(t)-1][0] }
 
-func (t tree) path(index int) (p [][32]byte) {
+func (t tree) path(index int) [][32]byte {
+	p := make([][32]byte, 0, len(t)-1)
 	for _, level := range t[:len(t)-1] {
 		if sibling := index ^ 1; sibling < len(level) {
 			p = append(p, level[sibling])

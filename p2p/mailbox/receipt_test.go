@@ -74,14 +74,14 @@ func TestTree(t *testing.T) {
 }
 
 // group makes the receipts of n deposits.
-func group(t testing.TB, n int) (peer.ID, []Deposit, []Receipt) {
+func group(t testing.TB, n int) (peer.ID, []*Deposit, []Receipt) {
 	t.Helper()
 	k, id := newRelay(t)
 	s := &Server{key: k, relay: id}
-	kept := make([]Deposit, n)
+	kept := make([]*Deposit, n)
 	leaves := make([][32]byte, n)
 	for i := range kept {
-		kept[i] = Deposit{Queue: QID{byte(i), 1}, ID: CellID{byte(i), 2}, Until: time.Unix(2e9, 0)}
+		kept[i] = &Deposit{Queue: QID{byte(i), 1}, ID: CellID{byte(i), 2}, Until: time.Unix(2e9, 0)}
 		leaves[i] = leafHash(Kept, kept[i].Queue, kept[i].ID, kept[i].Until)
 	}
 	receipts, err := s.receipts(kept, leaves)

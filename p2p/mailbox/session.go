@@ -286,7 +286,11 @@ func (c *session) paid(n, size int) {
 func (c *session) answer(answers ...answered) {
 	c.mu.Lock()
 	if !c.dead {
-		c.out = append(c.out, answers...)
+		if c.out == nil {
+			c.out = answers
+		} else {
+			c.out = append(c.out, answers...)
+		}
 		for _, a := range answers {
 			c.hold(len(a.frame))
 		}
@@ -307,6 +311,7 @@ func (c *session) add(change Change, id uint32, k kind, size int) {
 	}
 	if c.batch == nil {
 		c.batch = &batch{from: c, came: came}
+		c.batch.changes, c.batch.asked = c.batch.oneChange[:0], c.batch.oneAsked[:0]
 	}
 	c.batch.changes = append(c.batch.changes, change)
 	c.batch.asked = append(c.batch.asked, asked{id: id, kind: k, size: size})
