@@ -373,7 +373,7 @@ func (s *bareServer) commit() {
 		var answer []byte
 		if _, err := s.file.Write(b); err == nil && dataSync(s.file) == nil {
 			digest := sha256.Sum256(b)
-			answer = append(digest[:], ed25519.Sign(s.key, digest[:])...)
+			answer = append(digest[:], voi.Sign(voi.PrivateKey(s.key), digest[:])...)
 		}
 		for _, d := range group {
 			d.done <- answer

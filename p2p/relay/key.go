@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
+	voi "github.com/oasisprotocol/curve25519-voi/primitives/ed25519"
 )
 
 // keyVersion is the first byte of relay.key; the 32 bytes of an Ed25519 seed
@@ -50,6 +51,19 @@ func parseKey(b []byte) (crypto.PrivKey, error) {
 	}
 	return k, nil
 }
+
+// signer signs receipts as its key does, byte for byte, in half of the standard library's time.
+type signer voi.PrivateKey
+
+func newSigner(key crypto.PrivKey) (signer, error) {
+	raw, err := key.Raw()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	return signer(raw), nil
+}
+
+func (s signer) Sign(text []byte) ([]byte, error) { return voi.Sign(voi.PrivateKey(s), text), nil }
 
 // writeFile writes a new file so that after a crash it is there whole or not
 // at all.

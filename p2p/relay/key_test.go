@@ -22,7 +22,7 @@ func TestUnanswered(t *testing.T) {
 	}
 }
 
-// FuzzKey: a key that is read is the one that was written.
+// FuzzKey: a key that is read is the one that was written, and signs receipts as such a key does.
 func FuzzKey(f *testing.F) {
 	f.Add(append([]byte{keyVersion}, bytes.Repeat([]byte{7}, 32)...))
 	f.Add([]byte{keyVersion})
@@ -38,6 +38,17 @@ func FuzzKey(f *testing.F) {
 		raw, err := k.Raw()
 		if err != nil || !bytes.Equal(raw[:32], b[1:]) {
 			t.Fatalf("%x was read as %x (%v)", b, raw, err)
+		}
+		want, err := k.Sign(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := newSigner(k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.Sign(b); err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("signed %x, want %x (%v)", got, want, err)
 		}
 	})
 }

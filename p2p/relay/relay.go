@@ -254,7 +254,11 @@ func New(cfg Config) (_ *Relay, err error) {
 	r.holder = circuit.NewHolder(r.node.Host(), circuit.HolderConfig{Mode: cfg.Mode, Peers: r.peers, Find: r.dht.FindRelays, Log: r.log})
 	terms := limits.terms(cfg.Mode)
 	terms.Routes, terms.Room, terms.Log = r.holder.Addrs, r.room, r.log
-	if r.server, err = mailbox.NewServer(r.node.Host(), key, r.store, terms); err != nil {
+	receipts, err := newSigner(key)
+	if err != nil {
+		return nil, err
+	}
+	if r.server, err = mailbox.NewServer(r.node.Host(), receipts, r.store, terms); err != nil {
 		return nil, err
 	}
 	if r.status, err = local.Listen(cmp.Or(cfg.Socket, Socket(cfg.Data))); err != nil {
