@@ -69,7 +69,7 @@ type Reader struct {
 
 // NewReader reads frames of up to max bytes (without their header). If timeout
 // is not 0 it bounds the time from the moment Next starts to wait until the
-// frame is whole, however slowly its bytes trickle, to that or up to an eighth less; if it is 0 the stream's own
+// frame is whole, however slowly its bytes trickle, to that or up to an eighth more; if it is 0 the stream's own
 // deadline, set by the caller, holds.
 func NewReader(src Source, max int, timeout time.Duration) *Reader {
 	return &Reader{src: src, max: max, timeout: timeout}
@@ -79,7 +79,11 @@ func NewReader(src Source, max int, timeout time.Duration) *Reader {
 func (r *Reader) SetMax(max int) { r.max = max }
 
 // SetTimeout changes the bound on the time that each frame to come may take.
-func (r *Reader) SetTimeout(d time.Duration) { r.timeout = d }
+func (r *Reader) SetTimeout(d time.Duration) {
+	if r.timeout != d {
+		r.timeout, r.until = d, deadline{}
+	}
+}
 
 // Buffered tells whether Next would return without waiting: a whole frame is
 // there, or a header that will be refused.
@@ -191,7 +195,7 @@ type Writer struct {
 }
 
 // NewWriter writes frames of up to max bytes (without their header). If timeout
-// is not 0 it bounds the time of each write to the stream, to that or up to an eighth less: a peer that does not
+// is not 0 it bounds the time of each write to the stream, to that or up to an eighth more: a peer that does not
 // read in that time is given up.
 func NewWriter(dst Sink, max int, timeout time.Duration) *Writer {
 	return &Writer{dst: dst, max: max, timeout: timeout}
@@ -252,18 +256,25 @@ func (w *Writer) release() {
 	w.buf, w.n = nil, 0
 }
 
-// A deadline is that of a stream, as it was set last. To set one stops a timer and starts another, which costs as much as a
-// small frame, so that it is done only when an eighth of the time has passed.
+// A deadline is that of a stream, as it was set last; zero: none was. To set one stops a timer and starts another, which costs as
+// much as a small frame, so that it is set a little later than it must be, and holds for what follows soon.
 type deadline time.Time
 
-// renew sets the deadline, by set, if it is not far enough off, or farther than timeout.
+// renew sets the deadline, by set, if it is less than timeout off, or too far.
 func (d *deadline) renew(timeout time.Duration, set func(time.Time) error) error {
-	now := time.Now()
-	if left := time.Time(*d).Sub(now); left > timeout-timeout/8 && left <= timeout {
+	now, was := time.Now(), time.Time(*d)
+	if left := was.Sub(now); left >= timeout && left <= timeout+timeout/8 {
 		return nil
 	}
-	*d = deadline(now.Add(timeout))
-	return set(time.Time(*d))
+	next := now.Add(timeout)
+	if !was.IsZero() {
+		next = next.Add(timeout / 8)
+	}
+	if err := set(next); err != nil {
+		return err
+	}
+	*d = deadline(next)
+	return nil
 }
 
 // Close drops what was not flushed and gives the buffer back. The stream stays

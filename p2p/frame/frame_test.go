@@ -292,3 +292,78 @@ func (c *cutter) Read(b []byte) (int, error) {
 	c.rest = c.rest[n:]
 	return n, nil
 }
+
+// A peer who takes as long as it may is never cut off early, and one who says nothing more at most an eighth late.
+func TestTimeoutsAreNotEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		defer here.Close()
+		one := frames(t, 100, 60)
+		const first, next = 30 * time.Second, 5 * time.Minute
+		go func() {
+			for _, silent := range []time.Duration{first - time.Second, 30 * time.Second, next - time.Second, 0, next / 16, next - time.Second} {
+				time.Sleep(silent)
+				there.Write(one)
+			}
+		}()
+		defer there.Close()
+		r := frame.NewReader(here, 100, first)
+		defer r.Close()
+		for i := range 6 {
+			began := time.Now()
+			if _, err := r.Next(); err != nil {
+				t.Fatalf("frame %d after %v: %v", i, time.Since(began), err)
+			}
+			r.SetTimeout(next)
+		}
+		silent := func(least, most time.Duration) {
+			t.Helper()
+			began := time.Now()
+			if _, err := r.Next(); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatal(err)
+			}
+			if took := time.Since(began); took < least || took > most {
+				t.Errorf("cut off after %v, want %v to %v", took, least, most)
+			}
+		}
+		silent(next, next+next/8)
+		silent(next, next+next/8)
+		r.SetTimeout(first) // shorter
+		silent(first, first)
+		r.SetTimeout(0) // somebody else sees to it
+		here.SetReadDeadline(time.Now().Add(time.Second))
+		silent(time.Second, time.Second)
+		r.SetTimeout(first)
+		silent(first, first)
+	})
+}
+
+// brittle takes no deadline the first time.
+type brittle struct {
+	net.Conn
+	failed bool
+}
+
+func (b *brittle) SetReadDeadline(t time.Time) error {
+	if !b.failed {
+		b.failed = true
+		return errors.New("not now")
+	}
+	return b.Conn.SetReadDeadline(t)
+}
+
+func TestDeadlineThatWasNotTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		defer here.Close()
+		defer there.Close()
+		r := frame.NewReader(&brittle{Conn: here}, 100, time.Second)
+		defer r.Close()
+		if _, err := r.Next(); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal(err)
+		}
+		if _, err := r.Next(); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatal(err)
+		}
+	})
+}

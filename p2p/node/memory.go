@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"net/netip"
-	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"time"
@@ -31,6 +30,9 @@ const (
 const (
 	// atRest is how many bytes a program at rest allocates in each of restLooks looks, at most.
 	atRest, restLooks = 1 << 20, 3
+	// restAgain is how long after a collection there is another of what is not needed: stacks, of which nobody counts how many
+	// were taken, come and go without an allocation.
+	restAgain = 30 * time.Second
 	// spare is how much is left to it, and a quarter of what it needs.
 	spare = 8 << 20
 )
@@ -60,8 +62,7 @@ func ownHeap() heap {
 		metrics.Read(s)
 		return usage{most: s[0].Value.Uint64(), least: s[1].Value.Uint64(), free: s[2].Value.Uint64(), allocated: s[3].Value.Uint64()}
 	}, collect: func() {
-		runtime.GC()
-		debug.FreeOSMemory()
+		debug.FreeOSMemory() // collects first
 	}}
 }
 
@@ -79,31 +80,36 @@ func (g *Guard) watch(ctx context.Context, h heap, limit func() uint64) {
 			return
 		case <-tick.C:
 		}
-		u := h.usage()
+		u, since := h.usage(), time.Since(collected)
 		if rests++; u.allocated-before.allocated > atRest {
 			rests = 0
 		}
 		before = u
-		if rests >= restLooks && u.waste() > spare+u.least/4 {
-			h.collect()
-			continue
-		}
-		if l := limit(); u.most <= l || !g.bounded() || u.most <= l+l/4 && time.Since(collected) < collectAgain {
-			continue
-		}
-		for {
+		l := limit()
+		switch over := u.most > l && g.bounded(); {
+		case over && (u.most > l+l/4 || since >= collectAgain):
+			collected = g.unburden(ctx, h, limit)
+		case !over && rests >= restLooks && since >= restAgain && u.waste() > spare+u.least/4:
 			h.collect()
 			collected = time.Now()
-			if h.usage().least <= limit() || g.relieve(collected) == 0 {
-				break
-			}
-			wait := time.NewTimer(reliefTime)
-			select {
-			case <-ctx.Done():
-				wait.Stop()
-				return
-			case <-wait.C:
-			}
+		}
+	}
+}
+
+// unburden ends connections until no more memory is taken than limit says, or the context ends. It tells when garbage was last collected.
+func (g *Guard) unburden(ctx context.Context, h heap, limit func() uint64) (collected time.Time) {
+	for {
+		h.collect()
+		collected = time.Now()
+		if h.usage().least <= limit() || g.relieve(collected) == 0 {
+			return collected
+		}
+		wait := time.NewTimer(reliefTime)
+		select {
+		case <-ctx.Done():
+			wait.Stop()
+			return collected
+		case <-wait.C:
 		}
 	}
 }

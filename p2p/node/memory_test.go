@@ -112,18 +112,25 @@ func TestMemoryIsGivenBack(t *testing.T) {
 }
 
 // While people come and go a relay collects its garbage when it likes. Once they are silent it gives back what they do not need,
-// once; and again when there is enough to be worth it.
+// once; and again when there is enough to be worth it, and not too often. What is at rest is bounded, too.
 func TestRelayAtRest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := guard(t, Bounds{Connections: 256, Group: 64, Rate: 1000})
+		mallory := g.greets("10.9.0.1")
+		if _, err := g.OpenStream(mallory.peer, network.DirInbound); err != nil {
+			t.Fatal(err)
+		}
 		const need, spared = 100 << 20, spare + 25<<20
 		var mu sync.Mutex // of what follows
-		u, rate, collections := usage{least: need, most: need + spared, free: spared}, uint64(2*atRest), 0
+		u, limit := usage{least: need, most: need + spared}, uint64(1<<40)
+		var objects, stacks uint64 // that come, and go, between two looks
+		collections := 0
 		h := heap{usage: func() usage {
 			mu.Lock()
 			defer mu.Unlock()
-			u.allocated += rate
-			u.most += rate
+			u.allocated += objects
+			u.most += objects
+			u.free += stacks
 			return u
 		}, collect: func() {
 			mu.Lock()
@@ -131,12 +138,13 @@ func TestRelayAtRest(t *testing.T) {
 			u.most, u.free = u.least, 0
 			collections++
 		}}
-		go g.watch(t.Context(), h, func() uint64 { return 1 << 40 })
-		goesOn := func(d time.Duration, bytes uint64, want int) {
-			t.Helper()
+		go g.watch(t.Context(), h, func() uint64 {
 			mu.Lock()
-			rate = bytes
-			mu.Unlock()
+			defer mu.Unlock()
+			return limit
+		})
+		goesOn := func(d time.Duration, want int) {
+			t.Helper()
 			time.Sleep(d)
 			synctest.Wait()
 			mu.Lock()
@@ -145,11 +153,32 @@ func TestRelayAtRest(t *testing.T) {
 				t.Errorf("collected %d times, want %d", collections, want)
 			}
 		}
-		goesOn(time.Minute, 2*atRest, 0)
-		goesOn((restLooks+1)*lookAtMemory, 0, 1)
-		goesOn(time.Hour, 0, 1)
-		goesOn(spared/atRest*lookAtMemory, atRest, 1)
-		goesOn(2*lookAtMemory, atRest, 2)
-		goesOn(time.Hour, 2*atRest, 2)
+		come := func(o, s uint64) {
+			mu.Lock()
+			defer mu.Unlock()
+			objects, stacks = o, s
+		}
+		come(2*atRest, 0)
+		goesOn(time.Minute, 0)
+		come(0, 0)
+		goesOn((restLooks-1)*lookAtMemory, 0)
+		goesOn(lookAtMemory, 1)
+		goesOn(time.Hour, 1)
+		come(atRest, 0)
+		goesOn(spared/atRest*lookAtMemory, 1) // as much as is left to it, and no more
+		goesOn(lookAtMemory, 2)
+		come(2*atRest, 0)
+		goesOn(time.Hour, 2)
+		come(0, 0)
+		goesOn(time.Hour, 3)
+		come(0, 2*spared)
+		goesOn(10*restAgain, 13)
+		mu.Lock()
+		limit = need / 2
+		mu.Unlock()
+		goesOn(2*lookAtMemory, 14)
+		if !mallory.out {
+			t.Error("who holds the memory stays")
+		}
 	})
 }

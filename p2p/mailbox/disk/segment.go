@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,8 +21,8 @@ const (
 	overBytes = 1 << 20
 	// zeroBytes is how much of it is written at a time.
 	zeroBytes = 1 << 20
-	// warmSegments is of how many segments before the active one the system may hold what it has in memory. What lies farther
-	// back is rarely fetched soon, and memory for what comes is had faster where what was there is given up.
+	// warmSegments is how many segments, with the active one, stay in the system's memory when a new one is begun. What lies
+	// farther back is rarely fetched soon, and memory for what comes is had faster where what was there is given up.
 	warmSegments = 2
 )
 
@@ -214,12 +216,13 @@ func (s *Store) prepareOne(ctx context.Context) error {
 	return nil
 }
 
-// cool gives up what the system has in memory of segments that were full a while ago.
+// cool gives up, once, what the system has in memory of segments that were full a while ago.
 func (s *Store) cool() {
 	var full []*segment
 	s.mu.Lock()
-	for n, seg := range s.segments {
-		if s.active != nil && n+warmSegments < s.active.number && !seg.cooled {
+	numbers := slices.Sorted(maps.Keys(s.segments))
+	for _, n := range numbers[:max(len(numbers)-warmSegments, 0)] {
+		if seg := s.segments[n]; !seg.cooled && seg != s.active {
 			seg.cooled = true
 			full = append(full, seg)
 		}
