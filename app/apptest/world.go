@@ -18,6 +18,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -163,11 +164,27 @@ func (w *World) Relay(name string) *Relay {
 	return r
 }
 
+// listens makes the relay's node, on the same addresses as before. At first it is given a port that no system gives out by
+// itself, so that nobody else has it when the relay comes back.
+func (r *Relay) listens() (n *node.Node, err error) {
+	for range 20 {
+		listen := r.addrs
+		if listen == nil {
+			port := 20000 + mathrand.IntN(12000)
+			listen = []string{fmt.Sprintf("/ip4/127.0.0.1/tcp/%d", port), fmt.Sprintf("/ip4/127.0.0.1/udp/%d/quic-v1", port)}
+		}
+		n, err = node.New(node.Config{Mode: node.Loopback, Key: r.key, Listen: listen, Circuits: r.w.private})
+		if err == nil || r.addrs != nil {
+			break
+		}
+	}
+	return n, err
+}
+
 // Starts runs the relay, on the same addresses as before.
 func (r *Relay) Starts() {
 	r.w.t.Helper()
-	listen := r.addrs
-	n, err := node.New(node.Config{Mode: node.Loopback, Key: r.key, Listen: listen, Circuits: r.w.private})
+	n, err := r.listens()
 	r.w.check(err)
 	if r.addrs == nil {
 		for _, a := range n.ListenAddrs() {
